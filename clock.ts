@@ -1,0 +1,54 @@
+/**
+ * Where time comes in.
+ *
+ * Nothing else in the library reads a clock or sets a timer, so a test can put
+ * all of it under a clock of its own.
+ *
+ * @module
+ */
+
+/**
+ * A source of time.
+ *
+ * @example A clock that stands still until it is told to move
+ * ```ts
+ * import { type Clock, Group } from "@geecache/geecache";
+ * import { assertEquals } from "@std/assert";
+ *
+ * let time = 0;
+ * const clock: Clock = { now: () => time, after: () => () => {} };
+ * let loads = 0;
+ * const group = new Group("g", () => ({ value: `${++loads}`, ttlMs: 1000 }), { clock });
+ *
+ * assertEquals((await group.get("k")).text(), "1");
+ * time = 1000;
+ * assertEquals((await group.get("k")).text(), "2");
+ * ```
+ */
+export interface Clock {
+  /** The time in milliseconds since some fixed moment. It never goes back. */
+  now(): number;
+  /**
+   * Calls `run` once, `ms` milliseconds from now.
+   *
+   * @returns A function that calls it off.
+   */
+  after(ms: number, run: () => void): () => void;
+}
+
+/** The longest wait that a runtime's `setTimeout` takes; a longer one would fire at once. */
+const MAX_TIMEOUT_MS = 2 ** 31 - 1;
+
+function after(ms: number, run: () => void): () => void {
+  let timer: ReturnType<typeof setTimeout>;
+  const wait = (left: number): void => {
+    timer = left > MAX_TIMEOUT_MS
+      ? setTimeout(() => wait(left - MAX_TIMEOUT_MS), MAX_TIMEOUT_MS)
+      : setTimeout(run, left);
+  };
+  wait(ms);
+  return () => clearTimeout(timer);
+}
+
+/** The runtime's own clock, monotonic. */
+export const systemClock: Clock = { now: () => performance.now(), after };

@@ -1,0 +1,91 @@
+/**
+ * The conditions that callers catch.
+ *
+ * @module
+ */
+
+/** A key or name as an error message shows it: quoted, and cut where it is long. */
+export function quote(text: string): string {
+  const shown = text.length > 100 ? text.slice(0, 100) + "…" : text;
+  return JSON.stringify(shown);
+}
+
+/**
+ * The getter said that there is no such key.
+ *
+ * @example Telling an absent key from a failed load
+ * ```ts
+ * import { Group, NotFoundError } from "@geecache/geecache";
+ * import { assertRejects } from "@std/assert";
+ *
+ * const group = new Group("scores", () => undefined);
+ * await assertRejects(() => group.get("kkk"), NotFoundError, "no such key");
+ * ```
+ */
+export class NotFoundError extends Error {
+  /** The group that was asked. */
+  readonly group: string;
+  /** The key that it does not have. */
+  readonly key: string;
+
+  /** Makes the error for one key of a group. */
+  constructor(group: string, key: string) {
+    super(`Cannot get ${quote(key)} of group ${quote(group)}: no such key`);
+    this.name = "NotFoundError";
+    this.group = group;
+    this.key = key;
+  }
+}
+
+/**
+ * The getter failed in another process, whose message this carries; or it threw
+ * something that is no `Error`, which is in `cause`.
+ */
+export class LoadError extends Error {
+  /** The group whose getter failed. */
+  readonly group: string;
+  /** The key that was to be loaded. */
+  readonly key: string;
+
+  /** Makes the error for one key of a group, with the getter's own message. */
+  constructor(
+    group: string,
+    key: string,
+    message: string,
+    options?: ErrorOptions,
+  ) {
+    super(message, options);
+    this.name = "LoadError";
+    this.group = group;
+    this.key = key;
+  }
+}
+
+/** A peer could not answer. What it was asked for may well exist. */
+export class PeerError extends Error {
+  /** The peer's id, its origin. */
+  readonly peer: string;
+  /** The HTTP status of its answer, if there was one. */
+  readonly status?: number;
+
+  /** Makes the error for one peer. */
+  constructor(
+    peer: string,
+    message: string,
+    options: ErrorOptions & { status?: number } = {},
+  ) {
+    super(message, options);
+    this.name = "PeerError";
+    this.peer = peer;
+    if (options.status !== undefined) this.status = options.status;
+  }
+}
+
+/** A group that ends its waits says so with this. */
+export class ClosedError extends Error {
+  /** Makes the error for one group. */
+  constructor(group: string) {
+    super(`Cannot load a key of group ${quote(group)}: the group is closed`);
+    this.name = "ClosedError";
+  }
+}

@@ -1,0 +1,397 @@
+/**
+ * The story of a `get`: memory, then the key's owner, then the getter.
+ *
+ * @module
+ */
+
+import type { BytesLike, ByteView } from "./byte_view.ts";
+import type { CacheStats } from "./cache.ts";
+import { Broadcast } from "./broadcast.ts";
+import { type Clock, systemClock } from "./clock.ts";
+import { ClosedError, LoadError, NotFoundError, quote } from "./errors.ts";
+import {
+  type Getter,
+  type GroupCounts,
+  LocalGroup,
+  toPeerValue,
+} from "./local_group.ts";
+import { checkGroupName, keyRule } from "./names.ts";
+import type { Peer, PeerPicker, PeerValue } from "./peers.ts";
+import type { Flight } from "./singleflight.ts";
+
+/** Options for a {@linkcode Group}. */
+export interface GroupOptions {
+  /**
+   * The most that main and hot together may be charged. An entry is charged its
+   * key as UTF-8, its value, and what the runtime was measured to add: 450
+   * bytes, or 900 where the value is longer than 256. 0 caches nothing;
+   * `Infinity` never evicts. A value larger than all of it is returned, not
+   * stored, and evicts nothing.
+   *
+   * @default {67108864} 64 MiB
+   */
+  maxBytes?: number;
+  /** Who owns a key. Without it this process owns all. */
+  peers?: PeerPicker;
+  /**
+   * Whether to keep a copy of a value that a peer answered with. What it throws
+   * reaches the callers of that key.
+   *
+   * @default {() => false}
+   */
+  shouldMirror?: (key: string, value: ByteView) => boolean;
+  /**
+   * The longest life of a copy of somebody else's key, in milliseconds, whatever
+   * the value's own `ttlMs`. 0 keeps no copies.
+   *
+   * @default {60000}
+   */
+  mirrorTtlMs?: number;
+  /**
+   * Where time comes from.
+   *
+   * @default {Clock} the runtime's
+   */
+  clock?: Clock;
+}
+
+/** Options for {@linkcode Group.get}. */
+export interface GetOptions {
+  /**
+   * Ends this caller's wait, with the signal's reason. The load goes on as long
+   * as somebody else waits for it.
+   */
+  signal?: AbortSignal;
+}
+
+/** What a group did and holds, at one moment. */
+export interface GroupStats extends GroupCounts {
+  /** The store of the keys that this process owns. */
+  main: CacheStats;
+  /** The store of copies of keys that others own. */
+  hot: CacheStats;
+}
+
+/** A group's part in this process, for those who carry peers' requests to it. */
+export let localOf: (group: Group) => LocalGroup;
+
+const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
+const DEFAULT_MIRROR_TTL_MS = 60_000;
+
+/**
+ * A named set of keys, a getter that loads them, and the memory that keeps them.
+ *
+ * - A key is loaded once for however many ask for it at the same time.
+ * - With `peers`, a key that another process owns is asked of that process; it is
+ *   loaded here only when no owner can be reached.
+ * - Values are immutable {@linkcode ByteView}s.
+ *
+ * @example A group of its own, in one process
+ * ```ts
+ * import { Group } from "@geecache/geecache";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const db = new Map([["Tom", "630"]]);
+ * const scores = new Group("scores", (name) => db.get(name), { maxBytes: 2 << 10 });
+ *
+ * assertEquals((await scores.get("Tom")).text(), "630");
+ * assertEquals(scores.peek("Tom")?.text(), "630");
+ * assertEquals(scores.stats().localLoads, 1);
+ * ```
+ */
+export class Group {
+  /** The group's name, the same in every process. */
+  readonly name: string;
+  readonly #local: LocalGroup;
+  readonly #peers: PeerPicker | undefined;
+  readonly #shouldMirror: GroupOptions["shouldMirror"];
+
+  static {
+    localOf = (group) => group.#local;
+  }
+
+  /**
+   * Makes an empty group.
+   *
+   * @param name Not empty, well-formed Unicode, without `/`, neither `.` nor `..`.
+   * @param getter Loads a key that is not in memory.
+   * @throws {TypeError} If the name or an option is of the wrong kind.
+   * @throws {RangeError} If a number is out of range.
+   */
+  constructor(name: string, getter: Getter, options: GroupOptions = {}) {
+    const {
+      maxBytes = DEFAULT_MAX_BYTES,
+      mirrorTtlMs = DEFAULT_MIRROR_TTL_MS,
+      clock = systemClock,
+      peers,
+      shouldMirror,
+    } = options;
+    checkGroupName(name);
+    const action = `Cannot create Group ${quote(name)}`;
+    if (typeof getter !== "function") {
+      throw new TypeError(
+        `${action}: getter must be a function: received ${getter}`,
+      );
+    }
+    for (const [option, value] of Object.entries({ maxBytes, mirrorTtlMs })) {
+      if (typeof value !== "number" || !(value >= 0)) {
+        throw new RangeError(
+          `${action}: ${option} must be a non-negative number: received ${value}`,
+        );
+      }
+    }
+    this.name = name;
+    this.#peers = peers;
+    this.#shouldMirror = shouldMirror;
+    this.#local = new LocalGroup(name, getter, {
+      maxBytes,
+      mirrorTtlMs,
+      clock,
+      owns: (key) => peers?.pickPeer(key) === undefined,
+    });
+  }
+
+  /**
+   * The value of `key`: from memory, from its owner, or from the getter.
+   *
+   * Aborting `options.signal` ends this caller's wait and nothing else; it does
+   * so even where the value is in memory.
+   *
+   * @throws {TypeError} If the key is empty or not well-formed Unicode.
+   * @throws {NotFoundError} If the getter returned `undefined`.
+   * @throws {LoadError} If the getter failed in another process, or threw what is
+   *   no `Error`. An `Error` of a getter in this process arrives as it is.
+   */
+  get(key: string, options?: GetOptions): Promise<ByteView> {
+    const signal = options?.signal;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const entry = this.#local.hit(key);
+    return entry === undefined ? this.#load(key, options) : entry.promise;
+  }
+
+  /**
+   * The values of several keys, each asked for as by {@linkcode Group.get}. The
+   * map has every key once, in the order asked, with its value or the error that
+   * `get` would have rejected with.
+   *
+   * @throws The reason of `options.signal`, if that fires.
+   */
+  async getMany(
+    keys: Iterable<string>,
+    options?: GetOptions,
+  ): Promise<Map<string, ByteView | Error>> {
+    const answers = new Map<string, Promise<ByteView | Error>>();
+    for (const key of keys) {
+      if (answers.has(key)) continue;
+      answers.set(key, this.get(key, options).catch((error: Error) => error));
+    }
+    const values = new Map<string, ByteView | Error>();
+    for (const [key, answer] of answers) values.set(key, await answer);
+    options?.signal?.throwIfAborted();
+    return values;
+  }
+
+  /**
+   * The value of `key` if this process has it in memory, at once. It does not
+   * count as a use.
+   */
+  peek(key: string): ByteView | undefined {
+    return this.#local.peek(key)?.view;
+  }
+
+  /**
+   * Stores a value at the key's owner and removes it everywhere else.
+   *
+   * @param options.ttlMs How long it lives, in milliseconds; default: for ever;
+   *   0 stores nothing, so that it only removes.
+   * @throws {TypeError} If the key or the value is of the wrong kind.
+   * @throws {RangeError} If `ttlMs` is negative or NaN.
+   * @throws {AggregateError} If some peers could not be told; its `errors` name
+   *   them.
+   */
+  async set(
+    key: string,
+    value: BytesLike,
+    options?: { ttlMs?: number },
+  ): Promise<void> {
+    this.#check(key, "set");
+    const action = `Cannot set ${quote(key)} of group ${quote(this.name)}`;
+    const ttlMs = options?.ttlMs;
+    const stored = toPeerValue(
+      ttlMs === undefined ? { value } : { value, ttlMs },
+      action,
+    );
+    const owner = this.#peers?.pickPeer(key);
+    const write = new Broadcast();
+    this.#drop([key]);
+    if (owner === undefined) this.#local.set(key, stored);
+    else {
+      await write.tell([owner], (peer) => peer.set(this.name, key, stored));
+      this.#drop([key]);
+    }
+    const others = this.#others((peer) => peer !== owner);
+    await write.tell(others, (peer) => peer.remove(this.name, [key]));
+    write.end(action);
+  }
+
+  /**
+   * Removes a key everywhere. It need not exist.
+   *
+   * @throws {TypeError} If the key is empty or not well-formed Unicode.
+   * @throws {AggregateError} If some peers could not be told; its `errors` name
+   *   them.
+   */
+  remove(key: string): Promise<void> {
+    return this.removeMany([key]);
+  }
+
+  /**
+   * Removes several keys everywhere, with one request to each peer where that
+   * owns none of them, else two.
+   *
+   * @throws {TypeError} If a key is empty or not well-formed Unicode; nothing is
+   *   removed then.
+   * @throws {AggregateError} If some peers could not be told; its `errors` name
+   *   them.
+   */
+  async removeMany(keys: Iterable<string>): Promise<void> {
+    const all = [...new Set(keys)];
+    for (const key of all) this.#check(key, "remove");
+    if (all.length === 0) return;
+    const ownedBy = new Map<Peer, Set<string>>();
+    for (const key of all) {
+      const owner = this.#peers?.pickPeer(key);
+      if (owner === undefined) continue;
+      const owned = ownedBy.get(owner);
+      if (owned === undefined) ownedBy.set(owner, new Set([key]));
+      else owned.add(key);
+    }
+    const write = new Broadcast();
+    this.#drop(all);
+    await write.tell(
+      ownedBy.keys(),
+      (peer) => peer.remove(this.name, [...ownedBy.get(peer)!]),
+    );
+    // A get in between may have fetched and mirrored an old value.
+    this.#drop(all);
+    const others = this.#others((p) => ownedBy.get(p)?.size !== all.length);
+    await write.tell(others, (peer) => {
+      const told = ownedBy.get(peer);
+      const rest = told === undefined ? all : all.filter((k) => !told.has(k));
+      return peer.remove(this.name, rest);
+    });
+    write.end(`Cannot remove keys of group ${quote(this.name)}`);
+  }
+
+  /**
+   * Removes everything everywhere.
+   *
+   * @throws {AggregateError} If some peers could not be told; its `errors` name
+   *   them.
+   */
+  async clear(): Promise<void> {
+    const write = new Broadcast();
+    const tellAll = (): Promise<void> =>
+      write.tell(this.#others(), (peer) => peer.clear(this.name));
+    // Every peer owns keys, and may mirror a key between its own turn and that
+    // of the key's owner: all are told twice.
+    this.#local.clear();
+    await tellAll();
+    this.#local.clear();
+    await tellAll();
+    write.end(`Cannot clear group ${quote(this.name)}`);
+  }
+
+  /**
+   * The keys that this process holds: main, then hot, each from the least
+   * recently used.
+   */
+  keys(): IterableIterator<string> {
+    return this.#local.keys();
+  }
+
+  /** What the group did and holds, as a snapshot. */
+  stats(): GroupStats {
+    return { ...this.#local.counts, ...this.#local.stats() };
+  }
+
+  /**
+   * Ends every wait for a load with an error, and every later one. What is in
+   * memory can still be had. `HTTPPool.close()` closes all its groups.
+   */
+  close(): void {
+    this.#local.close(new ClosedError(this.name));
+  }
+
+  #load(key: string, options?: GetOptions): Promise<ByteView> {
+    const error = this.#keyError(key, "get");
+    if (error !== undefined) return Promise.reject(error);
+    return this.#local.ask(key, (flight) => this.#ask(key, flight), options);
+  }
+
+  async #ask(key: string, flight: Flight): Promise<ByteView> {
+    // A load that ended since the caller looked has left its value here.
+    const entry = this.#local.peek(key);
+    if (entry !== undefined) return entry.view;
+    const peers = this.#peers;
+    const { signal } = flight;
+    const failed = new Set<Peer>();
+    let peer = peers?.pickPeer(key);
+    while (peer !== undefined && !failed.has(peer)) {
+      const answer = await this.#askPeer(peer, key, flight);
+      if (answer !== undefined) return answer;
+      failed.add(peer);
+      peer = peers?.pickPeer(key, failed);
+    }
+    return (await this.#local.load(key, { signal })).value;
+  }
+
+  /** What `peer` answers; `undefined` if it cannot. */
+  async #askPeer(
+    peer: Peer,
+    key: string,
+    flight: Flight,
+  ): Promise<ByteView | undefined> {
+    const { counts } = this.#local;
+    const { signal } = flight;
+    counts.loadsDeduped++;
+    let answer: PeerValue;
+    try {
+      answer = await peer.get(this.name, key, { signal });
+    } catch (error) {
+      const final = error instanceof NotFoundError ||
+        error instanceof LoadError || signal.aborted;
+      if (final) throw error;
+      counts.peerErrors++;
+      return undefined;
+    }
+    counts.peerLoads++;
+    // A forgotten flight asked before a write and may hold the old value.
+    if (flight.current && this.#shouldMirror?.(key, answer.value)) {
+      this.#local.mirror(key, answer);
+    }
+    return answer.value;
+  }
+
+  #drop(keys: Iterable<string>): void {
+    for (const key of keys) this.#local.remove(key);
+  }
+
+  #others(which: (peer: Peer) => boolean = () => true): Peer[] {
+    return this.#peers === undefined
+      ? []
+      : [...this.#peers.peers()].filter(which);
+  }
+
+  #check(key: string, verb: string): void {
+    const error = this.#keyError(key, verb);
+    if (error !== undefined) throw error;
+  }
+
+  #keyError(key: string, verb: string): TypeError | undefined {
+    const rule = keyRule(key);
+    return rule === undefined ? undefined : new TypeError(
+      `Cannot ${verb} a key of group ${quote(this.name)}: ${rule}`,
+    );
+  }
+}

@@ -1,0 +1,301 @@
+/**
+ * One process's part of a group: its memory, its getter, and the fences between
+ * them.
+ *
+ * Nothing here knows of other processes. A request from a peer ends here, so it
+ * can never wait for a third process.
+ *
+ * @module
+ */
+
+import { type BytesLike, ByteView } from "./byte_view.ts";
+import { CachePair, type CacheStats, type Entry } from "./cache.ts";
+import type { Clock } from "./clock.ts";
+import { LoadError, NotFoundError, quote } from "./errors.ts";
+import type { PeerRequestOptions, PeerValue } from "./peers.ts";
+import { type Flight, SingleFlight } from "./singleflight.ts";
+
+/**
+ * What a getter may answer: bytes or a string; a plain object with the value and
+ * the milliseconds that it has to live; or `undefined`: there is no such key.
+ */
+export type Loaded =
+  | BytesLike
+  | {
+    /** The bytes. */
+    value: BytesLike;
+    /** How long they live, in milliseconds; absent: for ever; 0: not kept at all. */
+    ttlMs?: number;
+  }
+  | undefined;
+
+/** What a getter is told beside the key. */
+export interface GetterContext {
+  /** The group's name. */
+  readonly group: string;
+  /** Fires when nobody waits for the answer any more, in any process. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Loads a key from the slow source. Called once at a time for a key, however
+ * many wait for it. What it throws or rejects with reaches all of them.
+ */
+export type Getter = (
+  key: string,
+  context: GetterContext,
+) => Loaded | Promise<Loaded>;
+
+/** What a group did, counted since it was made; the names are groupcache's. */
+export interface GroupCounts {
+  /** Keys asked for, by callers here and by peers. */
+  gets: number;
+  /** Keys answered from memory, main or hot. */
+  cacheHits: number;
+  /** Keys that were not in memory. */
+  loads: number;
+  /** What those misses began, after joining each other: questions to an owner and calls of the getter. */
+  loadsDeduped: number;
+  /** Values that a peer answered. */
+  peerLoads: number;
+  /** Questions that a peer could not answer. */
+  peerErrors: number;
+  /** Calls of the getter that gave a value. */
+  localLoads: number;
+  /** Calls of the getter that failed or found no such key. */
+  localLoadErrs: number;
+  /** Keys that peers, or other HTTP clients, asked of this process. */
+  serverRequests: number;
+}
+
+/** What a {@linkcode LocalGroup} is made of. */
+export interface LocalGroupOptions {
+  maxBytes: number;
+  mirrorTtlMs: number;
+  clock: Clock;
+  /** Whether this process owns `key`, so that what it loads goes to main. */
+  owns: (key: string) => boolean;
+}
+
+/**
+ * One process's part of a group, and the receiving half of a `Peer`: what
+ * another process asks of this one ends here.
+ */
+export class LocalGroup {
+  readonly name: string;
+  readonly #getter: Getter;
+  readonly #options: LocalGroupOptions;
+  readonly #caches: CachePair;
+  // Two flights, because a peer's request must never join one that may wait for
+  // a peer: two processes whose lists disagree would wait for each other.
+  readonly #asks = new SingleFlight<string, ByteView>();
+  readonly #loads = new SingleFlight<string, PeerValue>();
+  /** Kept here for both halves of the group. */
+  readonly counts: GroupCounts = {
+    gets: 0,
+    cacheHits: 0,
+    loads: 0,
+    loadsDeduped: 0,
+    peerLoads: 0,
+    peerErrors: 0,
+    localLoads: 0,
+    localLoadErrs: 0,
+    serverRequests: 0,
+  };
+
+  constructor(name: string, getter: Getter, options: LocalGroupOptions) {
+    this.name = name;
+    this.#getter = getter;
+    this.#options = options;
+    this.#caches = new CachePair(options.maxBytes, options.clock);
+  }
+
+  /** The entry in memory, as a counted use. */
+  hit(key: string): Entry | undefined {
+    this.counts.gets++;
+    const entry = this.#caches.get(key);
+    if (entry !== undefined) this.counts.cacheHits++;
+    return entry;
+  }
+
+  /** The entry in memory; neither a use nor counted. */
+  peek(key: string): Entry | undefined {
+    return this.#caches.peek(key);
+  }
+
+  /** A peer's question, answered from memory: `undefined` where that has no answer. */
+  answer(key: string): PeerValue | undefined {
+    this.counts.serverRequests++;
+    const entry = this.hit(key);
+    if (entry !== undefined) return this.#asPeerValue(entry);
+    this.counts.loads++;
+    return undefined;
+  }
+
+  /** A caller's flight: `run` may wait for peers. */
+  ask(
+    key: string,
+    run: (flight: Flight) => Promise<ByteView>,
+    options?: PeerRequestOptions,
+  ): Promise<ByteView> {
+    this.counts.loads++;
+    return this.#asks.do(key, run, options);
+  }
+
+  /** Runs the getter for `key`, or joins the run that is under way. */
+  load(key: string, options?: PeerRequestOptions): Promise<PeerValue> {
+    return this.#loads.do(key, (flight) => this.#run(key, flight), options);
+  }
+
+  /**
+   * Keeps a value: in main if this process owns the key, else in hot. What loads
+   * under way find is not kept after it.
+   */
+  set(key: string, value: PeerValue): void {
+    this.remove(key);
+    this.#keep(key, value);
+  }
+
+  /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
+  mirror(key: string, { value, ttlMs = Infinity }: PeerValue): void {
+    const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
+    this.#caches.set("hot", key, value, limit);
+  }
+
+  /** Drops a key. What loads of it that are under way find is not kept. */
+  remove(key: string): void {
+    this.#asks.forget(key);
+    this.#loads.forget(key);
+    this.#caches.delete(key);
+  }
+
+  /** Drops everything. What loads under way find is not kept. */
+  clear(): void {
+    this.#asks.forgetAll();
+    this.#loads.forgetAll();
+    this.#caches.clear();
+  }
+
+  /** Ends every wait, now and from now on, with `reason`. */
+  close(reason: unknown): void {
+    this.#asks.close(reason);
+    this.#loads.close(reason);
+  }
+
+  keys(): IterableIterator<string> {
+    return this.#caches.keys();
+  }
+
+  /** What main and hot hold and did. */
+  stats(): { main: CacheStats; hot: CacheStats } {
+    const { main, hot } = this.#caches;
+    return { main: main.stats(), hot: hot.stats() };
+  }
+
+  #keep(key: string, loaded: PeerValue): void {
+    if (!this.#options.owns(key)) return this.mirror(key, loaded);
+    this.#caches.set("main", key, loaded.value, loaded.ttlMs ?? Infinity);
+  }
+
+  async #run(key: string, flight: Flight): Promise<PeerValue> {
+    // A load that ended since the caller looked has left its value here.
+    const entry = this.#caches.peek(key);
+    if (entry !== undefined) return this.#asPeerValue(entry);
+    this.counts.loadsDeduped++;
+    let loaded: PeerValue;
+    try {
+      loaded = await this.#ask(key, flight);
+    } catch (error) {
+      this.counts.localLoadErrs++;
+      throw error;
+    }
+    this.counts.localLoads++;
+    // A forgotten flight began before a write and may hold the old value.
+    if (flight.current) this.#keep(key, loaded);
+    return loaded;
+  }
+
+  async #ask(key: string, flight: Flight): Promise<PeerValue> {
+    const group = this.name;
+    let loaded: Loaded;
+    try {
+      loaded = await this.#getter(key, {
+        group,
+        get signal() {
+          return flight.signal;
+        },
+      });
+    } catch (error) {
+      if (error instanceof Error) throw error;
+      throw new LoadError(
+        group,
+        key,
+        `Cannot load ${quote(key)} of group ${quote(group)}: ` +
+          `the getter threw what is no Error: ${describe(error)}`,
+        { cause: error },
+      );
+    }
+    if (loaded === undefined) throw new NotFoundError(group, key);
+    return toPeerValue(
+      loaded,
+      `Cannot load ${quote(key)} of group ${quote(group)}`,
+    );
+  }
+
+  #asPeerValue({ view, expiresAt }: Entry): PeerValue {
+    if (expiresAt === Infinity) return { value: view };
+    return { value: view, ttlMs: expiresAt - this.#options.clock.now() };
+  }
+}
+
+/** Reads a getter's answer, or the arguments of a `set`. */
+export function toPeerValue(
+  loaded: NonNullable<Loaded>,
+  action: string,
+): PeerValue {
+  const { value, ttlMs } = isEnvelope(loaded)
+    ? loaded
+    : { value: loaded, ttlMs: undefined };
+  let view: ByteView;
+  try {
+    view = ByteView.from(value);
+  } catch (cause) {
+    throw new TypeError(
+      `${action}: the value must be a string, a Uint8Array or a ByteView: received ${
+        describe(value)
+      }`,
+      { cause },
+    );
+  }
+  if (ttlMs === undefined) return { value: view };
+  if (typeof ttlMs !== "number") {
+    throw new TypeError(
+      `${action}: ttlMs must be a number: received ${describe(ttlMs)}`,
+    );
+  }
+  if (!(ttlMs >= 0)) {
+    throw new RangeError(
+      `${action}: ttlMs must be at least 0: received ${ttlMs}`,
+    );
+  }
+  return { value: view, ttlMs };
+}
+
+/** Only a plain object is an envelope: bytes may have a `value` of their own. */
+function isEnvelope(
+  loaded: unknown,
+): loaded is { value: BytesLike; ttlMs?: number } {
+  if (typeof loaded !== "object" || loaded === null) return false;
+  const prototype = Object.getPrototypeOf(loaded);
+  return (prototype === Object.prototype || prototype === null) &&
+    "value" in loaded;
+}
+
+/** An unexpected value, as an error message shows it. */
+function describe(value: unknown): string {
+  if (typeof value === "string") return quote(value);
+  if (typeof value === "object" && value !== null) {
+    return Object.prototype.toString.call(value);
+  }
+  return typeof value === "function" ? "a function" : String(value);
+}

@@ -1,0 +1,47 @@
+/**
+ * A read-through cache that lives inside your processes.
+ *
+ * Give a group a name and a getter; every process that runs the same groups
+ * joins one pool over HTTP, and together they are one cache.
+ *
+ * @example One process
+ * ```ts
+ * import { HTTPPool } from "@geecache/geecache";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const db = new Map([["Tom", "630"], ["Jack", "589"], ["Sam", "567"]]);
+ * const pool = new HTTPPool("http://localhost:9999");
+ * const scores = pool.group("scores", (name) => db.get(name), { maxBytes: 2 << 10 });
+ *
+ * assertEquals((await scores.get("Tom")).text(), "630");
+ * await pool.close();
+ * ```
+ *
+ * @module
+ */
+
+export { type BytesLike, ByteView } from "./byte_view.ts";
+export type { CacheStats } from "./cache.ts";
+export type { Clock } from "./clock.ts";
+export { LoadError, NotFoundError, PeerError } from "./errors.ts";
+export {
+  type GetOptions,
+  Group,
+  type GroupOptions,
+  type GroupStats,
+} from "./group.ts";
+export { HTTPPool, type HTTPPoolOptions, type Logger } from "./http.ts";
+export type {
+  Getter,
+  GetterContext,
+  GroupCounts,
+  Loaded,
+} from "./local_group.ts";
+export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";
+export type {
+  Peer,
+  PeerPicker,
+  PeerRequestOptions,
+  PeerValue,
+} from "./peers.ts";
+export { type Flight, SingleFlight } from "./singleflight.ts";

@@ -1,0 +1,51 @@
+/**
+ * What may be a key, and what may name a group.
+ *
+ * @module
+ */
+
+import { quote } from "./errors.ts";
+
+/**
+ * What is wrong with a key, for an error message; `undefined`: nothing. Any
+ * well-formed string that is not empty is a key: a lone surrogate has no UTF-8,
+ * so that two keys would become one on the way to a peer.
+ */
+export function keyRule(key: unknown): string | undefined {
+  if (typeof key !== "string") {
+    return `a key must be a string: received ${typeof key}`;
+  }
+  if (key === "") return "key is required: received an empty string";
+  if (!key.isWellFormed()) {
+    return `a key must be well-formed Unicode: received ${quote(key)}`;
+  }
+  return undefined;
+}
+
+/**
+ * Checks a group's name: it is a segment of a URL's path.
+ *
+ * @throws {TypeError} That says what is wrong with it.
+ */
+export function checkGroupName(name: unknown): void {
+  const action = "Cannot create Group";
+  if (typeof name !== "string") {
+    throw new TypeError(
+      `${action}: name must be a string: received ${typeof name}`,
+    );
+  }
+  const rule = name === ""
+    ? "not be empty"
+    : name === "." || name === ".."
+    ? 'not be "." or "..", which URLs drop'
+    : name.includes("/")
+    ? 'not have a "/", which ends it in a URL'
+    : !name.isWellFormed()
+    ? "be well-formed Unicode"
+    : undefined;
+  if (rule !== undefined) {
+    throw new TypeError(
+      `${action}: name must ${rule}: received ${quote(name)}`,
+    );
+  }
+}

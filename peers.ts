@@ -1,0 +1,72 @@
+/**
+ * What a peer is, and who picks it.
+ *
+ * A group knows its cluster through these interfaces alone. `HTTPPool`
+ * implements them over HTTP; anything that can carry bytes may do so, too.
+ *
+ * @module
+ */
+
+import type { ByteView } from "./byte_view.ts";
+
+/** Options for a request to a {@linkcode Peer}. */
+export interface PeerRequestOptions {
+  /** Ends the request; the promise then rejects with the signal's reason. */
+  signal?: AbortSignal;
+}
+
+/** A value as it travels between peers. */
+export interface PeerValue {
+  /** The bytes. */
+  value: ByteView;
+  /**
+   * How long they have left to live, in milliseconds; absent: for ever. Time
+   * left, because two processes' clocks are never compared.
+   */
+  ttlMs?: number;
+}
+
+/** Another process of the cluster. */
+export interface Peer {
+  /** Its name on the ring. */
+  readonly id: string;
+  /**
+   * Asks for a key. The peer answers from its memory or its getter and never
+   * asks on.
+   *
+   * @throws {NotFoundError} If its getter said so: final.
+   * @throws {LoadError} If its getter failed: final.
+   * @throws {PeerError} If it could not answer: somebody else may.
+   */
+  get(
+    group: string,
+    key: string,
+    options?: PeerRequestOptions,
+  ): Promise<PeerValue>;
+  /** Stores a value at that peer alone. */
+  set(
+    group: string,
+    key: string,
+    value: PeerValue,
+    options?: PeerRequestOptions,
+  ): Promise<void>;
+  /** Drops keys at that peer alone. */
+  remove(
+    group: string,
+    keys: readonly string[],
+    options?: PeerRequestOptions,
+  ): Promise<void>;
+  /** Drops a whole group at that peer alone. */
+  clear(group: string, options?: PeerRequestOptions): Promise<void>;
+}
+
+/** Who knows which peer owns a key. */
+export interface PeerPicker {
+  /**
+   * The first node in ring order whose peer is not in `failed`; `undefined`:
+   * answer it here.
+   */
+  pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined;
+  /** All peers, without this process itself. */
+  peers(): Iterable<Peer>;
+}

@@ -1,0 +1,192 @@
+/**
+ * One run per key, and who still waits for it.
+ *
+ * Callers that ask for the same key while a run for it is under way share that
+ * run, a **flight**. Each may leave on its own; the flight's signal fires when
+ * the last one has left. After golang/groupcache's `singleflight`, with
+ * cancellation and with flights that can be forgotten.
+ *
+ * @module
+ */
+
+/** What a run knows of its flight. */
+export interface Flight {
+  /**
+   * Whether the flight was not forgotten. Only then may the run store what it
+   * found: a forgotten flight answers those who wait for it, no more.
+   */
+  readonly current: boolean;
+  /** Fires when nobody waits for the flight any more. */
+  readonly signal: AbortSignal;
+}
+
+class RunningFlight<V> implements Flight {
+  current = true;
+  settled = false;
+  waiting = 0;
+  readonly promise: Promise<V>;
+  resolve!: (value: V) => void;
+  reject!: (reason: unknown) => void;
+  // Made when first asked for: most runs never look at it.
+  #controller: AbortController | undefined;
+  #aborted: { reason: unknown } | undefined;
+
+  constructor() {
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
+    });
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController();
+      if (this.#aborted) this.#controller.abort(this.#aborted.reason);
+    }
+    return this.#controller.signal;
+  }
+
+  abort(reason: unknown): void {
+    this.#aborted = { reason };
+    this.#controller?.abort(reason);
+  }
+}
+
+/**
+ * Runs at most one flight per key at a time.
+ *
+ * - A caller whose own signal fires leaves: its promise rejects with the
+ *   signal's reason, nobody else notices.
+ * - When the last caller leaves, the flight is forgotten and its signal fires.
+ *   A caller without a signal never leaves.
+ * - A run that throws, synchronously or not, and whatever it throws, rejects
+ *   all who wait.
+ *
+ * @example Two callers, one run
+ * ```ts
+ * import { SingleFlight } from "@geecache/geecache";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const flights = new SingleFlight<string, number>();
+ * let runs = 0;
+ * const run = () => Promise.resolve(++runs);
+ * assertEquals(
+ *   await Promise.all([flights.do("k", run), flights.do("k", run)]),
+ *   [1, 1],
+ * );
+ * ```
+ */
+export class SingleFlight<K, V> {
+  /** The flight that a caller for the key would join. */
+  readonly #current = new Map<K, RunningFlight<V>>();
+  /** Every flight that has not ended, the forgotten ones too. */
+  readonly #running = new Set<RunningFlight<V>>();
+  #closed: { reason: unknown } | undefined;
+
+  /** How many flights a caller could join. */
+  get size(): number {
+    return this.#current.size;
+  }
+
+  /**
+   * Joins the flight of `key`, or starts one with `run`.
+   *
+   * @param options.signal Ends this caller's wait only.
+   */
+  do(
+    key: K,
+    run: (flight: Flight) => Promise<V>,
+    options?: { signal?: AbortSignal },
+  ): Promise<V> {
+    const signal = options?.signal;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    if (this.#closed) return Promise.reject(this.#closed.reason);
+    const flight = this.#current.get(key) ?? this.#start(key, run);
+    flight.waiting++;
+    if (signal === undefined) return flight.promise;
+    return this.#waitUntil(signal, key, flight);
+  }
+
+  /**
+   * Makes the next `do()` for `key` start anew. The old run goes on for those
+   * who wait for it, and is no longer current.
+   *
+   * @returns Whether there was a flight to forget.
+   */
+  forget(key: K): boolean {
+    const flight = this.#current.get(key);
+    if (flight === undefined) return false;
+    flight.current = false;
+    this.#current.delete(key);
+    return true;
+  }
+
+  /** Forgets the flights of all keys. */
+  forgetAll(): void {
+    for (const flight of this.#current.values()) flight.current = false;
+    this.#current.clear();
+  }
+
+  /** Ends every wait, now and from now on, with `reason`. */
+  close(reason: unknown): void {
+    this.#closed ??= { reason };
+    this.forgetAll();
+    for (const flight of this.#running) {
+      flight.settled = true;
+      flight.reject(reason);
+      flight.abort(reason);
+      // Nobody may be left to hear of it.
+      flight.promise.catch(() => {});
+    }
+    this.#running.clear();
+  }
+
+  #start(key: K, run: (flight: Flight) => Promise<V>): RunningFlight<V> {
+    const flight = new RunningFlight<V>();
+    this.#current.set(key, flight);
+    this.#running.add(flight);
+    const end = (): void => {
+      flight.settled = true;
+      this.#running.delete(flight);
+      if (this.#current.get(key) === flight) this.#current.delete(key);
+    };
+    const resolve = (value: V): void => {
+      end();
+      flight.resolve(value);
+    };
+    const reject = (error: unknown): void => {
+      end();
+      flight.reject(error);
+    };
+    try {
+      run(flight).then(resolve, reject);
+    } catch (error) {
+      reject(error);
+    }
+    return flight;
+  }
+
+  #waitUntil(
+    signal: AbortSignal,
+    key: K,
+    flight: RunningFlight<V>,
+  ): Promise<V> {
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        reject(signal.reason);
+        if (--flight.waiting > 0 || flight.settled) return;
+        if (this.#current.get(key) === flight) this.forget(key);
+        flight.current = false;
+        flight.abort(signal.reason);
+      };
+      signal.addEventListener("abort", leave, { once: true });
+      flight.promise.then((value) => {
+        signal.removeEventListener("abort", leave);
+        resolve(value);
+      }, (error) => {
+        signal.removeEventListener("abort", leave);
+        reject(error);
+      });
+    });
+  }
+}
