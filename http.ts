@@ -33,7 +33,7 @@ export interface HTTPPoolOptions {
    * @default {Clock} the runtime's
    */
   clock?: Clock;
-  /** Where a line for each request goes. Default: nowhere. */
+  /** Where a line for each request goes, as `debug`. Default: nowhere. */
   logger?: Logger;
 }
 

@@ -75,7 +75,7 @@ export class Handler {
     const { self, basePath, logger, getGroup } = this.#options;
     const path = pathOf(request.url);
     const { method } = request;
-    logger?.info(`[Server ${self}] ${method} ${path}`);
+    logger?.debug(`[Server ${self}] ${method} ${path}`);
     const target = readTarget(path, basePath);
     if (target === "outside") {
       return text(request, 404, `${path} is outside of ${basePath}`);

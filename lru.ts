@@ -46,12 +46,12 @@ export interface LRUOptions<K, V> {
 }
 
 /** An entry, and its place between an older and a newer one. */
-interface Node<K, V> {
+interface Entry<K, V> {
   readonly key: K;
   value: V;
   weight: number;
-  older: Node<K, V>;
-  newer: Node<K, V>;
+  older: Entry<K, V>;
+  newer: Entry<K, V>;
 }
 
 /**
@@ -75,9 +75,9 @@ interface Node<K, V> {
  * ```
  */
 export class LRU<K, V> implements Iterable<[K, V]> {
-  readonly #map = new Map<K, Node<K, V>>();
+  readonly #map = new Map<K, Entry<K, V>>();
   // The end of the ring: `#end.newer` is the oldest entry, `#end.older` the newest.
-  readonly #end: Node<K, V>;
+  readonly #end: Entry<K, V>;
   readonly #maxWeight: number;
   readonly #weigh: ((key: K, value: V) => number) | undefined;
   readonly #onEvict: LRUOptions<K, V>["onEvict"];
@@ -113,14 +113,14 @@ export class LRU<K, V> implements Iterable<[K, V]> {
 
   /** The value under `key`, which becomes the most recently used. */
   get(key: K): V | undefined {
-    const node = this.#map.get(key);
-    if (node === undefined) return undefined;
+    const entry = this.#map.get(key);
+    if (entry === undefined) return undefined;
     const end = this.#end;
-    if (end.older !== node) {
-      unlink(node);
-      link(node, end);
+    if (end.older !== entry) {
+      unlink(entry);
+      link(entry, end);
     }
-    return node.value;
+    return entry.value;
   }
 
   /** The value under `key`, without counting as a use. */
@@ -158,9 +158,9 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     }
     const end = this.#end;
     if (old === undefined) {
-      const node = { key, value, weight, older: end, newer: end };
-      this.#map.set(key, node);
-      link(node, end);
+      const entry = { key, value, weight, older: end, newer: end };
+      this.#map.set(key, entry);
+      link(entry, end);
     } else {
       this.#weight -= old.weight;
       old.value = value;
@@ -175,7 +175,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   }
 
   /** Evicts until the budget holds, then reports, the replaced value first. */
-  #shrink(old: Node<K, V> | undefined, replaced: V | undefined): void {
+  #shrink(old: Entry<K, V> | undefined, replaced: V | undefined): void {
     if (this.#onEvict === undefined) {
       while (this.#weight > this.#maxWeight) this.#take(this.#end.newer);
       return;
@@ -191,20 +191,20 @@ export class LRU<K, V> implements Iterable<[K, V]> {
 
   /** Drops the entry under `key`. Returns whether there was one. */
   delete(key: K): boolean {
-    const node = this.#map.get(key);
-    if (node === undefined) return false;
-    this.#take(node);
-    this.#onEvict?.(node.key, node.value, "deleted");
+    const entry = this.#map.get(key);
+    if (entry === undefined) return false;
+    this.#take(entry);
+    this.#onEvict?.(entry.key, entry.value, "deleted");
     return true;
   }
 
   /** Drops the least recently used entry and returns it. */
   evictOldest(): [K, V] | undefined {
-    const node = this.#end.newer;
-    if (node === this.#end) return undefined;
-    this.#take(node);
-    this.#onEvict?.(node.key, node.value, "capacity");
-    return [node.key, node.value];
+    const entry = this.#end.newer;
+    if (entry === this.#end) return undefined;
+    this.#take(entry);
+    this.#onEvict?.(entry.key, entry.value, "capacity");
+    return [entry.key, entry.value];
   }
 
   /** Drops every entry. */
@@ -221,23 +221,23 @@ export class LRU<K, V> implements Iterable<[K, V]> {
 
   /**
    * The entries, least recently used first, without counting as uses. They are
-   * those of the moment at which the iteration begins, less what is dropped or
-   * replaced before its turn.
+   * those of the moment at which the iteration begins, less what is dropped before
+   * its turn.
    */
   *[Symbol.iterator](): IterableIterator<[K, V]> {
-    const nodes: Node<K, V>[] = [];
-    for (let n = this.#end.newer; n !== this.#end; n = n.newer) nodes.push(n);
-    for (const node of nodes) {
-      if (this.#map.get(node.key) === node) yield [node.key, node.value];
+    const entries: Entry<K, V>[] = [];
+    for (let n = this.#end.newer; n !== this.#end; n = n.newer) entries.push(n);
+    for (const entry of entries) {
+      if (this.#map.get(entry.key) === entry) yield [entry.key, entry.value];
     }
   }
 
-  /** Takes a node out of map, list and sum. */
-  #take(node: Node<K, V>): Node<K, V> {
-    this.#map.delete(node.key);
-    unlink(node);
-    this.#weight -= node.weight;
-    return node;
+  /** Takes an entry out of map, list and sum. */
+  #take(entry: Entry<K, V>): Entry<K, V> {
+    this.#map.delete(entry.key);
+    unlink(entry);
+    this.#weight -= entry.weight;
+    return entry;
   }
 
   #report(left: readonly [K, V, EvictionReason][]): void {
@@ -255,8 +255,8 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   }
 }
 
-/** A node that is no entry: both neighbours of itself. */
-function endOfRing<K, V>(): Node<K, V> {
+/** An entry that is no entry: both neighbours of itself. */
+function endOfRing<K, V>(): Entry<K, V> {
   // The same fields in the same order as every entry, so that V8 gives all one shape.
   const end = {
     key: undefined,
@@ -264,20 +264,20 @@ function endOfRing<K, V>(): Node<K, V> {
     weight: 0,
     older: undefined,
     newer: undefined,
-  } as unknown as Node<K, V>;
+  } as unknown as Entry<K, V>;
   end.older = end.newer = end;
   return end;
 }
 
-function unlink<K, V>(node: Node<K, V>): void {
-  node.older.newer = node.newer;
-  node.newer.older = node.older;
+function unlink<K, V>(entry: Entry<K, V>): void {
+  entry.older.newer = entry.newer;
+  entry.newer.older = entry.older;
 }
 
-/** Puts `node` at the newest place, before `end`. */
-function link<K, V>(node: Node<K, V>, end: Node<K, V>): void {
-  node.older = end.older;
-  node.newer = end;
-  end.older.newer = node;
-  end.older = node;
+/** Puts `entry` at the newest place, before `end`. */
+function link<K, V>(entry: Entry<K, V>, end: Entry<K, V>): void {
+  entry.older = end.older;
+  entry.newer = end;
+  end.older.newer = entry;
+  end.older = entry;
 }

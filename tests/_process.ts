@@ -1,0 +1,85 @@
+/** Programs that tests start, each with its lines and its end. */
+
+const root = new URL("../", import.meta.url);
+
+export class Program {
+  /** What it wrote, standard output and error together. */
+  readonly lines: string[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #ended: Promise<number>;
+  #wake: () => void = () => {};
+  #over = false;
+
+  /** Starts `deno` with `args`, in the project's folder. */
+  constructor(args: string[], options: { cwd?: string | URL } = {}) {
+    this.#child = new Deno.Command(Deno.execPath(), {
+      args,
+      cwd: options.cwd ?? root,
+      env: { NO_COLOR: "1" },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const outputs = [this.#child.stdout, this.#child.stderr];
+    this.#ended = Promise.all([
+      this.#child.status,
+      ...outputs.map((output) => this.#read(output)),
+    ]).then(([{ code }]) => {
+      this.#over = true;
+      this.#wake();
+      return code;
+    });
+  }
+
+  async #read(output: ReadableStream<Uint8Array>): Promise<void> {
+    let rest = "";
+    const decoded = output.pipeThrough(
+      new TextDecoderStream() as TransformStream<Uint8Array, string>,
+    );
+    for await (const text of decoded) {
+      const lines = (rest + text).split("\n");
+      rest = lines.pop()!;
+      this.lines.push(...lines);
+      this.#wake();
+    }
+    if (rest !== "") this.lines.push(rest);
+  }
+
+  /** The first match of `pattern` in its lines, awaited; it failed if it ends without. */
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      for (const line of this.lines) {
+        const match = pattern.exec(line);
+        if (match !== null) return match;
+      }
+      if (this.#over) {
+        throw new Error(`It never said ${pattern}:\n${this.lines.join("\n")}`);
+      }
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  /** How many of its lines match `pattern`. */
+  count(pattern: RegExp): number {
+    return this.lines.filter((line) => pattern.test(line)).length;
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Its exit code, when it has ended and all it wrote was read. */
+  get ended(): Promise<number> {
+    return this.#ended;
+  }
+
+  /** Ends it, if it has not ended, and waits for that. */
+  async stop(): Promise<number> {
+    try {
+      this.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+    return await this.ended;
+  }
+}

@@ -1,0 +1,375 @@
+import { ByteView, Group, LoadError, NotFoundError } from "../mod.ts";
+import type { Loaded } from "../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertNotStrictEquals,
+  assertRejects,
+  assertStrictEquals,
+  assertStringIncludes,
+  assertThrows,
+} from "./_assert.ts";
+import { FakeClock, gate, settle } from "./_gate.ts";
+
+const SCORES = new Map([["Tom", "630"], ["Jack", "589"], ["Sam", "567"]]);
+
+/** A group over the three scores that records which keys were loaded. */
+function scoresGroup(
+  options?: ConstructorParameters<typeof Group>[2],
+): { group: Group; loads: string[] } {
+  const loads: string[] = [];
+  const group = new Group("scores", (key) => {
+    loads.push(key);
+    return SCORES.get(key);
+  }, options);
+  return { group, loads };
+}
+
+Deno.test("Group.get() calls the getter once and then answers from memory", async () => {
+  const { group, loads } = scoresGroup();
+  for (const [key, score] of [...SCORES, ...SCORES]) {
+    assertEquals((await group.get(key)).text(), score);
+  }
+  assertEquals(loads, ["Tom", "Jack", "Sam"]);
+});
+
+Deno.test("Group.get() asks the getter once for concurrent callers", async () => {
+  const opened = gate<string>();
+  let loads = 0;
+  const group = new Group("g", () => {
+    loads++;
+    return opened.opened;
+  });
+  const gets = Array.from({ length: 10 }, () => group.get("k"));
+  opened.open("v");
+  for (const view of await Promise.all(gets)) assertEquals(view.text(), "v");
+  assertEquals(loads, 1);
+  const { loads: misses, loadsDeduped, localLoads } = group.stats();
+  assertEquals([misses, loadsDeduped, localLoads], [10, 1, 1]);
+});
+
+Deno.test("A hit hands out the promise that the entry keeps", async () => {
+  const { group } = scoresGroup();
+  await group.get("Tom");
+  assertStrictEquals(group.get("Tom"), group.get("Tom"));
+});
+
+Deno.test("Group.get() copies what the getter returned", async () => {
+  const buffer = new TextEncoder().encode("630");
+  const group = new Group("g", () => buffer);
+  const view = await group.get("k");
+  buffer.fill(0);
+  view.bytes().fill(0);
+  assertEquals((await group.get("k")).text(), "630");
+});
+
+Deno.test("A small slice of a large value does not stay a slice", async () => {
+  const large = ByteView.from(new Uint8Array(100_000).fill(1));
+  const slice = large.slice(10, 1000);
+  const group = new Group("g", () => slice);
+  await group.get("k");
+  assertNotStrictEquals(group.peek("k"), slice);
+  assert(group.peek("k")!.equals(slice));
+});
+
+Deno.test("Group.get() refuses empty and ill-formed keys with a TypeError that names the group and the rule", async () => {
+  const { group, loads } = scoresGroup();
+  for (
+    const [key, rule] of [
+      ["", "key is required"],
+      ["\ud800", "well-formed"],
+      [1, "must be a string"],
+      [undefined, "must be a string"],
+    ] as [string, string][]
+  ) {
+    const error = await assertRejects(() => group.get(key), TypeError, rule);
+    assertStringIncludes(error.message, '"scores"');
+    await assertRejects(() => group.set(key, "v"), TypeError, rule);
+    await assertRejects(() => group.remove(key), TypeError, rule);
+    assertEquals(group.peek(key), undefined);
+  }
+  assertEquals(loads, []);
+});
+
+Deno.test("A getter that returns undefined means NotFoundError, and is asked again", async () => {
+  const { group, loads } = scoresGroup();
+  const error = await assertRejects(() => group.get("kkk"), NotFoundError);
+  assertEquals([error.group, error.key], ["scores", "kkk"]);
+  await assertRejects(() => group.get("kkk"), NotFoundError);
+  assertEquals(loads, ["kkk", "kkk"]);
+});
+
+Deno.test("A getter's Error reaches all callers as it is", async () => {
+  const failure = new RangeError("down");
+  for (
+    const fail of [
+      (): Loaded => {
+        throw failure;
+      },
+      () => Promise.reject(failure),
+    ]
+  ) {
+    const group = new Group("g", fail);
+    const gets = [group.get("k"), group.get("k")];
+    for (const outcome of await Promise.allSettled(gets)) {
+      assert(outcome.status === "rejected");
+      assertStrictEquals(outcome.reason, failure);
+    }
+    assertEquals(group.stats().localLoadErrs, 1);
+  }
+});
+
+Deno.test("What a getter throws that is no Error is the cause of a LoadError", async () => {
+  for (const thrown of [undefined, null, 0, "", "text", { code: 1 }]) {
+    const group = new Group("g", () => Promise.reject(thrown));
+    const error = await assertRejects(() => group.get("k"), LoadError);
+    assertStrictEquals(error.cause, thrown);
+    assertEquals([error.group, error.key], ["g", "k"]);
+  }
+});
+
+Deno.test("A getter that returns what is not bytes harms only that key", async () => {
+  const garbage = [null, 1, true, [1], {}, new Date(0), new ArrayBuffer(1)];
+  const group = new Group(
+    "g",
+    (key) =>
+      key === "good"
+        ? "v"
+        : (key === "in" ? { value: 1 } : garbage[Number(key)]) as Loaded,
+  );
+  for (const key of ["in", ...garbage.keys()].map(String)) {
+    await assertRejects(() => group.get(key), TypeError, "the value must be");
+  }
+  assertEquals((await group.get("good")).text(), "v");
+});
+
+Deno.test("Only a plain object is an envelope", async () => {
+  class Odd extends Uint8Array {
+    value = "not this";
+  }
+  const answers: Record<string, Loaded> = {
+    bytes: new Odd([52, 50]),
+    view: ByteView.from("42"),
+    plain: { value: "42" },
+    bare: Object.assign(Object.create(null), { value: "42" }),
+  };
+  const group = new Group("g", (key) => answers[key]);
+  for (const key of Object.keys(answers)) {
+    assertEquals((await group.get(key)).text(), "42");
+  }
+});
+
+Deno.test("A getter that never settles holds up its own key alone", async () => {
+  const group = new Group(
+    "g",
+    (key) => key === "stuck" ? new Promise<string>(() => {}) : key,
+  );
+  const controller = new AbortController();
+  const stuck = group.get("stuck", { signal: controller.signal });
+  assertEquals((await group.get("other")).text(), "other");
+  controller.abort(new Error("enough"));
+  await assertRejects(() => stuck, Error, "enough");
+});
+
+Deno.test("An aborted caller leaves alone; the getter's signal fires when the last one left", async () => {
+  let signal!: AbortSignal;
+  const opened = gate<string>();
+  const group = new Group("g", (_key, context) => {
+    signal = context.signal;
+    return opened.opened;
+  });
+  const [a, b] = [new AbortController(), new AbortController()];
+  const first = group.get("k", { signal: a.signal });
+  const second = group.get("k", { signal: b.signal });
+  await settle();
+  a.abort(new Error("a left"));
+  await assertRejects(() => first, Error, "a left");
+  assertEquals(signal.aborted, false);
+  b.abort(new Error("b left"));
+  await assertRejects(() => second, Error, "b left");
+  assertEquals(signal.aborted, true);
+  // What the abandoned load finds after all is not kept.
+  opened.open("late");
+  await settle();
+  assertEquals(group.peek("k"), undefined);
+});
+
+Deno.test("A hit, too, rejects when its signal is aborted already", async () => {
+  const { group } = scoresGroup();
+  await group.get("Tom");
+  const signal = AbortSignal.abort(new Error("gone"));
+  await assertRejects(() => group.get("Tom", { signal }), Error, "gone");
+});
+
+Deno.test("A load that began before a write keeps nothing afterwards", async () => {
+  for (
+    const [write, after] of [
+      [(g) => g.remove("k"), undefined],
+      [(g) => g.removeMany(["x", "k"]), undefined],
+      [(g) => g.clear(), undefined],
+      [(g) => g.set("k", "new"), "new"],
+    ] as [(group: Group) => Promise<void>, string | undefined][]
+  ) {
+    const opened = gate<string>();
+    const group = new Group("g", () => opened.opened);
+    const waiting = group.get("k");
+    await settle();
+    await write(group);
+    opened.open("old");
+    assertEquals((await waiting).text(), "old");
+    assertEquals(group.peek("k")?.text(), after);
+  }
+});
+
+Deno.test("A get after a remove does not join the load from before it", async () => {
+  const gates = [gate<string>(), gate<string>()];
+  let loads = 0;
+  const group = new Group("g", () => gates[loads++]!.opened);
+  const before = group.get("k");
+  await settle();
+  await group.remove("k");
+  const after = group.get("k");
+  gates[1]!.open("new");
+  assertEquals((await after).text(), "new");
+  gates[0]!.open("old");
+  assertEquals((await before).text(), "old");
+  assertEquals(group.peek("k")?.text(), "new");
+});
+
+Deno.test("Group.getMany() answers every key once, in the order asked, bad keys included", async () => {
+  const { group, loads } = scoresGroup();
+  await group.get("Sam");
+  const answers = await group.getMany(["Tom", "", "kkk", "Sam", "Tom", "Jack"]);
+  assertEquals([...answers.keys()], ["Tom", "", "kkk", "Sam", "Jack"]);
+  const shown = [...answers.values()].map((answer) =>
+    answer instanceof ByteView ? answer.text() : answer.name
+  );
+  assertEquals(shown, ["630", "TypeError", "NotFoundError", "567", "589"]);
+  assertEquals(loads, ["Sam", "Tom", "kkk", "Jack"]);
+});
+
+Deno.test("Group.getMany() rejects when its own signal fires", async () => {
+  const group = new Group("g", () => new Promise<string>(() => {}));
+  const controller = new AbortController();
+  const answers = group.getMany(["a", "b"], { signal: controller.signal });
+  controller.abort(new Error("enough"));
+  await assertRejects(() => answers, Error, "enough");
+});
+
+Deno.test("ttlMs ends an entry's life, from the getter and from set()", async () => {
+  const clock = new FakeClock();
+  let loads = 0;
+  const group = new Group("g", () => ({ value: `${++loads}`, ttlMs: 100 }), {
+    clock,
+  });
+  assertEquals((await group.get("k")).text(), "1");
+  await clock.advance(99);
+  assertEquals((await group.get("k")).text(), "1");
+  await clock.advance(1);
+  assertEquals(group.peek("k"), undefined);
+  assertEquals((await group.get("k")).text(), "2");
+  await group.set("k", "mine", { ttlMs: 10 });
+  assertEquals((await group.get("k")).text(), "mine");
+  await clock.advance(10);
+  assertEquals([...group.keys()], []);
+  assertEquals(clock.pending, 0, "no timer per entry");
+});
+
+Deno.test("ttlMs 0 stores nothing; negative and NaN are a RangeError", async () => {
+  const group = new Group("g", (key) => ({ value: "v", ttlMs: Number(key) }));
+  assertEquals((await group.get("0")).text(), "v");
+  assertEquals(group.peek("0"), undefined);
+  await group.set("k", "v");
+  await group.set("k", "w", { ttlMs: 0 });
+  assertEquals(group.peek("k"), undefined);
+  for (const ttlMs of [-1, NaN, -Infinity]) {
+    const message = `ttlMs must be at least 0: received ${ttlMs}`;
+    await assertRejects(() => group.get(`${ttlMs}`), RangeError, message);
+    await assertRejects(
+      () => group.set("k", "v", { ttlMs }),
+      RangeError,
+      message,
+    );
+  }
+  await group.get("Infinity");
+  assertEquals(group.peek("Infinity")?.text(), "v");
+});
+
+Deno.test("A value larger than maxBytes is returned, not stored, and evicts nothing", async () => {
+  const group = new Group(
+    "g",
+    (key) => key === "large" ? new Uint8Array(5000) : "v",
+    { maxBytes: 4000 },
+  );
+  await group.get("small");
+  assertEquals((await group.get("large")).byteLength, 5000);
+  assertEquals([...group.keys()], ["small"]);
+});
+
+Deno.test("maxBytes 0 caches nothing", async () => {
+  const { group, loads } = scoresGroup({ maxBytes: 0 });
+  await group.get("Tom");
+  await group.get("Tom");
+  assertEquals(loads, ["Tom", "Tom"]);
+});
+
+Deno.test("The three scores of the demo fit in its 2 KiB", async () => {
+  const { group } = scoresGroup({ maxBytes: 2 << 10 });
+  await group.getMany(SCORES.keys());
+  assertEquals([...group.keys()], ["Tom", "Jack", "Sam"]);
+});
+
+Deno.test("Group.stats() counts what happened", async () => {
+  const { group } = scoresGroup();
+  await group.get("Tom");
+  await group.get("Tom");
+  await assertRejects(() => group.get("kkk"), NotFoundError);
+  const { main, hot, ...counts } = group.stats();
+  assertEquals(counts, {
+    gets: 3,
+    cacheHits: 1,
+    loads: 2,
+    loadsDeduped: 2,
+    peerLoads: 0,
+    peerErrors: 0,
+    localLoads: 1,
+    localLoadErrs: 1,
+    serverRequests: 0,
+  });
+  assertEquals([main.items, main.gets, main.hits], [1, 3, 1]);
+  assertEquals([hot.items, hot.gets, hot.hits], [0, 2, 0]);
+  assert(main.bytes > 6);
+});
+
+Deno.test("Group.close() ends every wait with an error and keeps answering from memory", async () => {
+  const group = new Group(
+    "g",
+    (key) => key === "k" ? "v" : new Promise<string>(() => {}),
+  );
+  await group.get("k");
+  const waiting = group.get("stuck");
+  group.close();
+  await assertRejects(() => waiting, Error, 'group "g": the group is closed');
+  await assertRejects(() => group.get("x"), Error, "the group is closed");
+  assertEquals((await group.get("k")).text(), "v");
+});
+
+Deno.test("A group with a bad name or option says at once what is wrong", () => {
+  for (const name of ["", "a/b", ".", "..", "\udfff", 7]) {
+    assertThrows(() => new Group(name as string, () => "v"), TypeError, "name");
+  }
+  assertThrows(
+    () => new Group("g", "no function" as never),
+    TypeError,
+    'Cannot create Group "g": getter must be a function: received no function',
+  );
+  for (const option of ["maxBytes", "mirrorTtlMs"]) {
+    for (const value of [-1, NaN, "1"]) {
+      assertThrows(
+        () => new Group("g", () => "v", { [option]: value }),
+        RangeError,
+        `${option} must be a non-negative number: received ${value}`,
+      );
+    }
+  }
+});

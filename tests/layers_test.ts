@@ -1,0 +1,71 @@
+/** Holds the table of rooms: who may import whom, and what no library file may name. */
+import { assert, assertEquals } from "./_assert.ts";
+
+/** Every library file, in the order in which one may import another: only from above. */
+const ROOMS = [
+  "byte_view.ts",
+  "clock.ts",
+  "lru.ts",
+  "cache.ts",
+  "singleflight.ts",
+  "errors.ts",
+  "names.ts",
+  "peers.ts",
+  "local_group.ts",
+  "broadcast.ts",
+  "group.ts",
+  "wire.ts",
+  "http_handler.ts",
+  "http.ts",
+  "mod.ts",
+];
+/** Programs at the top level; the library knows nothing of them. */
+const PROGRAMS = ["serve.ts"];
+
+const root = new URL("../", import.meta.url);
+const read = (name: string) => Deno.readTextFile(new URL(name, root));
+
+function withoutComments(code: string): string {
+  return code.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
+}
+
+Deno.test("Every file at the top level is a room or a program", async () => {
+  const found: string[] = [];
+  for await (const { name } of Deno.readDir(root)) {
+    if (name.endsWith(".ts")) found.push(name);
+  }
+  assertEquals(found.sort(), [...ROOMS, ...PROGRAMS].sort());
+});
+
+Deno.test("A room imports only from rooms above it, by ./x.ts", async () => {
+  for (const [place, room] of ROOMS.entries()) {
+    const code = withoutComments(await read(room));
+    const statements = code.match(/^(import|export)\b[^;]*?\bfrom\b[^;]*;/gm);
+    const specifiers = [...code.matchAll(/\bfrom\s+"([^"]+)"/g)].map((m) =>
+      m[1]!
+    );
+    assertEquals(specifiers.length, statements?.length ?? 0, room);
+    for (const specifier of specifiers) {
+      const from = ROOMS.indexOf(specifier.replace("./", ""));
+      assert(
+        specifier.startsWith("./") && from >= 0 && from < place,
+        `${room} imports ${specifier}`,
+      );
+    }
+    assert(!/\bimport\s*\(|^import\s+"/m.test(code), `${room}: bare import`);
+  }
+});
+
+Deno.test("No room names a runtime", async () => {
+  for (const room of ROOMS) {
+    const code = withoutComments(await read(room));
+    assert(!/\bDeno\b|\bnode:|\bBun\b|\bprocess\./.test(code), room);
+  }
+});
+
+Deno.test("Rooms are of 30 to 400 lines", async () => {
+  for (const room of ROOMS) {
+    const lines = (await read(room)).split("\n").length - 1;
+    assert(lines >= 30 && lines <= 400, `${room} has ${lines} lines`);
+  }
+});
