@@ -66,7 +66,7 @@ export class PeerError extends Error {
   /** The peer's id, its origin. */
   readonly peer: string;
   /** The HTTP status of its answer, if there was one. */
-  readonly status?: number;
+  declare readonly status?: number;
 
   /** Makes the error for one peer. */
   constructor(

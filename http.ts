@@ -178,7 +178,7 @@ function originOf(url: string, what: string): string {
 function checkBasePath(basePath: string): void {
   const url = `http://localhost${basePath}`;
   const fits = basePath.startsWith("/") && basePath.endsWith("/") &&
-    URL.canParse(url) && new URL(url).href === url;
+    URL.canParse(url) && new URL(url).pathname === basePath;
   if (!fits) {
     throw new TypeError(
       'Cannot create HTTPPool: basePath must be a URL path that begins and ends with "/": ' +

@@ -79,7 +79,7 @@ class RunningFlight<V> implements Flight {
 export class SingleFlight<K, V> {
   /** The flight that a caller for the key would join. */
   readonly #current = new Map<K, RunningFlight<V>>();
-  /** Every flight that has not ended, the forgotten ones too. */
+  /** Every flight that somebody waits for, the forgotten ones too. */
   readonly #running = new Set<RunningFlight<V>>();
   #closed: { reason: unknown } | undefined;
 
@@ -135,8 +135,6 @@ export class SingleFlight<K, V> {
       flight.settled = true;
       flight.reject(reason);
       flight.abort(reason);
-      // Nobody may be left to hear of it.
-      flight.promise.catch(() => {});
     }
     this.#running.clear();
   }
@@ -176,10 +174,12 @@ export class SingleFlight<K, V> {
         reject(signal.reason);
         if (--flight.waiting > 0 || flight.settled) return;
         if (this.#current.get(key) === flight) this.forget(key);
-        flight.current = false;
+        this.#running.delete(flight);
         flight.abort(signal.reason);
       };
       signal.addEventListener("abort", leave, { once: true });
+      // The run may have fired it before anybody listened.
+      if (signal.aborted) leave();
       flight.promise.then((value) => {
         signal.removeEventListener("abort", leave);
         resolve(value);

@@ -2,6 +2,9 @@
 
 const root = new URL("../", import.meta.url);
 
+/** How long a line may take to come. Only a test that fails waits so long. */
+const PATIENCE_MS = 30_000;
+
 export class Program {
   /** What it wrote, standard output and error together. */
   readonly lines: string[] = [];
@@ -45,8 +48,20 @@ export class Program {
     if (rest !== "") this.lines.push(rest);
   }
 
-  /** The first match of `pattern` in its lines, awaited; it failed if it ends without. */
+  /** The first match of `pattern` in its lines, awaited; it must come before the end. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
+    const patience = setTimeout(() => {
+      this.#over = true;
+      this.#wake();
+    }, PATIENCE_MS);
+    try {
+      return await this.#find(pattern);
+    } finally {
+      clearTimeout(patience);
+    }
+  }
+
+  async #find(pattern: RegExp): Promise<RegExpExecArray> {
     for (;;) {
       for (const line of this.lines) {
         const match = pattern.exec(line);

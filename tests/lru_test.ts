@@ -1,0 +1,361 @@
+import fc from "fast-check";
+import { type EvictionReason, LRU } from "../lru.ts";
+import {
+  assert,
+  assertEquals,
+  assertStrictEquals,
+  assertThrows,
+} from "./_assert.ts";
+
+type Item = { weight: number; id: number };
+type Report = [key: number, value: Item, reason: EvictionReason];
+
+/** An LRU so plain that it can be seen to be right: an array, oldest first. */
+class Model {
+  entries: [number, Item][] = [];
+  readonly reports: Report[] = [];
+  readonly #maxWeight: number;
+
+  constructor(maxWeight: number) {
+    this.#maxWeight = maxWeight;
+  }
+
+  get weight(): number {
+    return this.entries.reduce((sum, [, { weight }]) => sum + weight, 0);
+  }
+
+  #drop(key: number, reason: EvictionReason): Item | undefined {
+    const found = this.peek(key);
+    if (found !== undefined) this.reports.push([key, found, reason]);
+    this.entries = this.entries.filter(([other]) => other !== key);
+    return found;
+  }
+
+  peek(key: number): Item | undefined {
+    return this.entries.find(([other]) => other === key)?.[1];
+  }
+
+  get(key: number): Item | undefined {
+    const found = this.peek(key);
+    if (found === undefined) return undefined;
+    this.entries = this.entries.filter(([other]) => other !== key);
+    this.entries.push([key, found]);
+    return found;
+  }
+
+  set(key: number, value: Item): void {
+    this.#drop(key, "replaced");
+    if (value.weight > this.#maxWeight) return;
+    this.entries.push([key, value]);
+    while (this.weight > this.#maxWeight) this.evictOldest();
+  }
+
+  delete(key: number): boolean {
+    return this.#drop(key, "deleted") !== undefined;
+  }
+
+  evictOldest(): [number, Item] | undefined {
+    const oldest = this.entries[0];
+    if (oldest !== undefined) this.#drop(oldest[0], "capacity");
+    return oldest;
+  }
+
+  clear(): void {
+    for (const [key] of this.entries) this.#drop(key, "cleared");
+  }
+}
+
+const maxWeight = fc.constantFrom(1, 2, 7, 10, Infinity);
+const op = fc.record({
+  // As often as it is named.
+  do: fc.constantFrom(
+    ...["set", "set", "set", "set", "set", "set", "get", "get"] as const,
+    ...["peek", "has", "delete", "delete", "evictOldest", "clear"] as const,
+  ),
+  key: fc.nat(6),
+  weight: fc.nat(12),
+});
+const ops = fc.array(op, { maxLength: 60, size: "max" });
+
+const weigh = (_key: number, item: Item): number => item.weight;
+
+Deno.test("LRU does what a plain array would, step by step", () => {
+  fc.assert(fc.property(maxWeight, ops, (maxWeight, ops) => {
+    const reports: Report[] = [];
+    const lru = new LRU<number, Item>({
+      maxWeight,
+      weigh,
+      onEvict: (...report) => reports.push(report),
+    });
+    // Without onEvict the LRU takes shorter ways, which must lead to the same.
+    const quiet = new LRU<number, Item>({ maxWeight, weigh });
+    const model = new Model(maxWeight);
+    ops.forEach(({ do: name, key, weight }, id) => {
+      const run = (on: Model | LRU<number, Item>): unknown => {
+        switch (name) {
+          case "set":
+            on.set(key, { weight, id });
+            return;
+          case "has":
+            return on instanceof LRU ? on.has(key) : !!on.peek(key);
+          case "evictOldest":
+          case "clear":
+            return on[name]();
+          default:
+            return on[name](key);
+        }
+      };
+      const expected = run(model);
+      assertEquals(run(lru), expected, name);
+      assertEquals(run(quiet), expected, name);
+      assertEquals(reports, model.reports);
+      for (const one of [lru, quiet]) {
+        assertEquals([...one], model.entries);
+        assertEquals(one.size, model.entries.length);
+        assertEquals(one.weight, model.weight);
+      }
+    });
+  }));
+});
+
+Deno.test("LRU reports every entry it kept exactly once, though onEvict calls back and throws", () => {
+  const inner = fc.array(fc.option(op), { maxLength: 30, size: "max" });
+  fc.assert(fc.property(maxWeight, ops, inner, (maxWeight, ops, inner) => {
+    const left = [...inner];
+    const reported: number[] = [];
+    const kept: number[] = [];
+    let id = 0;
+    const consistent = (): void => {
+      const entries = [...lru];
+      assertEquals(entries.length, lru.size);
+      assertEquals(
+        entries.reduce((sum, [, { weight }]) => sum + weight, 0),
+        lru.weight,
+      );
+      assert(lru.weight <= maxWeight);
+      for (const [key, value] of entries) {
+        assertStrictEquals(lru.peek(key), value);
+      }
+    };
+    const broken = new Error("onEvict is broken");
+    let threw = false;
+    const run = ({ do: name, key, weight }: typeof ops[number]): void => {
+      if (name === "set") {
+        if (weight <= maxWeight) kept.push(id);
+        lru.set(key, { weight, id: id++ });
+      } else if (name === "delete") lru.delete(key);
+      else if (name === "get") lru.get(key);
+      else if (name === "evictOldest") lru.evictOldest();
+      else if (name === "clear") lru.clear();
+    };
+    const lru = new LRU<number, Item>({
+      maxWeight,
+      weigh,
+      onEvict(_key, value) {
+        reported.push(value.id);
+        consistent();
+        const next = left.shift();
+        if (next) return run(next);
+        if (next === null) {
+          threw = true;
+          throw broken;
+        }
+      },
+    });
+    for (const op of ops) {
+      threw = false;
+      let caught: unknown;
+      try {
+        run(op);
+      } catch (error) {
+        caught = error;
+      }
+      assertStrictEquals(caught, threw ? broken : undefined);
+      consistent();
+    }
+    const there = [...lru].map(([, value]) => value.id);
+    assertEquals([...reported, ...there].sort((a, b) => a - b), kept);
+  }));
+});
+
+Deno.test("LRU.set() lets an entry heavier than the budget evict nothing but its own older value", () => {
+  const reports: unknown[] = [];
+  const lru = new LRU<string, number>({
+    maxWeight: 10,
+    weigh: (_key, value) => value,
+    onEvict: (...report) => reports.push(report),
+  });
+  lru.set("a", 4).set("b", 6).set("huge", 11);
+  assertEquals(reports, []);
+  lru.set("a", 11);
+  assertEquals(reports, [["a", 4, "replaced"]]);
+  assertEquals([...lru], [["b", 6]]);
+  assertEquals(lru.weight, 6);
+});
+
+Deno.test("LRU.set() refuses what is no weight and changes nothing", () => {
+  for (const weight of [NaN, -1, 0.5, Infinity, 2 ** 53]) {
+    const reports: unknown[] = [];
+    const lru = new LRU<string, number>({
+      maxWeight: 2,
+      weigh: (_key, value) => value,
+      onEvict: (...report) => reports.push(report),
+    });
+    lru.set("a", 1).set("b", 1);
+    for (const key of ["a", "c"]) {
+      assertThrows(
+        () => lru.set(key, weight),
+        RangeError,
+        `received ${weight}`,
+      );
+    }
+    assertEquals([...lru], [["a", 1], ["b", 1]]);
+    assertEquals([lru.weight, reports], [2, []]);
+  }
+});
+
+Deno.test("LRU.set() passes on what weigh() throws and changes nothing", () => {
+  const failure = new TypeError("no weight");
+  const lru = new LRU<string, number>({
+    weigh(_key, value) {
+      if (value < 0) throw failure;
+      return 1;
+    },
+  });
+  lru.set("a", 1);
+  assertStrictEquals(assertThrows(() => lru.set("a", -1), TypeError), failure);
+  assertEquals([...lru], [["a", 1]]);
+});
+
+Deno.test("LRU.set() calls weigh() once", () => {
+  const weighed: unknown[] = [];
+  const lru = new LRU<string, number>({
+    maxWeight: 2,
+    weigh: (...args) => weighed.push(args) && 1,
+  });
+  lru.set("a", 1).set("b", 2).set("a", 3).set("c", 4);
+  assertEquals(weighed, [["a", 1], ["b", 2], ["a", 3], ["c", 4]]);
+});
+
+Deno.test("LRU counts entries and has no limit unless told otherwise", () => {
+  const lru = new LRU<number, number>();
+  for (let i = 0; i < 5000; i++) lru.set(i, i);
+  assertEquals([lru.size, lru.weight, lru.has(0)], [5000, 5000, true]);
+});
+
+Deno.test("LRU refuses a budget that is not more than 0", () => {
+  for (const maxWeight of [0, -0, -1, -Infinity, NaN]) {
+    assertThrows(
+      () => new LRU({ maxWeight }),
+      RangeError,
+      `received ${maxWeight}`,
+    );
+  }
+});
+
+Deno.test("LRU reports the replaced value before those that gave way to the new one", () => {
+  const reports: unknown[] = [];
+  const lru = new LRU<string, number>({
+    maxWeight: 6,
+    weigh: (_key, value) => value,
+    onEvict: (...report) => reports.push(report),
+  });
+  lru.set("a", 2).set("b", 2).set("c", 2).set("c", 5);
+  assertEquals(reports, [
+    ["c", 2, "replaced"],
+    ["a", 2, "capacity"],
+    ["b", 2, "capacity"],
+  ]);
+});
+
+Deno.test("LRU makes every report though each throws, and throws the first error, whatever it is", () => {
+  const reports: string[] = [];
+  const lru = new LRU<string, number>({
+    onEvict(key) {
+      reports.push(key);
+      // A falsy first error must not give way to the second.
+      throw reports.length === 1 ? undefined : new Error(key);
+    },
+  });
+  lru.set("a", 1).set("b", 2).set("c", 3);
+  let caught: unknown = "nothing";
+  try {
+    lru.clear();
+  } catch (error) {
+    caught = error;
+  }
+  assertEquals(reports, ["a", "b", "c"]);
+  assertStrictEquals(caught, undefined);
+  assertEquals([lru.size, lru.weight], [0, 0]);
+});
+
+Deno.test("LRU lets onEvict put back at once what was just dropped", () => {
+  const lru = new LRU<string, number>({
+    onEvict(key, value, reason) {
+      if (reason === "replaced") return;
+      assertEquals(lru.has(key), false);
+      lru.set(key, value + 1);
+    },
+  });
+  lru.set("a", 1).set("b", 2);
+  lru.delete("a");
+  assertEquals([...lru], [["b", 2], ["a", 2]]);
+  assertEquals(lru.evictOldest(), ["b", 2]);
+  assertEquals([...lru], [["a", 2], ["b", 3]]);
+  lru.clear();
+  assertEquals([...lru], [["a", 3], ["b", 4]]);
+});
+
+Deno.test("LRU compares keys as a Map does", () => {
+  const lru = new LRU<unknown, string>();
+  const object = {};
+  lru.set(NaN, "NaN").set(-0, "zero").set(undefined, "undefined")
+    .set(object, "object").set("1", "string").set(1, "number");
+  assertEquals(lru.get(NaN), "NaN");
+  assertEquals(lru.get(0), "zero");
+  assertEquals(lru.get(undefined), "undefined");
+  assertEquals(lru.get(object), "object");
+  assertEquals(lru.get({}), undefined);
+  assertEquals([lru.get("1"), lru.get(1)], ["string", "number"]);
+  lru.set(NaN, "again").set(0, "zero again");
+  assertEquals([lru.size, lru.get(-0)], [6, "zero again"]);
+  assert(lru.delete(NaN) && !lru.has(NaN));
+});
+
+Deno.test("LRU keeps undefined as a value, which has() tells from no entry", () => {
+  const reports: unknown[] = [];
+  const lru = new LRU<string, undefined>({
+    maxWeight: 1,
+    onEvict: (...report) => reports.push(report),
+  });
+  lru.set("a", undefined);
+  assertEquals([lru.has("a"), lru.has("b")], [true, false]);
+  assertEquals([lru.get("a"), lru.get("b")], [undefined, undefined]);
+  lru.set("a", undefined).set("b", undefined);
+  assertEquals(lru.delete("b"), true);
+  assertEquals(reports, [
+    ["a", undefined, "replaced"],
+    ["a", undefined, "capacity"],
+    ["b", undefined, "deleted"],
+  ]);
+});
+
+Deno.test("LRU goes through the entries of the moment, less those that are dropped on the way", () => {
+  const lru = new LRU<string, number>();
+  lru.set("a", 1).set("b", 2).set("c", 3).set("d", 4);
+  const seen: string[] = [];
+  for (const [key] of lru) {
+    seen.push(key);
+    // A walk along live links would meet a for ever, and e for the first time.
+    lru.get("a");
+    lru.set("e", 5);
+    lru.delete("b");
+    // The same key, but another entry than the one of the beginning.
+    if (lru.delete("d")) lru.set("d", 6);
+  }
+  assertEquals(seen, ["a", "c"]);
+  for (const [key] of lru) {
+    assertEquals(key, "c");
+    lru.clear();
+  }
+});
