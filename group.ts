@@ -6,9 +6,14 @@
 
 import type { BytesLike, ByteView } from "./byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import { Broadcast } from "./broadcast.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { ClosedError, LoadError, NotFoundError, quote } from "./errors.ts";
+import {
+  ClosedError,
+  LoadError,
+  NotFoundError,
+  PeerError,
+  quote,
+} from "./errors.ts";
 import {
   type Getter,
   type GroupCounts,
@@ -18,6 +23,7 @@ import {
 import { checkGroupName, keyRule } from "./names.ts";
 import type { Peer, PeerPicker, PeerValue } from "./peers.ts";
 import type { Flight } from "./singleflight.ts";
+import { Writes } from "./writes.ts";
 
 /** Options for a {@linkcode Group}. */
 export interface GroupOptions {
@@ -103,6 +109,7 @@ export class Group {
   /** The group's name, the same in every process. */
   readonly name: string;
   readonly #local: LocalGroup;
+  readonly #writes: Writes;
   readonly #peers: PeerPicker | undefined;
   readonly #shouldMirror: GroupOptions["shouldMirror"];
 
@@ -149,6 +156,7 @@ export class Group {
       clock,
       owns: (key) => peers?.pickPeer(key) === undefined,
     });
+    this.#writes = new Writes(this.#local, peers);
   }
 
   /**
@@ -215,23 +223,12 @@ export class Group {
     options?: { ttlMs?: number },
   ): Promise<void> {
     this.#check(key, "set");
-    const action = `Cannot set ${quote(key)} of group ${quote(this.name)}`;
     const ttlMs = options?.ttlMs;
     const stored = toPeerValue(
       ttlMs === undefined ? { value } : { value, ttlMs },
-      action,
+      `Cannot set ${quote(key)} of group ${quote(this.name)}`,
     );
-    const owner = this.#peers?.pickPeer(key);
-    const write = new Broadcast();
-    this.#drop([key]);
-    if (owner === undefined) this.#local.set(key, stored);
-    else {
-      await write.tell([owner], (peer) => peer.set(this.name, key, stored));
-      this.#drop([key]);
-    }
-    const others = this.#others((peer) => peer !== owner);
-    await write.tell(others, (peer) => peer.remove(this.name, [key]));
-    write.end(action);
+    await this.#writes.set(key, stored);
   }
 
   /**
@@ -257,30 +254,7 @@ export class Group {
   async removeMany(keys: Iterable<string>): Promise<void> {
     const all = [...new Set(keys)];
     for (const key of all) this.#check(key, "remove");
-    if (all.length === 0) return;
-    const ownedBy = new Map<Peer, Set<string>>();
-    for (const key of all) {
-      const owner = this.#peers?.pickPeer(key);
-      if (owner === undefined) continue;
-      const owned = ownedBy.get(owner);
-      if (owned === undefined) ownedBy.set(owner, new Set([key]));
-      else owned.add(key);
-    }
-    const write = new Broadcast();
-    this.#drop(all);
-    await write.tell(
-      ownedBy.keys(),
-      (peer) => peer.remove(this.name, [...ownedBy.get(peer)!]),
-    );
-    // A get in between may have fetched and mirrored an old value.
-    this.#drop(all);
-    const others = this.#others((p) => ownedBy.get(p)?.size !== all.length);
-    await write.tell(others, (peer) => {
-      const told = ownedBy.get(peer);
-      const rest = told === undefined ? all : all.filter((k) => !told.has(k));
-      return peer.remove(this.name, rest);
-    });
-    write.end(`Cannot remove keys of group ${quote(this.name)}`);
+    if (all.length > 0) await this.#writes.remove(all);
   }
 
   /**
@@ -289,17 +263,8 @@ export class Group {
    * @throws {AggregateError} If some peers could not be told; its `errors` name
    *   them.
    */
-  async clear(): Promise<void> {
-    const write = new Broadcast();
-    const tellAll = (): Promise<void> =>
-      write.tell(this.#others(), (peer) => peer.clear(this.name));
-    // Every peer owns keys, and may mirror a key between its own turn and that
-    // of the key's owner: all are told twice.
-    this.#local.clear();
-    await tellAll();
-    this.#local.clear();
-    await tellAll();
-    write.end(`Cannot clear group ${quote(this.name)}`);
+  clear(): Promise<void> {
+    return this.#writes.clear();
   }
 
   /**
@@ -337,50 +302,34 @@ export class Group {
     const { signal } = flight;
     const failed = new Set<Peer>();
     let peer = peers?.pickPeer(key);
+    // A picker that comes back to a peer that failed would never end.
     while (peer !== undefined && !failed.has(peer)) {
-      const answer = await this.#askPeer(peer, key, flight);
-      if (answer !== undefined) return answer;
-      failed.add(peer);
-      peer = peers?.pickPeer(key, failed);
+      this.#local.counts.loadsDeduped++;
+      let answer: PeerValue;
+      try {
+        answer = await peer.get(this.name, key, { signal });
+      } catch (error) {
+        if (isFinal(error) || signal.aborted) throw error;
+        this.#local.counts.peerErrors++;
+        // A busy owner is alive: nobody but us should load its key.
+        if (isBusy(error)) break;
+        failed.add(peer);
+        peer = peers?.pickPeer(key, failed);
+        continue;
+      }
+      return this.#take(key, answer, flight);
     }
     return (await this.#local.load(key, { signal })).value;
   }
 
-  /** What `peer` answers; `undefined` if it cannot. */
-  async #askPeer(
-    peer: Peer,
-    key: string,
-    flight: Flight,
-  ): Promise<ByteView | undefined> {
-    const { counts } = this.#local;
-    const { signal } = flight;
-    counts.loadsDeduped++;
-    let answer: PeerValue;
-    try {
-      answer = await peer.get(this.name, key, { signal });
-    } catch (error) {
-      const final = error instanceof NotFoundError ||
-        error instanceof LoadError || signal.aborted;
-      if (final) throw error;
-      counts.peerErrors++;
-      return undefined;
-    }
-    counts.peerLoads++;
+  /** Hands on what a peer answered, and mirrors it where that is wanted. */
+  #take(key: string, answer: PeerValue, flight: Flight): ByteView {
+    this.#local.counts.peerLoads++;
     // A forgotten flight asked before a write and may hold the old value.
     if (flight.current && this.#shouldMirror?.(key, answer.value)) {
       this.#local.mirror(key, answer);
     }
     return answer.value;
-  }
-
-  #drop(keys: Iterable<string>): void {
-    for (const key of keys) this.#local.remove(key);
-  }
-
-  #others(which: (peer: Peer) => boolean = () => true): Peer[] {
-    return this.#peers === undefined
-      ? []
-      : [...this.#peers.peers()].filter(which);
   }
 
   #check(key: string, verb: string): void {
@@ -394,4 +343,14 @@ export class Group {
       `Cannot ${verb} a key of group ${quote(this.name)}: ${rule}`,
     );
   }
+}
+
+/** Whether an owner's answer ends the search: its getter has spoken. */
+function isFinal(error: unknown): boolean {
+  return error instanceof NotFoundError || error instanceof LoadError;
+}
+
+/** Whether a peer had no time for as long as it could be waited for. */
+function isBusy(error: unknown): boolean {
+  return error instanceof PeerError && error.status === 429;
 }

@@ -5,10 +5,14 @@
  */
 
 import { type Clock, systemClock } from "./clock.ts";
+import { type Ring, sharedRing } from "./consistent_hash.ts";
 import { quote } from "./errors.ts";
 import { Group, type GroupOptions } from "./group.ts";
+import type { PeerStats } from "./http_client.ts";
 import { Handler, type Logger } from "./http_handler.ts";
+import { HTTPPeer, type HTTPPeerOptions } from "./http_peer.ts";
 import type { Getter } from "./local_group.ts";
+import type { Peer, PeerPicker } from "./peers.ts";
 
 export type { Logger } from "./http_handler.ts";
 
@@ -21,8 +25,22 @@ export interface HTTPPoolOptions {
    */
   basePath?: string;
   /**
-   * The largest body of a request that is read, in bytes; a larger one is
-   * refused with 413.
+   * How peers are reached. For TLS, proxies and tests.
+   *
+   * @default {fetch} the runtime's
+   */
+  fetch?: (request: Request) => Promise<Response>;
+  /**
+   * How long a peer may give no sign of life before the next node is asked, in
+   * milliseconds; more than 0. A getter may take longer: a peer whose getter
+   * runs says so.
+   *
+   * @default {5000}
+   */
+  timeoutMs?: number;
+  /**
+   * The largest body that is read, in bytes, of a request and of a peer's
+   * answer. A larger request is refused with 413, a larger answer is none.
    *
    * @default {67108864} 64 MiB
    */
@@ -33,15 +51,34 @@ export interface HTTPPoolOptions {
    * @default {Clock} the runtime's
    */
   clock?: Clock;
+  /**
+   * A number from 0 to less than 1, for the jitter of waits.
+   *
+   * @default {Math.random}
+   */
+  random?: () => number;
   /** Where a line for each request goes, as `debug`. Default: nowhere. */
   logger?: Logger;
 }
 
+/** What a pool knows of its cluster, at one moment. */
+export interface PoolStats {
+  /** The names on the ring, sorted; empty where the pool is alone. */
+  nodes: readonly string[];
+  /** The peers, in that order, without this process itself. */
+  peers: PeerStats[];
+}
+
+const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_BASE_PATH = "/_geecache/";
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 /**
- * The groups of this process, and the handler that answers for them over HTTP.
+ * This process among its peers: its groups, the ring that spreads their keys, and
+ * the handler that answers for them over HTTP.
+ *
+ * Without peers it owns every key. {@linkcode HTTPPool.setPeers} tells it of
+ * others.
  *
  * @example A handler that needs no listener
  * ```ts
@@ -57,7 +94,7 @@ const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
  * await pool.close();
  * ```
  */
-export class HTTPPool {
+export class HTTPPool implements PeerPicker {
   /** This process's own origin, as its peers reach it. */
   readonly self: string;
   /**
@@ -68,7 +105,10 @@ export class HTTPPool {
   readonly handler: (request: Request) => Promise<Response> | Response;
   readonly #groups = new Map<string, Group>();
   readonly #handler: Handler;
+  readonly #peerOptions: HTTPPeerOptions;
   readonly #clock: Clock;
+  readonly #peers = new Map<string, HTTPPeer>();
+  #ring: Ring = sharedRing([]);
   #closed = false;
 
   /**
@@ -82,17 +122,34 @@ export class HTTPPool {
   constructor(self: string, options: HTTPPoolOptions = {}) {
     const {
       basePath = DEFAULT_BASE_PATH,
+      fetch = runtimeFetch,
+      timeoutMs = DEFAULT_TIMEOUT_MS,
       maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
       clock = systemClock,
+      random = Math.random,
       logger,
     } = options;
     this.self = originOf(self, "Cannot create HTTPPool: self");
     checkBasePath(basePath);
+    if (!(timeoutMs > 0)) {
+      throw new RangeError(
+        `Cannot create HTTPPool: timeoutMs must be a number greater than 0: received ${timeoutMs}`,
+      );
+    }
     if (!(maxBodyBytes >= 0)) {
       throw new RangeError(
         `Cannot create HTTPPool: maxBodyBytes must be a non-negative number: received ${maxBodyBytes}`,
       );
     }
+    this.#peerOptions = {
+      self: this.self,
+      basePath,
+      fetch,
+      timeoutMs,
+      maxBodyBytes,
+      clock,
+      random,
+    };
     this.#clock = clock;
     this.#handler = new Handler({
       self: this.self,
@@ -103,6 +160,63 @@ export class HTTPPool {
       getGroup: (name) => this.#groups.get(name),
     });
     this.handler = (request) => this.#handler.handle(request);
+  }
+
+  /**
+   * Tells the pool who is in the cluster: the whole list, this process included,
+   * as origins. Every process should be told the same list; the order makes no
+   * difference. A pool that is not in its own list owns nothing and only asks.
+   * An empty list leaves the pool alone, as it is at first.
+   *
+   * Peers that stay keep their connections and counts; requests to those that
+   * leave end, and their keys are asked of the next node.
+   *
+   * @throws {TypeError} If the pool is closed or something is no http or https
+   *   origin; the list before then stays.
+   */
+  setPeers(urls: Iterable<string>): void {
+    const action = "Cannot set peers of HTTPPool";
+    if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
+    const nodes = new Set(
+      Array.from(urls, (url) => originOf(url, `${action}: each`)),
+    );
+    this.#ring = sharedRing(nodes);
+    nodes.delete(this.self);
+    for (const [node, peer] of this.#peers) {
+      if (nodes.has(node)) continue;
+      this.#peers.delete(node);
+      peer.close();
+    }
+    for (const node of nodes) {
+      if (this.#peers.has(node)) continue;
+      this.#peers.set(node, new HTTPPeer(node, this.#peerOptions));
+    }
+  }
+
+  /** The peer that owns `key`, or stands in for those in `failed`; `undefined`: this process. */
+  pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined {
+    const peers = this.#peers;
+    if (peers.size === 0) return undefined;
+    if (failed === undefined || failed.size === 0) {
+      return peers.get(this.#ring.get(key)!);
+    }
+    for (const node of this.#ring.successors(key)) {
+      const peer = peers.get(node);
+      if (peer === undefined || !failed.has(peer)) return peer;
+    }
+    return undefined;
+  }
+
+  /** All peers, without this process itself. */
+  peers(): Iterable<Peer> {
+    return this.#peers.values();
+  }
+
+  /** What the pool knows of its cluster, as a snapshot. */
+  stats(): PoolStats {
+    const { nodes } = this.#ring;
+    const peers = nodes.flatMap((node) => this.#peers.get(node) ?? []);
+    return { nodes, peers: peers.map((peer) => peer.stats()) };
   }
 
   /**
@@ -122,7 +236,11 @@ export class HTTPPool {
     if (this.#groups.has(name)) {
       throw new TypeError(`${action}: the pool has a group of that name`);
     }
-    const group = new Group(name, getter, { clock: this.#clock, ...options });
+    const group = new Group(name, getter, {
+      clock: this.#clock,
+      ...options,
+      peers: this,
+    });
     this.#groups.set(name, group);
     return group;
   }
@@ -141,15 +259,21 @@ export class HTTPPool {
   }
 
   /**
-   * Closes the pool and its groups: every wait ends with an error. It answers no
-   * more, and nothing of it keeps the process alive.
+   * Closes the pool and its groups: every wait ends with an error. It answers and
+   * asks no more, and nothing of it keeps the process alive.
    */
   close(): Promise<void> {
+    if (!this.#closed) this.setPeers([]);
     this.#closed = true;
     for (const name of [...this.#groups.keys()]) this.removeGroup(name);
     this.#handler.close();
     return Promise.resolve();
   }
+}
+
+/** Looked up at each call: a test or an agent may replace it later. */
+function runtimeFetch(request: Request): Promise<Response> {
+  return fetch(request);
 }
 
 /**

@@ -23,6 +23,14 @@
 export { type BytesLike, ByteView } from "./byte_view.ts";
 export type { CacheStats } from "./cache.ts";
 export type { Clock } from "./clock.ts";
+export {
+  ConsistentHash,
+  type ConsistentHashOptions,
+  crc32,
+  type HashFunction,
+  RendezvousHash,
+  type Ring,
+} from "./consistent_hash.ts";
 export { LoadError, NotFoundError, PeerError } from "./errors.ts";
 export {
   type GetOptions,
@@ -30,7 +38,13 @@ export {
   type GroupOptions,
   type GroupStats,
 } from "./group.ts";
-export { HTTPPool, type HTTPPoolOptions, type Logger } from "./http.ts";
+export {
+  HTTPPool,
+  type HTTPPoolOptions,
+  type Logger,
+  type PoolStats,
+} from "./http.ts";
+export type { PeerStats } from "./http_client.ts";
 export type {
   Getter,
   GetterContext,

@@ -212,11 +212,12 @@ export function withTtl(
 
 /**
  * Reads a body of at most `limit` bytes; `undefined`: it is larger, and was
- * cancelled.
+ * cancelled. Calls `onChunk` for each part of it that arrives.
  */
 export async function readBody(
   message: Request | Response,
   limit: number,
+  onChunk?: () => void,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const { body, headers } = message;
   if (Number(headers.get("Content-Length") ?? 0) > limit) {
@@ -237,6 +238,7 @@ export async function readBody(
       return undefined;
     }
     chunks.push(value);
+    onChunk?.();
   }
   const bytes = new Uint8Array(length);
   let at = 0;
