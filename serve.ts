@@ -17,6 +17,11 @@ One GeeCache node with the group "scores" over a SQLite file.
 
   --port PORT        where to listen; 0 takes a free port (default 9999)
   --host HOST        the address to listen on (default 127.0.0.1)
+  --self URL         this node's origin, as its peers reach it
+                     (default http://localhost:PORT)
+  --peers URL,URL    the origins of all nodes, this one included
+                     (default: this node is alone)
+  --api PORT         a second port, for the front door alone
   --db FILE          the database; made and filled if it does not exist
                      (default scores.db)
   --max-bytes SIZE   the group's budget, such as 2048, 512KiB, 64MiB or 1GiB
@@ -39,6 +44,9 @@ class Exit extends Error {
 interface Flags {
   port: number;
   host: string;
+  self: string | undefined;
+  peers: string[];
+  api: number | undefined;
   db: string;
   maxBytes: number;
   verbose: boolean;
@@ -46,8 +54,9 @@ interface Flags {
 }
 
 function readFlags(args: string[]): Flags {
+  const texts = ["port", "host", "self", "peers", "api", "db", "max-bytes"];
   const flags = parseArgs(args, {
-    string: ["port", "host", "db", "max-bytes"],
+    string: texts,
     boolean: ["verbose", "help"],
     default: {
       port: "9999",
@@ -59,19 +68,30 @@ function readFlags(args: string[]): Flags {
       throw new Exit(`Unknown argument ${flag}: see --help`, 2);
     },
   });
-  for (const name of ["port", "host", "db", "max-bytes"]) {
+  for (const name of texts) {
     if (flags[name] === "") throw new Exit(`--${name} needs a value`, 2);
   }
-  const port = /^\d{1,5}$/.test(flags.port) ? Number(flags.port) : NaN;
-  if (!(port <= 65535)) {
-    throw new Exit(
-      `--port must be a number from 0 to 65535: received ${flags.port}`,
-      2,
-    );
-  }
-  const maxBytes = readSize(flags["max-bytes"]);
-  const { host, db, verbose, help } = flags;
-  return { port, host, db, maxBytes, verbose, help };
+  const { host, self, db, verbose, help } = flags;
+  return {
+    host,
+    self,
+    db,
+    verbose,
+    help,
+    port: readPort("port", flags.port),
+    peers: flags.peers === undefined ? [] : flags.peers.split(","),
+    api: flags.api === undefined ? undefined : readPort("api", flags.api),
+    maxBytes: readSize(flags["max-bytes"]),
+  };
+}
+
+function readPort(name: string, text: string): number {
+  const port = /^\d{1,5}$/.test(text) ? Number(text) : NaN;
+  if (port <= 65535) return port;
+  throw new Exit(
+    `--${name} must be a number from 0 to 65535: received ${text}`,
+    2,
+  );
 }
 
 function readSize(text: string): number {
@@ -222,52 +242,91 @@ function stopSignal(): Promise<void> {
   });
 }
 
+type Answer = (request: Request) => Response | Promise<Response>;
+
+function listen(
+  hostname: string,
+  port: number,
+  answer: Answer,
+): Deno.HttpServer<Deno.NetAddr> {
+  try {
+    return Deno.serve({ hostname, port, onListen: () => {} }, answer);
+  } catch (error) {
+    throw new Exit(
+      error instanceof Deno.errors.AddrInUse
+        ? `Cannot listen on ${hostname}:${port}: the port is in use`
+        : `Cannot listen on ${hostname}:${port}: ${messageOf(error)}`,
+    );
+  }
+}
+
+/** A host as a URL has it; one that means "here" as `localhost`. */
+function urlHost(host: string): string {
+  if (isLoopback(host) || host === "0.0.0.0" || host === "::") {
+    return "localhost";
+  }
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}
+
+function openPool(flags: Flags, port: number, logger: Logger): HTTPPool {
+  const self = flags.self ?? `http://${urlHost(flags.host)}:${port}`;
+  try {
+    const pool = new HTTPPool(self, { logger });
+    pool.setPeers(flags.peers);
+    return pool;
+  } catch (error) {
+    throw new Exit(messageOf(error), 2);
+  }
+}
+
 async function main(args: string[]): Promise<void> {
   const flags = readFlags(args);
   if (flags.help) return console.log(USAGE);
   const stopped = stopSignal();
   const database = openScores(flags.db);
   const log = await openLog(flags.verbose);
-  const { host, port } = flags;
-  const shown = ["127.0.0.1", "::1", "0.0.0.0", "::"].includes(host)
-    ? "localhost"
-    : host.includes(":")
-    ? `[${host}]`
-    : host;
-  let answer = (_request: Request): Response | Promise<Response> =>
-    status(STATUS_CODE.ServiceUnavailable);
-  let server: Deno.HttpServer<Deno.NetAddr>;
-  try {
-    server = Deno.serve(
-      { hostname: host, port, onListen: () => {} },
-      (request) => answer(request),
-    );
-  } catch (error) {
-    throw new Exit(
-      error instanceof Deno.errors.AddrInUse
-        ? `Cannot listen on ${host}:${port}: the port is in use`
-        : `Cannot listen on ${host}:${port}: ${messageOf(error)}`,
-    );
-  }
-  const pool = new HTTPPool(`http://${shown}:${server.addr.port}`, {
-    logger: log,
-  });
+  // The port may be known only once it is listened on.
+  let answer: Answer = () => status(STATUS_CODE.ServiceUnavailable);
+  const server = listen(
+    flags.host,
+    flags.port,
+    (request) => answer(request),
+  );
+  const pool = openPool(flags, server.addr.port, log);
   const scores = pool.group("scores", (name) => {
     log.info(`[SlowDB] search key ${name}`);
     const score = database.scoreOf(name);
     if (score === undefined) throw new Error(`${name} not exist`);
     return score;
   }, { maxBytes: flags.maxBytes });
-  answer = (request) =>
+  const frontDoor = (otherwise: Answer): Answer => (request) =>
     new URL(request.url).pathname === "/api"
       ? answerApi(request, scores)
-      : pool.handler(request);
+      : otherwise(request);
+  answer = frontDoor(pool.handler);
+  const servers = [server];
+  if (flags.api !== undefined) {
+    const notHere = (): Response => status(STATUS_CODE.NotFound);
+    const api = listen(flags.host, flags.api, frontDoor(notHere));
+    servers.push(api);
+    const origin = `http://${urlHost(flags.host)}:${api.addr.port}`;
+    log.info(`the front door is open at ${origin}`);
+  }
+  if (!isLoopback(flags.host)) {
+    log.warn(
+      `listening on ${flags.host}: anybody who reaches port ${server.addr.port} may read every key`,
+    );
+  }
   log.info(`geecache is running at ${pool.self}`);
 
   await stopped;
-  // Ends the waits first, so that no request keeps the server from ending.
+  // Ends the waits first, so that no request keeps a server from ending.
   await pool.close();
-  await server.shutdown();
+  await Promise.all(servers.map((server) => server.shutdown()));
   database.close();
 }
 

@@ -1,5 +1,7 @@
 /** Programs that tests start, each with its lines and its end. */
 
+import { linesOf } from "../scripts/lines.ts";
+
 const root = new URL("../", import.meta.url);
 
 /** How long a line may take to come. Only a test that fails waits so long. */
@@ -35,17 +37,10 @@ export class Program {
   }
 
   async #read(output: ReadableStream<Uint8Array>): Promise<void> {
-    let rest = "";
-    const decoded = output.pipeThrough(
-      new TextDecoderStream() as TransformStream<Uint8Array, string>,
-    );
-    for await (const text of decoded) {
-      const lines = (rest + text).split("\n");
-      rest = lines.pop()!;
-      this.lines.push(...lines);
+    for await (const line of linesOf(output)) {
+      this.lines.push(line);
       this.#wake();
     }
-    if (rest !== "") this.lines.push(rest);
   }
 
   /** The first match of `pattern` in its lines, awaited; it must come before the end. */
@@ -97,4 +92,15 @@ export class Program {
     }
     return await this.ended;
   }
+}
+
+/** Ports that were free a moment ago: nodes must know each other's before they start. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from(
+    { length: count },
+    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+  );
+  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
 }

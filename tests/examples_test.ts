@@ -1,7 +1,7 @@
 /** The examples, and the programs of the README, run as they stand. */
 
 import { assert, assertEquals } from "./_assert.ts";
-import { Program } from "./_process.ts";
+import { freePorts, Program } from "./_process.ts";
 
 const root = new URL("../", import.meta.url);
 
@@ -58,3 +58,74 @@ Deno.test("examples/router.ts answers on its own routes and on the pool's", () =
     assertEquals(JSON.parse(await textOf(`${url}/stats`)).localLoads, 1);
     assertEquals(await textOf(`${url}/elsewhere`), "not found\n");
   }));
+
+/** Starts an example once for each of `count` ports, all told of each other. */
+async function withPeers(
+  file: string,
+  count: number,
+  run: (urls: string[], programs: Program[]) => Promise<void>,
+): Promise<void> {
+  const ports = freePorts(count);
+  const programs = ports.map((port) =>
+    new Program(["run", "--allow-net", file, `${port}`, ports.join()])
+  );
+  try {
+    for (const program of programs) await program.said(/Listening on/);
+    await run(ports.map((port) => `http://localhost:${port}`), programs);
+  } finally {
+    await Promise.all(programs.map((program) => program.stop()));
+  }
+}
+
+const loadsOf = (programs: Program[]) =>
+  programs.reduce((sum, program) => sum + program.count(/loading/), 0);
+
+Deno.test("examples/three_processes.ts loads a key once in three processes", () =>
+  withPeers("examples/three_processes.ts", 3, async (urls, programs) => {
+    for (const url of [...urls, ...urls]) {
+      assertEquals(await textOf(`${url}/squares/12`), "144");
+    }
+    assertEquals(loadsOf(programs), 1);
+  }));
+
+Deno.test("examples/own_routes.ts lets its own peers in, and nobody else", () =>
+  withPeers("examples/own_routes.ts", 2, async (urls, programs) => {
+    for (const name of ["Ada", "Grace", "Mary", "Joan"]) {
+      for (const url of urls) {
+        assertEquals(
+          await textOf(`${url}/greetings/${name}`),
+          `Hello, ${name}!\n`,
+        );
+      }
+    }
+    assertEquals(loadsOf(programs), 4);
+    const inside = `${urls[0]}/internal/cache/greetings/Ada`;
+    assertEquals(await textOf(inside), "unauthorized\n");
+  }));
+
+Deno.test("examples/client.ts asks a cluster that it is no part of", async () => {
+  const folder = await Deno.makeTempDir();
+  const [port] = freePorts(1);
+  const serve = new Program([
+    ...["run", "--allow-net", "--allow-read", "--allow-write", "serve.ts"],
+    ...["--port", `${port}`, "--db", `${folder}/scores.db`],
+  ]);
+  try {
+    await serve.said(/geecache is running/);
+    const args = [`http://localhost:${port}`, "Tom", "kkk", "Sam"];
+    await withProgram(
+      ["--allow-net", "examples/client.ts", ...args],
+      async (program) => {
+        assertEquals(await program.ended, 0);
+        assertEquals(program.lines, [
+          "Tom 630",
+          "kkk kkk not exist",
+          "Sam 567",
+        ]);
+      },
+    );
+  } finally {
+    await serve.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+});

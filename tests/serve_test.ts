@@ -1,10 +1,12 @@
 /** `serve.ts` as a process, through its public doors. */
 
+import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch } from "./_assert.ts";
-import { Program } from "./_process.ts";
+import { freePorts, Program } from "./_process.ts";
 
 const SERVE = [
   "run",
+  "--quiet",
   "--allow-net",
   "--allow-read",
   "--allow-write",
@@ -145,6 +147,12 @@ Deno.test("A bad start ends with one clear line and a non-zero exit", () =>
         const [flags, line] of [
           [["--prot", "1"], /^Unknown argument --prot: see --help$/],
           [["extra"], /^Unknown argument extra: see --help$/],
+          [
+            [...db, "--self", "x"],
+            /^Cannot create HTTPPool: self must .* "x"$/,
+          ],
+          [[...db, "--peers", "x,y"], /^Cannot set peers of HTTPPool: .* "x"$/],
+          [["--api", "x"], /^--api must be a number .*: received x$/],
           [["--port", "x"], /^--port must be a number .*: received x$/],
           [["--port", "65536"], /^--port must be .*: received 65536$/],
           [["--db"], /^--db needs a value$/],
@@ -157,12 +165,12 @@ Deno.test("A bad start ends with one clear line and a non-zero exit", () =>
           ],
         ] as [string[], RegExp][]
       ) {
-        const program = new Program([...SERVE, ...flags]);
+        const given = flags.includes("--port") ? [] : ["--port", "0"];
+        const program = new Program([...SERVE, ...given, ...flags]);
         const code = await program.ended;
         assert(code > 0, `${flags}`);
-        const lines = program.lines.filter((line) => !/^Download /.test(line));
-        assertEquals(lines.length, 1, lines.join("\n"));
-        assertMatch(lines[0]!, line);
+        assertEquals(program.lines.length, 1, program.lines.join("\n"));
+        assertMatch(program.lines[0]!, line);
       }
     } finally {
       listener.close();
@@ -172,7 +180,8 @@ Deno.test("A bad start ends with one clear line and a non-zero exit", () =>
 Deno.test("serve --help says how to use it", async () => {
   const program = new Program([...SERVE, "--help"]);
   assertEquals(await program.ended, 0);
-  for (const flag of ["port", "host", "db", "max-bytes", "verbose"]) {
+  const flags = ["port", "host", "self", "peers", "api", "db", "max-bytes"];
+  for (const flag of [...flags, "verbose", "help"]) {
     assertEquals(program.count(new RegExp(`^  --${flag} `)), 1);
   }
 });
@@ -218,3 +227,109 @@ Deno.test("A log that does not come, or breaks, is given up", async () => {
     });
   }
 });
+
+Deno.test("serve warns when others than this machine may reach it", () =>
+  withNode(["--host", "0.0.0.0"], async ({ program, url }) => {
+    const port = new URL(url).port;
+    await program.said(
+      new RegExp(
+        `WARN .* anybody who reaches port ${port} may read every key$`,
+      ),
+    );
+  }));
+
+Deno.test("serve --api opens the front door, and nothing else, on a second port", () =>
+  withNode(["--api", "0"], async ({ program, url }) => {
+    const api = (await program.said(/the front door is open at (\S+)$/))[1]!;
+    assert(api !== url);
+    assertEquals(await text(`${api}/api?key=Tom`), [200, "630"]);
+    assertEquals((await text(`${api}/_geecache/scores/Tom`))[0], 404);
+    assertEquals(await text(`${url}/api?key=Tom`), [200, "630"]);
+  }));
+
+Deno.test("Three processes load each of 300 keys once, and no get fails when one is killed", () =>
+  inFolder(async (folder) => {
+    const file = `${folder}/scores.db`;
+    const database = new DatabaseSync(file);
+    database.exec("CREATE TABLE scores (name TEXT PRIMARY KEY, score TEXT)");
+    const insert = database.prepare("INSERT INTO scores VALUES (?, ?)");
+    database.exec("BEGIN");
+    for (let i = 0; i < 600; i++) insert.run(`user:${i}`, `score ${i}`);
+    database.exec("COMMIT");
+    database.close();
+    const ports = freePorts(3);
+    const urls = ports.map((port) => `http://localhost:${port}`);
+    const programs = ports.map((port) =>
+      new Program([
+        ...[...SERVE, "--port", `${port}`, "--peers", urls.join()],
+        ...["--db", file, "--max-bytes", "64MiB"],
+      ])
+    );
+    const ask = async (url: string, i: number): Promise<void> => {
+      const answer = await text(`${url}/api?key=user:${i}`);
+      assertEquals(answer, [200, `score ${i}`]);
+    };
+    try {
+      await Promise.all(programs.map((program) => program.said(RUNNING)));
+      const first = Array.from({ length: 300 }, (_, i) => i);
+      for (const url of urls) {
+        await Promise.all(first.map((i) => ask(url, i)));
+      }
+      const loads = programs.map((program) => program.count(/\[SlowDB\]/));
+      assertEquals(loads.reduce((a, b) => a + b), 300);
+      assert(loads.every((count) => count > 50), `${loads}`);
+      const asked: Promise<void>[] = [];
+      for (let i = 300; i < 600; i++) {
+        if (i === 400) programs[2]!.kill("SIGKILL");
+        for (const url of urls.slice(0, 2)) asked.push(ask(url, i));
+        if (i % 20 === 0) await asked.at(-1);
+      }
+      await Promise.all(asked);
+    } finally {
+      await Promise.all(programs.map((program) => program.stop()));
+    }
+  }));
+
+Deno.test("deno task cluster runs three nodes as one cache, and stops them all", () =>
+  inFolder(async (folder) => {
+    const [a, b, c, api] = freePorts(4);
+    const ports = `${a},${b},${c}`;
+    const program = new Program([
+      ...["task", "cluster", "--ports", ports, "--api", `${api}`],
+      ...["--db", `${folder}/scores.db`],
+    ]);
+    try {
+      await program.said(/^All nodes are running/);
+      for (const port of [api, api, a, b, c]) {
+        const answer = await text(`http://localhost:${port}/api?key=Tom`);
+        assertEquals(answer, [200, "630"]);
+      }
+      await program.said(/^\[\d+\] \S+ INFO \[SlowDB\] search key Tom$/);
+      assertEquals(program.count(/\[SlowDB\]/), 1);
+    } finally {
+      program.kill("SIGINT");
+    }
+    assertEquals(await program.ended, 0);
+    for (const port of [a, b, c, api]) {
+      const refused = await fetch(`http://localhost:${port}`)
+        .then(() => false, () => true);
+      assert(refused, `${port} is still served`);
+    }
+  }));
+
+Deno.test("When one node of deno task cluster dies, all are stopped", () =>
+  inFolder(async (folder) => {
+    const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr as Deno.NetAddr;
+    const [a, b, api] = freePorts(3);
+    try {
+      const program = new Program([
+        ...["task", "cluster", "--ports", `${a},${port},${b}`],
+        ...["--api", `${api}`, "--db", `${folder}/scores.db`],
+      ]);
+      assertEquals(await program.ended, 1);
+      assertEquals(program.count(/ended with exit code 1: stopping all$/), 1);
+    } finally {
+      listener.close();
+    }
+  }));

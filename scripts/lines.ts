@@ -1,0 +1,14 @@
+/** The lines of a stream of bytes, without their ends, the last one too. */
+export async function* linesOf(
+  bytes: ReadableStream<Uint8Array>,
+): AsyncIterableIterator<string> {
+  const decoder = new TextDecoder();
+  let rest = "";
+  for await (const chunk of bytes) {
+    const lines = (rest + decoder.decode(chunk, { stream: true })).split("\n");
+    rest = lines.pop()!;
+    yield* lines;
+  }
+  rest += decoder.decode();
+  if (rest !== "") yield rest;
+}
