@@ -48,6 +48,12 @@ function holdText(text: string): Uint8Array<ArrayBuffer> | string {
 }
 
 /**
+ * A promise of `view`, made once, when first asked for: a cache hit hands out
+ * this one instead of making its own.
+ */
+export let promiseOf: (view: ByteView) => Promise<ByteView>;
+
+/**
  * An immutable view of bytes.
  *
  * @example A value that its maker cannot change any more
@@ -63,8 +69,13 @@ function holdText(text: string): Uint8Array<ArrayBuffer> | string {
  * ```
  */
 export class ByteView {
+  static {
+    promiseOf = (view) => view.#promise ??= Promise.resolve(view);
+  }
+
   // A string holds one byte in each character, 0 to 255.
   readonly #data: Uint8Array<ArrayBuffer> | string;
+  #promise: Promise<ByteView> | undefined;
 
   private constructor(data: Uint8Array<ArrayBuffer> | string) {
     this.#data = data;

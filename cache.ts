@@ -5,7 +5,7 @@
  * @module
  */
 
-import { type ByteView, MAX_PACKED_BYTES } from "./byte_view.ts";
+import { ByteView, MAX_PACKED_BYTES } from "./byte_view.ts";
 import type { Clock } from "./clock.ts";
 import { LRU } from "./lru.ts";
 
@@ -24,32 +24,38 @@ export interface CacheStats {
 }
 
 /**
- * What V8 adds to an entry whose value is packed into a string: map slot, list
- * node, entry, view, promise and string headers, and the garbage that waits for
- * its collection. Measured with `deno task bench:memory`.
+ * What V8 adds to an entry: key, map slot, view and promise, about 230 bytes
+ * alive, and the garbage that it lets gather before it collects, nearly twice as
+ * much again. Measured with `deno task bench:memory`.
  */
-const PACKED_OVERHEAD = 450;
-/** The same for a value in an `ArrayBuffer` of its own. */
-const BUFFER_OVERHEAD = 900;
+const ENTRY_OVERHEAD = 640;
+/** For each byte of a packed value: it lies in V8's heap, and is garbage there later. */
+const PACKED_BYTE_OVERHEAD = 4;
+/** In place of both, for an entry whose value has an `ArrayBuffer` of its own. */
+const BUFFER_ENTRY_OVERHEAD = 1400;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const scratch = new Uint8Array(3 * 256);
 
-/** A value in a store. */
-export interface Entry {
+/** A value that dies. */
+interface Mortal {
   readonly view: ByteView;
-  /** Resolved, made once: a hit hands out this one instead of making its own. */
-  readonly promise: Promise<ByteView>;
-  /** By the group's clock; `Infinity`: never. */
+  /** By the group's clock. */
   readonly expiresAt: number;
-  readonly charge: number;
+}
+
+/** What lives for ever, as most values do, needs no object around it. */
+type Stored = ByteView | Mortal;
+
+function viewOf(stored: Stored): ByteView {
+  return stored instanceof ByteView ? stored : stored.view;
 }
 
 /** One store of a group. */
 export class Cache {
-  readonly #lru = new LRU<string, Entry>({
-    weigh: (_key, entry) => entry.charge,
+  readonly #lru = new LRU<string, Stored>({
+    weigh: (key, stored) => chargeOf(key, viewOf(stored)),
   });
   readonly #clock: Clock;
   #gets = 0;
@@ -68,27 +74,37 @@ export class Cache {
     return this.#lru.size;
   }
 
-  /** The live entry under `key`, as a counted use. */
-  get(key: string): Entry | undefined {
+  /** The live value under `key`, as a counted use. */
+  get(key: string): ByteView | undefined {
     this.#gets++;
-    const entry = this.#lru.get(key);
-    if (entry === undefined) return undefined;
-    if (this.#isOver(entry)) {
+    const stored = this.#lru.get(key);
+    if (stored === undefined) return undefined;
+    if (this.#isOver(stored)) {
       this.#lru.delete(key);
       return undefined;
     }
     this.#hits++;
-    return entry;
+    return viewOf(stored);
   }
 
-  /** The live entry under `key`; neither a use nor counted. */
-  peek(key: string): Entry | undefined {
-    const entry = this.#lru.peek(key);
-    return entry === undefined || this.#isOver(entry) ? undefined : entry;
+  /** The live value under `key`; neither a use nor counted. */
+  peek(key: string): ByteView | undefined {
+    const stored = this.#lru.peek(key);
+    return stored === undefined || this.#isOver(stored)
+      ? undefined
+      : viewOf(stored);
   }
 
-  set(key: string, entry: Entry): void {
-    this.#lru.set(key, entry);
+  /** When the value under `key` ends, by the group's clock; `Infinity`: never. */
+  expiresAt(key: string): number {
+    const stored = this.#lru.peek(key);
+    return stored === undefined || stored instanceof ByteView
+      ? Infinity
+      : stored.expiresAt;
+  }
+
+  set(key: string, view: ByteView, expiresAt: number): void {
+    this.#lru.set(key, expiresAt === Infinity ? view : { view, expiresAt });
   }
 
   delete(key: string): void {
@@ -104,7 +120,7 @@ export class Cache {
   }
 
   *keys(): IterableIterator<string> {
-    for (const [key, entry] of this.#lru) if (!this.#isOver(entry)) yield key;
+    for (const [key, stored] of this.#lru) if (!this.#isOver(stored)) yield key;
   }
 
   stats(): CacheStats {
@@ -117,9 +133,9 @@ export class Cache {
     };
   }
 
-  #isOver(entry: Entry): boolean {
-    return entry.expiresAt !== Infinity &&
-      entry.expiresAt <= this.#clock.now();
+  #isOver(stored: Stored): boolean {
+    return !(stored instanceof ByteView) &&
+      stored.expiresAt <= this.#clock.now();
   }
 }
 
@@ -142,12 +158,18 @@ export class CachePair {
     this.#clock = clock;
   }
 
-  get(key: string): Entry | undefined {
+  get(key: string): ByteView | undefined {
     return this.main.get(key) ?? this.hot.get(key);
   }
 
-  peek(key: string): Entry | undefined {
+  peek(key: string): ByteView | undefined {
     return this.main.peek(key) ?? this.hot.peek(key);
+  }
+
+  /** When the value under `key` ends, by the group's clock; `Infinity`: never. */
+  expiresAt(key: string): number {
+    // The store that has no such key says Infinity.
+    return Math.min(this.main.expiresAt(key), this.hot.expiresAt(key));
   }
 
   /**
@@ -157,20 +179,12 @@ export class CachePair {
   set(where: "main" | "hot", key: string, view: ByteView, ttlMs: number): void {
     this.delete(key);
     if (ttlMs <= 0) return;
-    const [ownKey, keyBytes] = measure(key);
     const compact = view.compact();
-    const charge = keyBytes + compact.byteLength +
-      (compact.byteLength <= MAX_PACKED_BYTES
-        ? PACKED_OVERHEAD
-        : BUFFER_OVERHEAD);
+    const charge = chargeOf(key, compact);
     if (charge > this.#maxBytes) return;
     this.#makeRoom(where, charge);
-    this[where].set(ownKey, {
-      view: compact,
-      promise: Promise.resolve(compact),
-      expiresAt: ttlMs === Infinity ? Infinity : this.#clock.now() + ttlMs,
-      charge,
-    });
+    const expiresAt = ttlMs === Infinity ? Infinity : this.#clock.now() + ttlMs;
+    this[where].set(ownKey(key), compact, expiresAt);
   }
 
   delete(key: string): void {
@@ -200,13 +214,23 @@ export class CachePair {
   }
 }
 
-/**
- * A copy of `key` that shares no memory with the string it may have been cut
- * from, such as a whole URL, and the length of its UTF-8.
- */
-function measure(key: string): [key: string, bytes: number] {
-  const bytes = key.length * 3 <= scratch.length
+function utf8(key: string): Uint8Array {
+  return key.length * 3 <= scratch.length
     ? scratch.subarray(0, encoder.encodeInto(key, scratch).written)
     : encoder.encode(key);
-  return [decoder.decode(bytes), bytes.length];
+}
+
+function chargeOf(key: string, { byteLength }: ByteView): number {
+  const overhead = byteLength <= MAX_PACKED_BYTES
+    ? ENTRY_OVERHEAD + PACKED_BYTE_OVERHEAD * byteLength
+    : BUFFER_ENTRY_OVERHEAD;
+  return utf8(key).length + byteLength + overhead;
+}
+
+/**
+ * A copy of `key` that shares no memory with the string it may have been cut
+ * from, such as a whole URL.
+ */
+function ownKey(key: string): string {
+  return decoder.decode(utf8(key));
 }

@@ -71,8 +71,9 @@ function crc32OfText(text: string): number {
 }
 
 /** By UTF-16 code units, so that every process sorts alike. */
-function sortedNames(nodes: Iterable<string>): string[] {
-  return [...new Set(nodes)].sort((a, b) => a < b ? -1 : 1);
+function sortedNames(nodes: Iterable<string>): readonly string[] {
+  // Frozen, since equal lists share one ring.
+  return Object.freeze([...new Set(nodes)].sort((a, b) => a < b ? -1 : 1));
 }
 
 /** Options for a {@linkcode ConsistentHash}. */
@@ -142,7 +143,8 @@ export class ConsistentHash implements Ring {
       }
     }
     pairs.sort();
-    this.#points = Uint32Array.from(pairs, (pair) => Math.floor(pair / count));
+    // A typed array drops the fraction, which is the node.
+    this.#points = Uint32Array.from(pairs, (pair) => pair / count);
     this.#owners = Uint32Array.from(pairs, (pair) => pair % count);
   }
 
@@ -190,7 +192,7 @@ function mix(hash: number): number {
 
 /**
  * Rendezvous hashing: for each key every node draws a number, and the highest
- * has the key. Of equal numbers, the first by name wins.
+ * has the key. No two nodes draw alike.
  *
  * Shares differ by no more than chance: there are no arcs of a ring to be longer
  * or shorter, and nothing to build or keep but a number for each node. Asking
@@ -222,7 +224,8 @@ export class RendezvousHash implements Ring {
     const taken = new Set<number>();
     this.#seeds = Uint32Array.from(this.nodes, (node) => {
       let seed = mix(crc32OfText(node));
-      // Two nodes of one seed would always draw alike, and one get nothing.
+      // Mixing keeps different numbers different: only nodes of one seed would
+      // draw alike, always, and one of them get nothing.
       while (taken.has(seed)) seed = mix(seed + 1);
       taken.add(seed);
       return seed;
@@ -249,7 +252,6 @@ export class RendezvousHash implements Ring {
   *successors(key: string): IterableIterator<string> {
     const hash = crc32OfText(key);
     const drawn = Array.from(this.#seeds, (seed) => mix(hash ^ seed));
-    // Sorting is stable, so that equal numbers stay in the order of names.
     const order = [...this.nodes.keys()].sort((a, b) => drawn[b]! - drawn[a]!);
     for (const index of order) yield this.nodes[index]!;
   }

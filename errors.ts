@@ -80,12 +80,3 @@ export class PeerError extends Error {
     if (options.status !== undefined) this.status = options.status;
   }
 }
-
-/** A group that ends its waits says so with this. */
-export class ClosedError extends Error {
-  /** Makes the error for one group. */
-  constructor(group: string) {
-    super(`Cannot load a key of group ${quote(group)}: the group is closed`);
-    this.name = "ClosedError";
-  }
-}

@@ -4,16 +4,10 @@
  * @module
  */
 
-import type { BytesLike, ByteView } from "./byte_view.ts";
+import { type BytesLike, type ByteView, promiseOf } from "./byte_view.ts";
 import type { CacheStats } from "./cache.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import {
-  ClosedError,
-  LoadError,
-  NotFoundError,
-  PeerError,
-  quote,
-} from "./errors.ts";
+import { LoadError, NotFoundError, PeerError, quote } from "./errors.ts";
 import {
   type Getter,
   type GroupCounts,
@@ -29,10 +23,10 @@ import { Writes } from "./writes.ts";
 export interface GroupOptions {
   /**
    * The most that main and hot together may be charged. An entry is charged its
-   * key as UTF-8, its value, and what the runtime was measured to add: 450
-   * bytes, or 900 where the value is longer than 256. 0 caches nothing;
-   * `Infinity` never evicts. A value larger than all of it is returned, not
-   * stored, and evicts nothing.
+   * key as UTF-8, its value, and what the runtime was measured to add: 640 bytes
+   * and four for each of the value's, or 1,400 where the value is longer than
+   * 256. 0 caches nothing; `Infinity` never evicts. A value larger than all of it
+   * is returned, not stored, and evicts nothing.
    *
    * @default {67108864} 64 MiB
    */
@@ -173,8 +167,8 @@ export class Group {
   get(key: string, options?: GetOptions): Promise<ByteView> {
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
-    const entry = this.#local.hit(key);
-    return entry === undefined ? this.#load(key, options) : entry.promise;
+    const view = this.#local.hit(key);
+    return view === undefined ? this.#load(key, options) : promiseOf(view);
   }
 
   /**
@@ -204,7 +198,7 @@ export class Group {
    * count as a use.
    */
   peek(key: string): ByteView | undefined {
-    return this.#local.peek(key)?.view;
+    return this.#local.peek(key);
   }
 
   /**
@@ -285,7 +279,11 @@ export class Group {
    * memory can still be had. `HTTPPool.close()` closes all its groups.
    */
   close(): void {
-    this.#local.close(new ClosedError(this.name));
+    this.#local.close(
+      new Error(
+        `Cannot load a key of group ${quote(this.name)}: the group is closed`,
+      ),
+    );
   }
 
   #load(key: string, options?: GetOptions): Promise<ByteView> {
@@ -295,9 +293,6 @@ export class Group {
   }
 
   async #ask(key: string, flight: Flight): Promise<ByteView> {
-    // A load that ended since the caller looked has left its value here.
-    const entry = this.#local.peek(key);
-    if (entry !== undefined) return entry.view;
     const peers = this.#peers;
     const { signal } = flight;
     const failed = new Set<Peer>();

@@ -301,7 +301,7 @@ function originOf(url: string, what: string): string {
 
 function checkBasePath(basePath: string): void {
   const url = `http://localhost${basePath}`;
-  const fits = basePath.startsWith("/") && basePath.endsWith("/") &&
+  const fits = basePath.endsWith("/") &&
     URL.canParse(url) && new URL(url).pathname === basePath;
   if (!fits) {
     throw new TypeError(

@@ -6,7 +6,8 @@
 
 import type { Clock } from "./clock.ts";
 import { PeerError, quote } from "./errors.ts";
-import { HEADER, readBody } from "./wire.ts";
+import { FrameError } from "./frames.ts";
+import { chunksOf, encodeKey, HEADER, readBody } from "./wire.ts";
 
 /** What a {@linkcode PeerClient} is made of. */
 export interface PeerClientOptions {
@@ -35,9 +36,13 @@ export interface Question {
   path: string;
   headers?: Record<string, string>;
   body?: Uint8Array<ArrayBuffer>;
+  /** Called when an answer begins, if one does. */
+  onHead?: () => void;
+  /** Takes the body of a batch as it arrives; what it throws ends the request. */
+  onChunk?: (chunk: Uint8Array) => void;
 }
 
-/** An answer that means something, its body read. */
+/** An answer that means something, its body read; a batch's went to `onChunk`. */
 export interface Answer {
   /** The status and `Geecache-Result`, which count only together. */
   meaning: string;
@@ -48,6 +53,7 @@ export interface Answer {
 
 /** The answers that mean something; all others are no answer. */
 const MEANINGS: ReadonlySet<string> = new Set([
+  "200 batch",
   "200 value",
   "202 pending",
   "204 done",
@@ -60,15 +66,58 @@ const MEANINGS: ReadonlySet<string> = new Set([
   "500 failed",
 ]);
 
+/** The longest text of a refusal or failure that is read. */
+const MAX_MESSAGE_BYTES = 64 * 1024;
+
+/** A wait that its caller, silence or the client's end cut short. */
+class Wait {
+  readonly #controller = new AbortController();
+  readonly #clock: Clock;
+  #callOff: () => void = () => {};
+  #over = false;
+  #reject!: (reason: unknown) => void;
+  /** Rejects when the wait is cut short: raced, since a `fetch` may not listen. */
+  readonly cut: Promise<never> = new Promise((_, reject) => {
+    this.#reject = reject;
+  });
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Calls `run` after `ms`, in place of what was to be called. */
+  after(ms: number, run: () => void): void {
+    if (this.#over) return;
+    this.#callOff();
+    this.#callOff = this.#clock.after(ms, run);
+  }
+
+  cutShort(reason: unknown): void {
+    this.#reject(reason);
+    this.end();
+    this.#controller.abort(reason);
+  }
+
+  /** Nothing is to happen any more. */
+  end(): void {
+    this.#over = true;
+    this.#callOff();
+  }
+}
+
 /** Carries requests to one origin. */
 export class PeerClient {
   readonly id: string;
   readonly #options: PeerClientOptions;
-  /** Ends the waits under way. */
-  readonly #underWay = new Set<(reason: unknown) => void>();
+  readonly #underWay = new Set<Wait>();
   #closed = false;
   #requests = 0;
   #errors = 0;
+  #understandsBatches = false;
 
   constructor(id: string, options: PeerClientOptions) {
     this.id = id;
@@ -82,7 +131,12 @@ export class PeerClient {
   /** Ends the requests under way, and all later ones, with an error. */
   close(): void {
     this.#closed = true;
-    for (const end of this.#underWay) end(this.#closedError());
+    for (const wait of this.#underWay) wait.cutShort(this.#closedError());
+  }
+
+  /** Whether it has shown that it takes many keys in one request. */
+  get understandsBatches(): boolean {
+    return this.#understandsBatches;
   }
 
   /**
@@ -92,73 +146,81 @@ export class PeerClient {
    * @throws The signal's reason, if that fires.
    */
   async ask(question: Question, signal?: AbortSignal): Promise<Answer> {
-    if (this.#closed) throw this.#closedError();
-    signal?.throwIfAborted();
-    const { self, clock, timeoutMs } = this.#options;
-    this.#requests++;
-    const controller = new AbortController();
-    let end!: (reason: unknown) => void;
-    // Raced, since a `fetch` may not listen to its signal.
-    const ended = new Promise<never>((_, reject) => {
-      end = (reason) => {
-        reject(reason);
-        controller.abort(reason);
-      };
-    });
-    const leave = (): void => end(signal!.reason);
-    const silent = (): void =>
-      end(this.error(`it was silent for ${timeoutMs} ms`));
-    let callOff = clock.after(timeoutMs, silent);
-    const onSignOfLife = (): void => {
-      callOff();
-      callOff = clock.after(timeoutMs, silent);
-    };
-    signal?.addEventListener("abort", leave, { once: true });
-    this.#underWay.add(end);
     try {
-      const { method, path, headers, body } = question;
-      const request = new Request(this.id + path, {
-        method,
-        headers: { [HEADER.peer]: self, ...headers },
-        // A redirect leads to another key's value, or to another program.
-        redirect: "manual",
-        signal: controller.signal,
-        ...(body === undefined ? {} : { body }),
+      return await this.#wait(signal, (wait) => {
+        this.#requests++;
+        return this.#exchange(question, wait);
       });
-      const answer = this.#exchange(request, onSignOfLife);
-      // Whoever loses the race must not be an unhandled rejection.
-      answer.catch(() => {});
-      return await Promise.race([answer, ended]);
     } catch (error) {
-      if (signal?.aborted) throw signal.reason;
-      this.#errors++;
+      if (!signal?.aborted) this.#errors++;
       throw error;
-    } finally {
-      this.#underWay.delete(end);
-      signal?.removeEventListener("abort", leave);
-      callOff();
     }
   }
 
-  async #exchange(
-    request: Request,
-    onSignOfLife: () => void,
-  ): Promise<Answer> {
-    const { fetch, maxBodyBytes } = this.#options;
+  /** A pause that `signal`, or the client's end, cuts short. */
+  delay(ms: number, signal?: AbortSignal): Promise<void> {
+    return this.#wait(
+      signal,
+      (wait) => new Promise((resolve) => wait.after(ms, resolve)),
+    );
+  }
+
+  async #wait<T>(
+    signal: AbortSignal | undefined,
+    run: (wait: Wait) => Promise<T>,
+  ): Promise<T> {
+    if (this.#closed) throw this.#closedError();
+    signal?.throwIfAborted();
+    const wait = new Wait(this.#options.clock);
+    const leave = (): void => wait.cutShort(signal!.reason);
+    signal?.addEventListener("abort", leave, { once: true });
+    this.#underWay.add(wait);
+    try {
+      return await Promise.race([run(wait), wait.cut]);
+    } finally {
+      wait.end();
+      this.#underWay.delete(wait);
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  async #exchange(question: Question, wait: Wait): Promise<Answer> {
+    const { self, fetch, timeoutMs } = this.#options;
+    const onSignOfLife = (): void =>
+      wait.after(
+        timeoutMs,
+        () => wait.cutShort(this.error(`it was silent for ${timeoutMs} ms`)),
+      );
+    onSignOfLife();
+    const { method, path, headers: more, body } = question;
     let response: Response;
     try {
-      response = await fetch(request);
+      response = await fetch(
+        new Request(this.id + path, {
+          method,
+          headers: { [HEADER.peer]: self, ...more },
+          // A redirect leads to another key's value, or to another program.
+          redirect: "manual",
+          signal: wait.signal,
+          ...(body === undefined ? {} : { body }),
+        }),
+      );
     } catch (cause) {
       throw this.error(messageOf(cause), { cause });
     }
-    if (request.signal.aborted) {
+    if (wait.signal.aborted) {
       await response.body?.cancel();
-      throw request.signal.reason;
+      throw wait.signal.reason;
     }
     onSignOfLife();
+    question.onHead?.();
     const { status, headers } = response;
     const meaning = `${status} ${headers.get(HEADER.result)}`;
-    if (!MEANINGS.has(meaning) || response.redirected) {
+    const isBatch = meaning === "200 batch";
+    if (
+      !MEANINGS.has(meaning) || response.redirected ||
+      (isBatch && question.onChunk === undefined)
+    ) {
       await response.body?.cancel();
       throw this.error(
         response.redirected
@@ -167,62 +229,82 @@ export class PeerClient {
         { status },
       );
     }
-    let body: Uint8Array<ArrayBuffer> | undefined;
+    this.#understandsBatches = headers.has(HEADER.batch);
     try {
-      body = await readBody(response, maxBodyBytes, onSignOfLife);
+      return {
+        meaning,
+        status,
+        headers,
+        body: isBatch
+          ? await this.#pass(response, question, wait.signal, onSignOfLife)
+          : await this.#read(response, meaning, wait.signal, onSignOfLife),
+      };
     } catch (cause) {
-      throw this.error(`the body broke off: ${messageOf(cause)}`, {
-        status,
-        cause,
-      });
+      if (cause instanceof PeerError) throw cause;
+      const what = cause instanceof FrameError
+        ? "the body is malformed"
+        : "the body broke off";
+      throw this.error(`${what}: ${messageOf(cause)}`, { status, cause });
     }
+  }
+
+  /** Hands on a batch as it arrives. */
+  async #pass(
+    { body }: Response,
+    { onChunk }: Question,
+    signal: AbortSignal,
+    onSignOfLife: () => void,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    if (body !== null) {
+      for await (const chunk of chunksOf(body, signal)) {
+        onSignOfLife();
+        onChunk!(chunk);
+      }
+    }
+    return new Uint8Array();
+  }
+
+  /** The body of any other answer. */
+  async #read(
+    response: Response,
+    meaning: string,
+    signal: AbortSignal,
+    onSignOfLife: () => void,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    const isValue = meaning === "200 value";
+    const limit = isValue ? this.#options.maxBodyBytes : MAX_MESSAGE_BYTES;
+    const body = await readBody(response, limit, signal, onSignOfLife);
+    const { status, headers } = response;
     if (body === undefined) {
-      throw this.error(`the body is larger than ${maxBodyBytes} bytes`, {
-        status,
-      });
+      // What the getter said counts, if not in so many words.
+      if (!isValue) return encodeKey(`(more than ${limit} bytes)`);
+      throw this.error(`the body is larger than ${limit} bytes`, { status });
     }
     const length = headers.get("Content-Length");
     const encoded = headers.has("Content-Encoding");
-    if (length !== null && !encoded && Number(length) !== body.length) {
-      throw this.error(
-        `the body has ${body.length} bytes of ${length}`,
-        { status },
-      );
+    if (length === null || encoded || Number(length) === body.length) {
+      return body;
     }
-    return { meaning, status, headers, body };
-  }
-
-  /** A wait that `signal`, or the client's end, cuts short. */
-  async delay(ms: number, signal?: AbortSignal): Promise<void> {
-    let end!: (reason: unknown) => void;
-    let callOff!: () => void;
-    const leave = (): void => end(signal!.reason);
-    signal?.addEventListener("abort", leave, { once: true });
-    try {
-      await new Promise<void>((resolve, reject) => {
-        end = reject;
-        this.#underWay.add(end);
-        callOff = this.#options.clock.after(ms, resolve);
-      });
-    } finally {
-      this.#underWay.delete(end);
-      signal?.removeEventListener("abort", leave);
-      callOff();
-    }
+    throw this.error(`the body has ${body.length} bytes of ${length}`, {
+      status,
+    });
   }
 
   /** An answer that means that the peer cannot do what it was asked. */
   refusal(answer: Answer, why: string = textOf(answer)): PeerError {
-    this.#errors++;
+    // A peer that has no such group is in order, and about to have it or to go.
+    if (answer.meaning !== "404 no-group") this.#errors++;
     return this.error(`${answer.meaning}: ${why}`, {
       status: answer.status,
     });
   }
 
+  /** The error of a client that was closed. */
   #closedError(): PeerError {
     return this.error("it was closed");
   }
 
+  /** An error that names the peer. */
   error(
     what: string,
     options?: ErrorOptions & { status?: number },

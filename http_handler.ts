@@ -9,22 +9,28 @@
 
 import { ByteView } from "./byte_view.ts";
 import type { Clock } from "./clock.ts";
-import { ClosedError, NotFoundError } from "./errors.ts";
+import { decodeKeyAndValue, decodeKeys } from "./frames.ts";
 import { type Group, localOf } from "./group.ts";
+import {
+  badRequest,
+  done,
+  failure,
+  noGroup,
+  text,
+  value,
+} from "./http_answers.ts";
+import { answerMany } from "./http_many.ts";
+import { Waits } from "./http_waits.ts";
 import type { LocalGroup } from "./local_group.ts";
 import { keyRule } from "./names.ts";
 import type { PeerValue } from "./peers.ts";
 import {
   decodeKey,
-  decodeKeyAndValue,
-  decodeKeys,
   decodeMs,
-  encodeTtl,
   HEADER,
   pathOf,
   readBody,
   readTarget,
-  type Result,
   type Target,
   withTtl,
 } from "./wire.ts";
@@ -53,22 +59,20 @@ export interface HandlerOptions {
 
 const METHODS = "GET, HEAD, PUT, DELETE, POST";
 
-/**
- * How long a load is kept going after "pending" was answered, for the asker to
- * ask again. It does so at once, unless it has died.
- */
-const LINGER_MS = 5_000;
+/** The most keys that one request may ask for. */
+const MAX_KEYS = 4096;
 
 const PENDING = Symbol("pending");
 
 /** Answers the requests of one pool. */
 export class Handler {
   readonly #options: HandlerOptions;
-  /** Ends the waits of askers who were answered "pending", by asker, group and key. */
-  readonly #lingering = new Map<string, () => void>();
+  readonly #waits: Waits;
+  readonly #closing = new AbortController();
 
   constructor(options: HandlerOptions) {
     this.#options = options;
+    this.#waits = new Waits(options.clock);
   }
 
   handle(request: Request): Promise<Response> | Response {
@@ -100,15 +104,14 @@ export class Handler {
     }
     const group = getGroup(target.group);
     if (group === undefined) return noGroup(request, target.group);
-    const local = localOf(group);
     return reads
-      ? this.#get(request, local, target.key!)
-      : this.#write(request, local, target);
+      ? this.#get(request, localOf(group), target.key!)
+      : this.#withBody(request, target);
   }
 
-  /** Ends what waits for askers. */
+  /** Ends the reading of bodies. */
   close(): void {
-    for (const leave of this.#lingering.values()) leave();
+    this.#closing.abort(new Error("the pool is closed"));
   }
 
   #get(
@@ -128,106 +131,91 @@ export class Handler {
     local: LocalGroup,
     key: string,
   ): Promise<Response> {
+    const waitMs = waitOf(request);
+    const { signal } = request;
+    // Its client left while the body came.
+    if (signal.aborted) return failure(request, local, undefined);
     try {
-      const header = request.headers.get(HEADER.wait);
-      const waitMs = header === null ? undefined : decodeMs(header);
       const answer = waitMs === undefined
-        ? await local.load(key, { signal: request.signal })
-        : await this.#loadWithin(waitMs, request, local, key);
+        ? await local.load(key, { signal })
+        : await this.#loadWithin(waitMs, askerOf(request), signal, local, key);
       if (answer !== PENDING) return value(request, answer);
       return text(request, 202, "still loading: ask again", "pending");
     } catch (error) {
-      if (request.signal.aborted) return text(request, 499, "the client left");
-      if (error instanceof ClosedError) return noGroup(request, local.name);
-      const message = error instanceof Error ? error.message : String(error);
-      return error instanceof NotFoundError
-        ? text(request, 404, message, "not-found")
-        : text(request, 500, message, "failed");
+      return failure(request, local, error);
     }
   }
 
-  /**
-   * Waits for a load for so long. Past that the asker still counts as waiting,
-   * until it asks again or proves to be gone.
-   */
+  /** Waits for a load for so long, and past that lets it go on. */
   async #loadWithin(
     waitMs: number,
-    request: Request,
+    asker: string,
+    signal: AbortSignal,
     local: LocalGroup,
     key: string,
   ): Promise<PeerValue | typeof PENDING> {
-    const { clock } = this.#options;
-    const asker = request.headers.get(HEADER.peer) ?? "";
-    const id = JSON.stringify([asker, local.name, key]);
-    const waiter = new AbortController();
-    const leave = (): void => waiter.abort(request.signal.reason);
-    request.signal.addEventListener("abort", leave, { once: true });
-    const load = local.load(key, { signal: waiter.signal });
-    // From here on this request waits in place of the asker's last one.
-    this.#lingering.get(id)?.();
+    const wait = this.#waits.join(asker, local, key);
+    const leave = (): void => wait.leave(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
     let callOff: () => void = () => {};
     const pending = new Promise<typeof PENDING>((resolve) => {
-      callOff = clock.after(waitMs, () => resolve(PENDING));
+      callOff = this.#options.clock.after(waitMs, () => resolve(PENDING));
     });
     try {
-      const answer = await Promise.race([load, pending]);
-      if (answer === PENDING) this.#linger(id, load, waiter);
+      const answer = await Promise.race([wait.load, pending]);
+      if (answer === PENDING) wait.linger();
       return answer;
     } finally {
       callOff();
-      request.signal.removeEventListener("abort", leave);
+      signal.removeEventListener("abort", leave);
     }
   }
 
-  #linger(
-    id: string,
-    load: Promise<PeerValue>,
-    waiter: AbortController,
-  ): void {
-    const end = (): void => {
-      callOff();
-      if (this.#lingering.get(id) === leave) this.#lingering.delete(id);
-    };
-    const leave = (): void => {
-      end();
-      waiter.abort(new Error("the asker did not ask again"));
-    };
-    const callOff = this.#options.clock.after(LINGER_MS, leave);
-    this.#lingering.set(id, leave);
-    load.then(end, end);
-  }
-
-  async #write(
+  async #withBody(
     request: Request,
-    local: LocalGroup,
     target: Target,
   ): Promise<Response> {
+    const { maxBodyBytes, getGroup } = this.#options;
+    const { signal } = this.#closing;
     let body: Uint8Array<ArrayBuffer> | undefined;
     try {
-      body = await readBody(request, this.#options.maxBodyBytes);
+      body = await readBody(request, maxBodyBytes, signal);
     } catch {
-      return badRequest(request, 400, "the body could not be read");
+      return signal.aborted
+        ? noGroup(request, target.group)
+        : badRequest(request, 400, "the body could not be read");
     }
     if (body === undefined) {
-      return badRequest(
-        request,
-        413,
-        `the body is larger than ${this.#options.maxBodyBytes} bytes`,
-      );
+      const message = `the body is larger than ${maxBodyBytes} bytes`;
+      return badRequest(request, 413, message);
     }
-    if (request.method !== "POST") {
-      const { key } = target;
-      if (request.method === "PUT") {
-        return put(request, local, key, ByteView.from(body));
-      }
-      if (!target.clear) {
-        return remove(request, local, key === undefined ? key : [key]);
-      }
-      local.clear();
-      return done();
-    }
+    // Looked up again: it may have been replaced while the body came.
+    const group = getGroup(target.group);
+    if (group === undefined) return noGroup(request, target.group);
+    const local = localOf(group);
     const { key } = target;
-    if (key !== undefined) return badRequest(request, 400, "bad request");
+    switch (request.method) {
+      case "PUT":
+        return put(request, local, key, ByteView.from(body));
+      case "DELETE":
+        if (!target.clear) {
+          return remove(request, local, key === undefined ? key : [key]);
+        }
+        local.clear();
+        return done();
+      default:
+        return key === undefined
+          ? this.#post(request, local, body)
+          : badRequest(request, 400, "bad request");
+    }
+  }
+
+  /** A POST stands for another method, with keys in its body. */
+  #post(
+    request: Request,
+    local: LocalGroup,
+    body: Uint8Array<ArrayBuffer>,
+  ): Promise<Response> | Response {
     switch (request.headers.get(HEADER.method)) {
       case null: {
         const key = decodeKey(body);
@@ -235,6 +223,8 @@ export class Handler {
           ? badRequest(request, 400, "the key is no UTF-8")
           : this.#get(request, local, key);
       }
+      case "GET":
+        return this.#getMany(request, local, decodeKeys(body, MAX_KEYS));
       case "PUT": {
         const pair = decodeKeyAndValue(body);
         return put(request, local, pair?.key, pair?.value);
@@ -245,10 +235,36 @@ export class Handler {
         return badRequest(
           request,
           400,
-          `${HEADER.method} must be PUT or DELETE`,
+          `${HEADER.method} must be GET, PUT or DELETE`,
         );
     }
   }
+
+  #getMany(
+    request: Request,
+    local: LocalGroup,
+    keys: readonly string[] | undefined,
+  ): Response {
+    if (keys === undefined) {
+      const message = `the body must be at most ${MAX_KEYS} keys in frames`;
+      return badRequest(request, 400, message);
+    }
+    return answerMany(keys, local, this.#waits, this.#options.clock, {
+      asker: askerOf(request),
+      waitMs: waitOf(request) ?? 0,
+      signal: request.signal,
+    });
+  }
+}
+
+function askerOf(request: Request): string {
+  return request.headers.get(HEADER.peer) ?? "";
+}
+
+/** How long the asker hears nothing before it wants "pending"; `undefined`: for ever. */
+function waitOf(request: Request): number | undefined {
+  const header = request.headers.get(HEADER.wait);
+  return header === null ? undefined : decodeMs(header);
 }
 
 function put(
@@ -279,62 +295,4 @@ function remove(
   }
   for (const key of keys) local.remove(key);
   return done();
-}
-
-function value(request: Request, { value, ttlMs }: PeerValue): Response {
-  const headers: Record<string, string> = {
-    "Content-Type": "application/octet-stream",
-    "Cache-Control": "no-store",
-    "Geecache-Result": "value",
-  };
-  const ttl = encodeTtl(ttlMs);
-  if (ttl !== undefined) headers[HEADER.ttl] = ttl;
-  if (request.method !== "HEAD") {
-    return new Response(value.bytes(), { headers });
-  }
-  headers["Content-Length"] = String(value.byteLength);
-  return new Response(null, { headers });
-}
-
-function done(): Response {
-  return new Response(null, {
-    status: 204,
-    headers: { "Cache-Control": "no-store", "Geecache-Result": "done" },
-  });
-}
-
-/** An answer in the form of Go's `http.Error`. */
-function text(
-  request: Request,
-  status: number,
-  message: string,
-  result?: Result,
-  more?: Record<string, string>,
-): Response {
-  const body = new TextEncoder().encode(message + "\n");
-  const headers: Record<string, string> = {
-    "Content-Type": "text/plain; charset=utf-8",
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    ...more,
-  };
-  if (result !== undefined) headers[HEADER.result] = result;
-  if (request.method !== "HEAD") {
-    return new Response(body, { status, headers });
-  }
-  headers["Content-Length"] = String(body.length);
-  return new Response(null, { status, headers });
-}
-
-function badRequest(
-  request: Request,
-  status: 400 | 405 | 413,
-  message: string,
-  more?: Record<string, string>,
-): Response {
-  return text(request, status, message, "bad-request", more);
-}
-
-function noGroup(request: Request, name: string): Response {
-  return text(request, 404, `no such group: ${name}`, "no-group");
 }

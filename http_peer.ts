@@ -6,6 +6,7 @@
 
 import { ByteView } from "./byte_view.ts";
 import { LoadError, NotFoundError } from "./errors.ts";
+import { Batcher } from "./http_batch.ts";
 import {
   type Answer,
   PeerClient,
@@ -15,8 +16,8 @@ import {
   textOf,
 } from "./http_client.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "./peers.ts";
+import { encodeKeys, maxKeyBytes } from "./frames.ts";
 import {
-  encodeFrames,
   encodeKey,
   encodeTtl,
   groupPath,
@@ -25,7 +26,7 @@ import {
   withTtl,
 } from "./wire.ts";
 
-/** A body of keys is cut into several of at most so many bytes, or one key. */
+/** A body of keys to remove is cut into several of at most so many bytes, or one key. */
 const MAX_KEYS_BYTES = 1024 * 1024;
 
 /** The shortest wait before a peer that did not wait itself is asked again. */
@@ -42,6 +43,7 @@ export class HTTPPeer implements Peer {
   readonly id: string;
   readonly #options: HTTPPeerOptions;
   readonly #client: PeerClient;
+  readonly #batchers = new Map<string, Batcher>();
 
   constructor(id: string, options: HTTPPeerOptions) {
     this.id = id;
@@ -54,11 +56,27 @@ export class HTTPPeer implements Peer {
     key: string,
     options: PeerRequestOptions = {},
   ): Promise<PeerValue> {
+    const path = keyPath(this.#options.basePath, group, key);
+    const batcher = this.#batcher(group);
+    const together = this.#client.understandsBatches &&
+      (path === undefined || !batcher.idle);
+    return together
+      ? batcher.get(key, options.signal)
+      : await this.#getAlone(group, key, path, batcher, options.signal);
+  }
+
+  /** One key in one request, and again for as long as the peer still loads it. */
+  async #getAlone(
+    group: string,
+    key: string,
+    path: string | undefined,
+    batcher: Batcher,
+    signal: AbortSignal | undefined,
+  ): Promise<PeerValue> {
     const { basePath, timeoutMs, clock } = this.#options;
     // Half of its time to be silent: "pending" arrives before that is over.
     const waitMs = Math.floor(timeoutMs / 2);
     const headers = { [HEADER.wait]: String(waitMs) };
-    const path = keyPath(basePath, group, key);
     const question: Question = path === undefined
       ? {
         method: "POST",
@@ -67,10 +85,15 @@ export class HTTPPeer implements Peer {
         body: encodeKey(key),
       }
       : { method: "GET", path, headers };
-    let busySince: number | undefined;
     for (;;) {
       const askedAt = clock.now();
-      const answer = await this.#client.ask(question, options.signal);
+      const onHead = batcher.begin();
+      let answer: Answer;
+      try {
+        answer = await this.#ask({ ...question, onHead }, signal);
+      } finally {
+        onHead();
+      }
       switch (answer.meaning) {
         case "200 value":
           return this.#value(answer);
@@ -79,15 +102,8 @@ export class HTTPPeer implements Peer {
         case "500 failed":
           throw new LoadError(group, key, textOf(answer));
         case "202 pending":
-          busySince = undefined;
-          // One that does not hold the request must not be asked in a tight loop.
-          if (clock.now() - askedAt < waitMs / 2) {
-            await this.#client.delay(MIN_WAIT_MS, options.signal);
-          }
-          break;
-        case "429 busy":
-          busySince ??= clock.now();
-          await this.#waitWhileBusy(busySince, answer, options.signal);
+          // One that does not hold a request must not be asked in a tight loop.
+          if (clock.now() - askedAt <= waitMs / 2) await this.#pause(signal);
           break;
         default:
           throw this.#client.refusal(answer);
@@ -107,13 +123,13 @@ export class HTTPPeer implements Peer {
       ? {}
       : { [HEADER.ttl]: ttl };
     const path = keyPath(basePath, group, key);
-    const answer = await this.#client.ask(
+    const answer = await this.#ask(
       path === undefined
         ? {
           method: "POST",
           path: groupPath(basePath, group),
           headers: { ...headers, [HEADER.method]: "PUT" },
-          body: encodeFrames([key], value),
+          body: encodeKeys([key], value),
         }
         : { method: "PUT", path, headers, body: value.bytes() },
       options.signal,
@@ -133,7 +149,8 @@ export class HTTPPeer implements Peer {
     if (path !== undefined) {
       return await this.#drop({ method: "DELETE", path }, options.signal);
     }
-    for (const body of framesOf(keys)) {
+    const limit = Math.min(MAX_KEYS_BYTES, this.#options.maxBodyBytes);
+    for (const body of framesOf(keys, limit)) {
       const headers = { [HEADER.method]: "DELETE" };
       await this.#drop(
         { method: "POST", path: groupPath(basePath, group), headers, body },
@@ -159,7 +176,7 @@ export class HTTPPeer implements Peer {
 
   /** A write after which nothing is left; a peer without the group has nothing. */
   async #drop(question: Question, signal?: AbortSignal): Promise<void> {
-    const answer = await this.#client.ask(question, signal);
+    const answer = await this.#ask(question, signal);
     if (answer.meaning !== "204 done" && answer.meaning !== "404 no-group") {
       throw this.#client.refusal(answer);
     }
@@ -175,40 +192,68 @@ export class HTTPPeer implements Peer {
     );
   }
 
+  #batcher(group: string): Batcher {
+    let batcher = this.#batchers.get(group);
+    if (batcher === undefined) {
+      const { basePath, maxBodyBytes, clock } = this.#options;
+      batcher = new Batcher({
+        group,
+        path: groupPath(basePath, group),
+        maxBodyBytes,
+        ask: async (question, signal) => {
+          const answer = await this.#ask(question, signal);
+          if (answer.meaning !== "200 batch") {
+            throw this.#client.refusal(answer);
+          }
+          return answer;
+        },
+        pause: () => this.#pause(),
+        now: () => clock.now(),
+      });
+      this.#batchers.set(group, batcher);
+    }
+    return batcher;
+  }
+
+  #pause(signal?: AbortSignal): Promise<void> {
+    return this.#client.delay(MIN_WAIT_MS, signal);
+  }
+
   /**
-   * Waits as long as a busy peer says, with some jitter.
-   *
-   * @throws {PeerError} If it has been busy for as long as it may be silent.
+   * Asks, and asks again while the peer is busy, as long as it may be silent. The
+   * waits are as long as it says, with some jitter.
    */
-  async #waitWhileBusy(
-    since: number,
-    answer: Answer,
-    signal?: AbortSignal,
-  ): Promise<void> {
+  async #ask(question: Question, signal?: AbortSignal): Promise<Answer> {
     const { clock, random, timeoutMs } = this.#options;
-    const left = since + timeoutMs - clock.now();
-    if (left <= 0) throw this.#client.refusal(answer);
-    const asked = Number(answer.headers.get("Retry-After")) * 1000;
-    const wait = Math.max(asked || 0, MIN_WAIT_MS) * (1 + random() / 4);
-    await this.#client.delay(Math.min(wait, left), signal);
+    let until: number | undefined;
+    for (;;) {
+      const answer = await this.#client.ask(question, signal);
+      if (answer.meaning !== "429 busy") return answer;
+      until ??= clock.now() + timeoutMs;
+      const left = until - clock.now();
+      if (left <= 0) throw this.#client.refusal(answer);
+      const told = Number(answer.headers.get("Retry-After")) * 1000 || 0;
+      const wait = Math.max(told, MIN_WAIT_MS) * (1 + random() / 4);
+      await this.#client.delay(Math.min(wait, left), signal);
+    }
   }
 }
 
-/** Keys as bodies of frames, none of them too large. */
+/** Keys as bodies of at most `limit` bytes, or one key. */
 function* framesOf(
   keys: readonly string[],
+  limit: number,
 ): IterableIterator<Uint8Array<ArrayBuffer>> {
   let from = 0;
   let bytes = 0;
   for (const [index, key] of keys.entries()) {
-    // No key has more than 3 bytes a character.
-    const size = 4 + 3 * key.length;
-    if (index > from && bytes + size > MAX_KEYS_BYTES) {
-      yield encodeFrames(keys.slice(from, index));
+    const size = maxKeyBytes(key);
+    if (index > from && bytes + size > limit) {
+      yield encodeKeys(keys.slice(from, index));
       from = index;
       bytes = 0;
     }
     bytes += size;
   }
-  if (from < keys.length) yield encodeFrames(keys.slice(from));
+  if (from < keys.length) yield encodeKeys(keys.slice(from));
 }

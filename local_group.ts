@@ -9,7 +9,7 @@
  */
 
 import { type BytesLike, ByteView } from "./byte_view.ts";
-import { CachePair, type CacheStats, type Entry } from "./cache.ts";
+import { CachePair, type CacheStats } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { LoadError, NotFoundError, quote } from "./errors.ts";
 import type { PeerRequestOptions, PeerValue } from "./peers.ts";
@@ -90,6 +90,7 @@ export class LocalGroup {
   // a peer: two processes whose lists disagree would wait for each other.
   readonly #asks = new SingleFlight<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
+  #closed = false;
   /** Kept here for both halves of the group. */
   readonly counts: GroupCounts = {
     gets: 0,
@@ -110,24 +111,24 @@ export class LocalGroup {
     this.#caches = new CachePair(options.maxBytes, options.clock);
   }
 
-  /** The entry in memory, as a counted use. */
-  hit(key: string): Entry | undefined {
+  /** The value in memory, as a counted use. */
+  hit(key: string): ByteView | undefined {
     this.counts.gets++;
-    const entry = this.#caches.get(key);
-    if (entry !== undefined) this.counts.cacheHits++;
-    return entry;
+    const view = this.#caches.get(key);
+    if (view !== undefined) this.counts.cacheHits++;
+    return view;
   }
 
-  /** The entry in memory; neither a use nor counted. */
-  peek(key: string): Entry | undefined {
+  /** The value in memory; neither a use nor counted. */
+  peek(key: string): ByteView | undefined {
     return this.#caches.peek(key);
   }
 
   /** A peer's question, answered from memory: `undefined` where that has no answer. */
   answer(key: string): PeerValue | undefined {
     this.counts.serverRequests++;
-    const entry = this.hit(key);
-    if (entry !== undefined) return this.#asPeerValue(entry);
+    const view = this.hit(key);
+    if (view !== undefined) return this.#asPeerValue(key, view);
     this.counts.loads++;
     return undefined;
   }
@@ -176,8 +177,14 @@ export class LocalGroup {
     this.#caches.clear();
   }
 
+  /** Whether it was closed. */
+  get closed(): boolean {
+    return this.#closed;
+  }
+
   /** Ends every wait, now and from now on, with `reason`. */
   close(reason: unknown): void {
+    this.#closed = true;
     this.#asks.close(reason);
     this.#loads.close(reason);
   }
@@ -199,8 +206,8 @@ export class LocalGroup {
 
   async #run(key: string, flight: Flight): Promise<PeerValue> {
     // A load that ended since the caller looked has left its value here.
-    const entry = this.#caches.peek(key);
-    if (entry !== undefined) return this.#asPeerValue(entry);
+    const view = this.#caches.peek(key);
+    if (view !== undefined) return this.#asPeerValue(key, view);
     this.counts.loadsDeduped++;
     let loaded: PeerValue;
     try {
@@ -242,7 +249,8 @@ export class LocalGroup {
     );
   }
 
-  #asPeerValue({ view, expiresAt }: Entry): PeerValue {
+  #asPeerValue(key: string, view: ByteView): PeerValue {
+    const expiresAt = this.#caches.expiresAt(key);
     if (expiresAt === Infinity) return { value: view };
     return { value: view, ttlMs: expiresAt - this.#options.clock.now() };
   }

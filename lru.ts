@@ -4,7 +4,9 @@
  * An {@linkcode LRU} is a map with a budget: what was used least recently goes
  * first when a new entry does not fit. Reading, writing and evicting take
  * constant time: entries hang in a doubly linked list beside the map, so a use
- * moves links and never touches the map.
+ * moves links and never touches the map. The links are numbers in typed arrays:
+ * an object for each entry would take three times the room, and be garbage that
+ * V8 lets lie for long once the entry has left.
  *
  * @module
  */
@@ -45,14 +47,8 @@ export interface LRUOptions<K, V> {
   onEvict?: (key: K, value: V, reason: EvictionReason) => void;
 }
 
-/** An entry, and its place between an older and a newer one. */
-interface Entry<K, V> {
-  readonly key: K;
-  value: V;
-  weight: number;
-  older: Entry<K, V>;
-  newer: Entry<K, V>;
-}
+/** How many slots an empty LRU has. */
+const FIRST_SLOTS = 16;
 
 /**
  * A map that keeps what was used most recently, within a budget of weight.
@@ -75,9 +71,16 @@ interface Entry<K, V> {
  * ```
  */
 export class LRU<K, V> implements Iterable<[K, V]> {
-  readonly #map = new Map<K, Entry<K, V>>();
-  // The end of the ring: `#end.newer` is the oldest entry, `#end.older` the newest.
-  readonly #end: Entry<K, V>;
+  // The slot of each key. Slot 0 is the end of the ring: `#newer[0]` is the oldest
+  // entry, `#older[0]` the newest.
+  readonly #map = new Map<K, number>();
+  #keys: (K | undefined)[] = [undefined];
+  #values: (V | undefined)[] = [undefined];
+  #weights: Float64Array = new Float64Array(FIRST_SLOTS);
+  #older: Uint32Array = new Uint32Array(FIRST_SLOTS);
+  #newer: Uint32Array = new Uint32Array(FIRST_SLOTS);
+  // The first of the slots that were left, each with the next one in `#newer`.
+  #free = 0;
   readonly #maxWeight: number;
   readonly #weigh: ((key: K, value: V) => number) | undefined;
   readonly #onEvict: LRUOptions<K, V>["onEvict"];
@@ -98,7 +101,6 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     this.#maxWeight = maxWeight;
     this.#weigh = weigh;
     this.#onEvict = onEvict;
-    this.#end = endOfRing();
   }
 
   /** How many entries there are. */
@@ -113,19 +115,19 @@ export class LRU<K, V> implements Iterable<[K, V]> {
 
   /** The value under `key`, which becomes the most recently used. */
   get(key: K): V | undefined {
-    const entry = this.#map.get(key);
-    if (entry === undefined) return undefined;
-    const end = this.#end;
-    if (end.older !== entry) {
-      unlink(entry);
-      link(entry, end);
+    const slot = this.#map.get(key);
+    if (slot === undefined) return undefined;
+    if (this.#older[0] !== slot) {
+      this.#unlink(slot);
+      this.#link(slot);
     }
-    return entry.value;
+    return this.#values[slot];
   }
 
   /** The value under `key`, without counting as a use. */
   peek(key: K): V | undefined {
-    return this.#map.get(key)?.value;
+    const slot = this.#map.get(key);
+    return slot === undefined ? undefined : this.#values[slot];
   }
 
   /** Whether there is an entry under `key`, without counting as a use. */
@@ -148,7 +150,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
       );
     }
     const old = this.#map.get(key);
-    const replaced = old?.value;
+    const replaced = old === undefined ? undefined : this.#values[old];
     if (weight > this.#maxWeight) {
       if (old !== undefined) {
         this.#take(old);
@@ -156,55 +158,50 @@ export class LRU<K, V> implements Iterable<[K, V]> {
       }
       return this;
     }
-    const end = this.#end;
-    if (old === undefined) {
-      const entry = { key, value, weight, older: end, newer: end };
-      this.#map.set(key, entry);
-      link(entry, end);
-    } else {
-      this.#weight -= old.weight;
-      old.value = value;
-      old.weight = weight;
-      unlink(old);
-      link(old, end);
+    const slot = old ?? this.#add(key);
+    if (old !== undefined) {
+      this.#weight -= this.#weights[slot]!;
+      this.#unlink(slot);
     }
+    this.#values[slot] = value;
+    this.#weights[slot] = weight;
+    this.#link(slot);
     this.#weight += weight;
     if (old === undefined && this.#weight <= this.#maxWeight) return this;
-    this.#shrink(old, replaced);
+    this.#shrink(old !== undefined, key, replaced);
     return this;
   }
 
   /** Evicts until the budget holds, then reports, the replaced value first. */
-  #shrink(old: Entry<K, V> | undefined, replaced: V | undefined): void {
+  #shrink(replacing: boolean, key: K, replaced: V | undefined): void {
     if (this.#onEvict === undefined) {
-      while (this.#weight > this.#maxWeight) this.#take(this.#end.newer);
+      while (this.#weight > this.#maxWeight) this.#take(this.#newer[0]!);
       return;
     }
     const left: [K, V, EvictionReason][] = [];
-    if (old !== undefined) left.push([old.key, replaced as V, "replaced"]);
+    if (replacing) left.push([key, replaced as V, "replaced"]);
     while (this.#weight > this.#maxWeight) {
-      const oldest = this.#take(this.#end.newer);
-      left.push([oldest.key, oldest.value, "capacity"]);
+      left.push([...this.#take(this.#newer[0]!), "capacity"]);
     }
     this.#report(left);
   }
 
   /** Drops the entry under `key`. Returns whether there was one. */
   delete(key: K): boolean {
-    const entry = this.#map.get(key);
-    if (entry === undefined) return false;
-    this.#take(entry);
-    this.#onEvict?.(entry.key, entry.value, "deleted");
+    const slot = this.#map.get(key);
+    if (slot === undefined) return false;
+    const left = this.#take(slot);
+    this.#onEvict?.(...left, "deleted");
     return true;
   }
 
   /** Drops the least recently used entry and returns it. */
   evictOldest(): [K, V] | undefined {
-    const entry = this.#end.newer;
-    if (entry === this.#end) return undefined;
-    this.#take(entry);
-    this.#onEvict?.(entry.key, entry.value, "capacity");
-    return [entry.key, entry.value];
+    const slot = this.#newer[0]!;
+    if (slot === 0) return undefined;
+    const left = this.#take(slot);
+    this.#onEvict?.(...left, "capacity");
+    return left;
   }
 
   /** Drops every entry. */
@@ -214,30 +211,85 @@ export class LRU<K, V> implements Iterable<[K, V]> {
       for (const [key, value] of this) left.push([key, value, "cleared"]);
     }
     this.#map.clear();
-    this.#end.older = this.#end.newer = this.#end;
+    this.#keys = [undefined];
+    this.#values = [undefined];
+    this.#weights = new Float64Array(FIRST_SLOTS);
+    this.#older = new Uint32Array(FIRST_SLOTS);
+    this.#newer = new Uint32Array(FIRST_SLOTS);
+    this.#free = 0;
     this.#weight = 0;
     this.#report(left);
   }
 
   /**
-   * The entries, least recently used first, without counting as uses. They are
-   * those of the moment at which the iteration begins, less what is dropped before
-   * its turn.
+   * The entries, least recently used first, without counting as uses: the keys
+   * of the moment at which the iteration begins, each with the value that it has
+   * when its turn comes, less those that are gone by then.
    */
   *[Symbol.iterator](): IterableIterator<[K, V]> {
-    const entries: Entry<K, V>[] = [];
-    for (let n = this.#end.newer; n !== this.#end; n = n.newer) entries.push(n);
-    for (const entry of entries) {
-      if (this.#map.get(entry.key) === entry) yield [entry.key, entry.value];
+    const keys: K[] = [];
+    for (let s = this.#newer[0]!; s !== 0; s = this.#newer[s]!) {
+      keys.push(this.#keys[s] as K);
+    }
+    for (const key of keys) {
+      const slot = this.#map.get(key);
+      if (slot !== undefined) yield [key, this.#values[slot] as V];
     }
   }
 
-  /** Takes an entry out of map, list and sum. */
-  #take(entry: Entry<K, V>): Entry<K, V> {
-    this.#map.delete(entry.key);
-    unlink(entry);
-    this.#weight -= entry.weight;
-    return entry;
+  /** Gives `key` a slot that is not in the list yet. */
+  #add(key: K): number {
+    let slot = this.#free;
+    if (slot !== 0) this.#free = this.#newer[slot]!;
+    else {
+      slot = this.#keys.length;
+      if (slot === this.#newer.length) this.#grow(slot * 2);
+    }
+    this.#keys[slot] = key;
+    this.#map.set(key, slot);
+    return slot;
+  }
+
+  #grow(slots: number): void {
+    const enlarge = (links: Uint32Array): Uint32Array => {
+      const enlarged = new Uint32Array(slots);
+      enlarged.set(links);
+      return enlarged;
+    };
+    this.#older = enlarge(this.#older);
+    this.#newer = enlarge(this.#newer);
+    const weights = new Float64Array(slots);
+    weights.set(this.#weights);
+    this.#weights = weights;
+  }
+
+  /** Takes an entry out of map, list and sum, and lets its slot be had again. */
+  #take(slot: number): [K, V] {
+    const key = this.#keys[slot] as K;
+    const value = this.#values[slot] as V;
+    this.#map.delete(key);
+    this.#unlink(slot);
+    this.#weight -= this.#weights[slot]!;
+    this.#keys[slot] = this.#values[slot] = undefined;
+    this.#newer[slot] = this.#free;
+    this.#free = slot;
+    return [key, value];
+  }
+
+  #unlink(slot: number): void {
+    const older = this.#older[slot]!;
+    const newer = this.#newer[slot]!;
+    this.#newer[older] = newer;
+    this.#older[newer] = older;
+  }
+
+  /** Puts `slot` at the newest place. */
+  #link(slot: number): void {
+    const newest = this.#older[0]!;
+    this.#older[slot] = newest;
+    this.#newer[slot] = 0;
+    this.#newer[newest] = slot;
+    this.#older[0] = slot;
   }
 
   #report(left: readonly [K, V, EvictionReason][]): void {
@@ -253,31 +305,4 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     }
     if (failed) throw failure;
   }
-}
-
-/** An entry that is no entry: both neighbours of itself. */
-function endOfRing<K, V>(): Entry<K, V> {
-  // The same fields in the same order as every entry, so that V8 gives all one shape.
-  const end = {
-    key: undefined,
-    value: undefined,
-    weight: 0,
-    older: undefined,
-    newer: undefined,
-  } as unknown as Entry<K, V>;
-  end.older = end.newer = end;
-  return end;
-}
-
-function unlink<K, V>(entry: Entry<K, V>): void {
-  entry.older.newer = entry.newer;
-  entry.newer.older = entry.older;
-}
-
-/** Puts `entry` at the newest place, before `end`. */
-function link<K, V>(entry: Entry<K, V>, end: Entry<K, V>): void {
-  entry.older = end.older;
-  entry.newer = end;
-  end.older.newer = entry;
-  end.older = entry;
 }

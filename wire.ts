@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteView } from "./byte_view.ts";
+import type { ByteView } from "./byte_view.ts";
 import type { PeerValue } from "./peers.ts";
 
 /** The headers between processes of this library. */
@@ -17,6 +17,8 @@ export const HEADER = {
   method: "Geecache-Method",
   /** On every answer: what it means. */
   result: "Geecache-Result",
+  /** On every answer: the newest form of batches that is understood. */
+  batch: "Geecache-Batch",
   /** Beside a value: the milliseconds that it has left. */
   ttl: "Geecache-Ttl",
 } as const;
@@ -24,6 +26,7 @@ export const HEADER = {
 /** What an answer means; see docs/PROTOCOL.md. */
 export type Result =
   | "value"
+  | "batch"
   | "not-found"
   | "failed"
   | "no-group"
@@ -64,7 +67,7 @@ export function readTarget(
   basePath: string,
 ): Target | "outside" | "malformed" {
   if (!path.startsWith(basePath)) return "outside";
-  const question = path.indexOf("?", basePath.length);
+  const question = path.indexOf("?");
   const end = question < 0 ? path.length : question;
   const rest = decode(path.slice(basePath.length, end));
   if (rest === undefined) return "malformed";
@@ -142,64 +145,6 @@ export function decodeMs(text: string): number | undefined {
   return /^\d{1,16}$/.test(text) ? Number(text) : undefined;
 }
 
-/**
- * Frames for the body of a POST that stands for another method: each key as its
- * length in 4 bytes, big-endian, and its UTF-8. For PUT, one key and after it
- * the value as it is.
- */
-export function encodeFrames(
-  keys: readonly string[],
-  value?: ByteView,
-): Uint8Array<ArrayBuffer> {
-  const encoded = keys.map(encodeKey);
-  let length = value?.byteLength ?? 0;
-  for (const key of encoded) length += 4 + key.length;
-  const body = new Uint8Array(length);
-  const sizes = new DataView(body.buffer);
-  let at = 0;
-  for (const key of encoded) {
-    sizes.setUint32(at, key.length);
-    body.set(key, at + 4);
-    at += 4 + key.length;
-  }
-  value?.copyTo(body.subarray(at));
-  return body;
-}
-
-/** Reads one frame at `at`; `undefined`: it is cut short or no UTF-8. */
-function decodeFrame(
-  body: Uint8Array,
-  at: number,
-): { key: string; end: number } | undefined {
-  if (body.length - at < 4) return undefined;
-  const view = new DataView(body.buffer, body.byteOffset + at, 4);
-  const end = at + 4 + view.getUint32(0);
-  if (end > body.length) return undefined;
-  const key = decodeKey(body.subarray(at + 4, end));
-  return key === undefined ? undefined : { key, end };
-}
-
-/** Reads a body of keys; `undefined`: it is malformed. */
-export function decodeKeys(body: Uint8Array): string[] | undefined {
-  const keys: string[] = [];
-  for (let at = 0; at < body.length;) {
-    const frame = decodeFrame(body, at);
-    if (frame === undefined) return undefined;
-    keys.push(frame.key);
-    at = frame.end;
-  }
-  return keys;
-}
-
-/** Reads a body of one key and its value; `undefined`: it is malformed. */
-export function decodeKeyAndValue(
-  body: Uint8Array,
-): { key: string; value: ByteView } | undefined {
-  const frame = decodeFrame(body, 0);
-  if (frame === undefined) return undefined;
-  return { key: frame.key, value: ByteView.from(body.subarray(frame.end)) };
-}
-
 /** Reads a value's time left from its header; `undefined`: the header is malformed. */
 export function withTtl(
   value: ByteView,
@@ -213,10 +158,13 @@ export function withTtl(
 /**
  * Reads a body of at most `limit` bytes; `undefined`: it is larger, and was
  * cancelled. Calls `onChunk` for each part of it that arrives.
+ *
+ * @throws The reason of `signal`, if that fires; the body is cancelled.
  */
 export async function readBody(
   message: Request | Response,
   limit: number,
+  signal?: AbortSignal,
   onChunk?: () => void,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const { body, headers } = message;
@@ -227,17 +175,10 @@ export async function readBody(
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
-  // Not `for await`: Safari and older Bun cannot iterate a stream.
-  const reader = body.getReader();
-  for (;;) {
-    const { done, value } = await reader.read();
-    if (done) break;
-    length += value.length;
-    if (length > limit) {
-      await reader.cancel();
-      return undefined;
-    }
-    chunks.push(value);
+  for await (const chunk of chunksOf(body, signal)) {
+    length += chunk.length;
+    if (length > limit) return undefined;
+    chunks.push(chunk);
     onChunk?.();
   }
   const bytes = new Uint8Array(length);
@@ -247,4 +188,36 @@ export async function readBody(
     at += chunk.length;
   }
   return bytes;
+}
+
+/**
+ * The parts of a body as they arrive. Whoever stops early cancels it.
+ *
+ * @throws The reason of `signal`, if that fires; the body is cancelled.
+ */
+export async function* chunksOf(
+  body: ReadableStream<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncIterableIterator<Uint8Array> {
+  // By hand: not every runtime can iterate a stream, and a read that waits must
+  // end with the signal, even where what feeds the stream does not listen.
+  const reader = body.getReader();
+  const cancel = (): void => {
+    reader.cancel(signal?.reason).catch(() => {});
+  };
+  signal?.addEventListener("abort", cancel, { once: true });
+  if (signal?.aborted) cancel();
+  let ended = false;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal?.throwIfAborted();
+      ended = done;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    if (!ended) cancel();
+  }
 }

@@ -24,9 +24,10 @@ export class Writes {
 
   /** Stores a value at its owner and drops the key everywhere else. */
   async set(key: string, value: PeerValue): Promise<void> {
+    if (this.#peers === undefined) return this.#local.set(key, value);
     const { name } = this.#local;
     const write = new Broadcast();
-    const owner = this.#peers?.pickPeer(key);
+    const owner = this.#peers.pickPeer(key);
     if (owner === undefined) this.#local.set(key, value);
     else {
       this.#local.remove(key);

@@ -1,5 +1,10 @@
 import fc from "fast-check";
-import { type BytesLike, ByteView, MAX_PACKED_BYTES } from "../byte_view.ts";
+import {
+  type BytesLike,
+  ByteView,
+  MAX_PACKED_BYTES,
+  promiseOf,
+} from "../byte_view.ts";
 import {
   assertEquals,
   assertNotStrictEquals,
@@ -241,4 +246,10 @@ Deno.test("ByteView.compact() copies only what keeps a larger buffer alive", () 
   assertEquals(compact.bytes(), slice.bytes());
   // Had it kept the larger buffer, it would be copied again.
   assertStrictEquals(compact.compact(), compact);
+});
+
+Deno.test("promiseOf() makes one promise for a view", async () => {
+  const view = ByteView.from("a");
+  assertStrictEquals(promiseOf(view), promiseOf(view));
+  assertStrictEquals(await promiseOf(view), view);
 });

@@ -1,13 +1,19 @@
 /** Several pools on one fake network: the story of a get, and of a write, across processes. */
 
 import {
-  type ByteView,
+  ByteView,
   HTTPPool,
   LoadError,
   NotFoundError,
+  type Peer,
   PeerError,
 } from "../mod.ts";
-import { assert, assertEquals, assertRejects } from "./_assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "./_assert.ts";
 import { gate, settle } from "./_gate.ts";
 import { Cluster, type ClusterOptions, type Node } from "./_network.ts";
 
@@ -27,6 +33,12 @@ async function withCluster(
     await cluster.close();
   }
   assertEquals(cluster.clock.pending, 0, "timers are left");
+}
+
+/** The owner of "k" in a cluster of two, the other node, and what that one asks the owner through. */
+function pair(cluster: Cluster): { owner: Node; asker: Node; peer: Peer } {
+  const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+  return { owner, asker, peer: asker.pool.pickPeer("k")! };
 }
 
 async function textOf(get: Promise<ByteView>): Promise<string> {
@@ -209,6 +221,128 @@ Deno.test("When no other node answers, the key is loaded where it was asked, and
     assertEquals(asker.group.peek("k"), undefined);
   }, { group: { mirrorTtlMs: 1_000 } }));
 
+Deno.test("Where this process is the next in order, it loads, though others further on are alive", () =>
+  withCluster(4, async (cluster) => {
+    const [owner, next] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.kill(owner.origin);
+    assertEquals(await textOf(next.group.get("k")), "<k>");
+    assertEquals(cluster.loads, next.loads);
+    assertEquals(cluster.network.sent.map(({ to }) => to), [owner.origin]);
+  }));
+
+Deno.test("A value that arrived while a silent owner was waited for is not loaded again", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = pair(cluster);
+    cluster.network.silence(owner.origin);
+    const get = textOf(asker.group.get("k"));
+    await settle();
+    const url = `${asker.origin}/_geecache/g/k`;
+    const answer = await asker.pool.handler(new Request(url));
+    assertEquals(await answer.text(), "<k>");
+    await cluster.clock.advance(5_000);
+    assertEquals([await get, asker.loads], ["<k>", ["k"]]);
+  }));
+
+Deno.test("A PeerError says what happened, with the status if there was one and the cause", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    const { network } = cluster;
+    const fail = async () => {
+      const error = await assertRejects(() => peer.get("g", "k"), PeerError);
+      assertEquals(error.peer, owner.origin);
+      return error;
+    };
+    network.kill(owner.origin);
+    const dead = await fail();
+    assertEquals(dead.status, undefined);
+    assertStringIncludes(dead.message, "connection refused");
+    assert(dead.cause instanceof TypeError);
+    network.join(owner.origin, owner.pool.handler);
+    network.cut(owner.origin, 2);
+    const cut = await fail();
+    assertEquals(cut.status, 200);
+    assertStringIncludes(cut.message, "broke off: connection reset");
+    network.fault(owner.origin, () => new Response("", { status: 502 }));
+    assertEquals((await fail()).status, 502);
+  }));
+
+Deno.test("A request that was refused rejects with the status and the peer's own words", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    for (const status of [400, 405, 413]) {
+      cluster.network.fault(owner.origin, () =>
+        new Response("not so\n", {
+          status,
+          headers: { "Geecache-Result": "bad-request" },
+        }));
+      for (
+        const ask of [
+          () => peer.get("g", "k"),
+          () => peer.set("g", "k", { value: ByteView.from("v") }),
+          () => peer.remove("g", ["k"]),
+          () => peer.remove("g", ["k", "l"]),
+          () => peer.clear("g"),
+        ]
+      ) {
+        const error = await assertRejects(ask, PeerError);
+        assertEquals(error.status, status);
+        assert(error.message.endsWith(`${status} bad-request: not so`));
+      }
+    }
+  }));
+
+Deno.test("A redirect is not followed, nor is the answer of a fetch that followed one taken", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    const modes: string[] = [];
+    cluster.network.fault(owner.origin, async ({ redirect }, next) => {
+      modes.push(redirect);
+      return Object.defineProperty(await next(), "redirected", { value: true });
+    });
+    await assertRejects(() => peer.get("g", "k"), PeerError, "redirect");
+    assertEquals(modes, ["manual"]);
+  }));
+
+Deno.test("The body of what is no answer is cancelled", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    let cancelled = false;
+    const body = new ReadableStream({ cancel: () => void (cancelled = true) });
+    cluster.network.fault(owner.origin, () => new Response(body));
+    await assertRejects(() => peer.get("g", "k"), PeerError, "no answer");
+    assert(cancelled);
+  }));
+
+Deno.test("The Content-Length of a body that was decoded on its way counts for nothing", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    cluster.network.fault(owner.origin, () =>
+      new Response("decoded", {
+        headers: {
+          "Geecache-Result": "value",
+          "Content-Encoding": "gzip",
+          "Content-Length": "3",
+        },
+      }));
+    assertEquals((await peer.get("g", "k")).value.text(), "decoded");
+  }));
+
+Deno.test("A path of more than 4,096 characters travels as a POST; each question says how long its asker waits", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    const seen: [string, string | null][] = [];
+    cluster.network.fault(owner.origin, ({ method, headers }, next) => {
+      seen.push([method, headers.get("Geecache-Wait")]);
+      return next();
+    });
+    const room = 4096 - "/_geecache/g/".length;
+    // Alone, before the peer has shown that it takes batches; in one, after.
+    await peer.get("g", "x".repeat(room + 1));
+    await peer.get("g", "x".repeat(room));
+    await peer.get("g", "x".repeat(room + 1));
+    assertEquals(seen, [["POST", "500"], ["GET", "500"], ["POST", "50"]]);
+  }, { pool: { timeoutMs: 1_001 } }));
+
 Deno.test("What a stand-in loads for an absent owner is kept in hot, for mirrorTtlMs", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
@@ -260,6 +394,38 @@ Deno.test("A large answer that keeps arriving is not silence", () =>
     assertEquals(await stuck, "<k>");
   }));
 
+Deno.test("The head of an answer is a sign of life, too", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = pair(cluster);
+    let controller!: ReadableStreamDefaultController<Uint8Array>;
+    cluster.network.fault(owner.origin, async () => {
+      await new Promise<void>((run) => cluster.clock.after(4_000, run));
+      return new Response(
+        new ReadableStream({ start: (c) => void (controller = c) }),
+        { headers: { "Geecache-Result": "value" } },
+      );
+    });
+    const get = textOf(asker.group.get("k"));
+    await cluster.clock.advance(8_000);
+    controller.enqueue(new Uint8Array([65]));
+    controller.close();
+    assertEquals(await get, "A");
+  }));
+
+Deno.test("An owner that held the question before it said pending is asked again at once", () =>
+  withCluster(2, async (cluster) => {
+    const { asker } = pair(cluster);
+    const controller = new AbortController();
+    const get = asker.group.get("k", { signal: controller.signal });
+    for (let asked = 1; asked < 4; asked++) {
+      await settle();
+      assertEquals(cluster.network.sent.length, asked);
+      await cluster.clock.advance(2_500);
+    }
+    controller.abort(new Error("enough"));
+    await assertRejects(() => get, Error, "enough");
+  }, { getter: () => () => new Promise<string>(() => {}) }));
+
 Deno.test("An answer that is too large is cancelled and is none", () =>
   withCluster(2, async (cluster) => {
     const owner = cluster.ownerOf("k");
@@ -304,6 +470,98 @@ Deno.test("A busy owner is asked again until patience ends; then the asker loads
     assertEquals([next.loads, asker.loads], [[], ["k"]]);
   }));
 
+/** A node is busy; the moments at which it was asked. */
+function makeBusy(
+  { network, clock }: Cluster,
+  origin: string,
+  retryAfter?: string,
+): number[] {
+  const asked: number[] = [];
+  const headers: Record<string, string> = { "Geecache-Result": "busy" };
+  if (retryAfter !== undefined) headers["Retry-After"] = retryAfter;
+  network.fault(origin, () => {
+    asked.push(clock.now());
+    return new Response("", { status: 429, headers });
+  });
+  return asked;
+}
+
+Deno.test("A busy owner is asked again when it said, a little later by chance, and not past patience", async () => {
+  for (
+    const [retryAfter, moments] of [
+      ["2", [0, 2_400, 4_800, 5_000]],
+      [undefined, [0, 60, 120, 180]],
+      ["0", [0, 60, 120, 180]],
+      ["soon", [0, 60, 120, 180]],
+    ] as const
+  ) {
+    await withCluster(2, async (cluster) => {
+      const { owner, asker } = pair(cluster);
+      const asked = makeBusy(cluster, owner.origin, retryAfter);
+      const get = textOf(asker.group.get("k"));
+      await cluster.clock.advance(5_000);
+      assertEquals(asked.slice(0, 4), [...moments]);
+      assertEquals([await get, asker.loads], ["<k>", ["k"]]);
+    }, { pool: { random: () => 0.8 } });
+  }
+});
+
+Deno.test("By itself a pool spreads its waits by chance", async () => {
+  const cluster = new Cluster(2);
+  const pool = new HTTPPool("http://client", {
+    clock: cluster.clock,
+    fetch: cluster.network.fetchFrom("http://client"),
+  });
+  pool.setPeers(["http://n0"]);
+  const asked = makeBusy(cluster, "http://n0", "1");
+  const get = pool.group("g", () => "mine").get("k");
+  await cluster.clock.advance(5_000);
+  assertEquals((await get).text(), "mine");
+  assert(asked[1]! > 1_000 && asked[1]! < 1_250, `${asked}`);
+  await pool.close();
+});
+
+Deno.test("Patience with a busy owner begins anew when it says pending", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = pair(cluster);
+    const { network, clock } = cluster;
+    network.fault(owner.origin, (_request, next) => {
+      const at = clock.now();
+      if (at >= 8_000) return next();
+      const [status, result] = at === 4_000 ? [202, "pending"] : [429, "busy"];
+      const headers = { "Geecache-Result": `${result}`, "Retry-After": "1" };
+      return new Response("", { status: Number(status), headers });
+    });
+    const get = textOf(asker.group.get("k"));
+    await clock.advance(9_000);
+    assertEquals([await get, asker.loads], ["<k>", []]);
+  }));
+
+Deno.test("The wait before asking again ends with its caller, or with the peer, and leaves nothing behind", async () => {
+  for (const [status, result] of [[429, "busy"], [202, "pending"]] as const) {
+    await withCluster(2, async (cluster) => {
+      const { owner, asker, peer } = pair(cluster);
+      const headers = { "Geecache-Result": result, "Retry-After": "3" };
+      cluster.network.fault(
+        owner.origin,
+        () => new Response("", { status, headers }),
+      );
+      const controller = new AbortController();
+      const { signal } = controller;
+      const left = peer.get("g", "k", { signal });
+      await settle();
+      controller.abort(new Error("enough"));
+      await assertRejects(() => left, Error, "enough");
+      assertEquals(cluster.clock.pending, 0);
+      const closed = peer.get("g", "k");
+      await settle();
+      asker.pool.setPeers([]);
+      await assertRejects(() => closed, PeerError, "it was closed");
+      assertEquals(cluster.clock.pending, 0);
+    });
+  }
+});
+
 Deno.test("A peer that says pending without waiting is not asked in a tight loop", () =>
   withCluster(2, async (cluster) => {
     const owner = cluster.ownerOf("k");
@@ -345,6 +603,66 @@ Deno.test("An aborted caller leaves across the wire; the last one ends the gette
     assertEquals(signal?.aborted, true);
   }, { getter });
 });
+
+Deno.test("Each request to a peer ends with its signal, and counts as nobody's error", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker, peer } = pair(cluster);
+    const { sent } = cluster.network;
+    cluster.network.silence(owner.origin);
+    const value = { value: ByteView.from("v") };
+    const long = "x".repeat(5_000);
+    const requests: ((options: { signal: AbortSignal }) => Promise<unknown>)[] =
+      [
+        (options) => peer.get("g", "k", options),
+        (options) => peer.get("g", long, options),
+        (options) => peer.set("g", "k", value, options),
+        (options) => peer.set("g", long, value, options),
+        (options) => peer.remove("g", ["k"], options),
+        (options) => peer.remove("g", ["k", "l"], options),
+        (options) => peer.clear("g", options),
+        (options) => asker.group.get("k", options),
+      ];
+    for (const [i, request] of requests.entries()) {
+      const controller = new AbortController();
+      const asked = request({ signal: controller.signal });
+      await settle();
+      assertEquals(sent.length, i + 1);
+      controller.abort(new Error("enough"));
+      await assertRejects(() => asked, Error, "enough");
+      const signal = AbortSignal.abort(new Error("gone"));
+      await assertRejects(() => request({ signal }), Error, "gone");
+      assertEquals([sent.length, cluster.clock.pending], [i + 1, 0]);
+    }
+    await settle();
+    const { peerErrors } = asker.group.stats();
+    const { requests: count, errors } = asker.pool.stats().peers[0]!;
+    assertEquals([peerErrors, count, errors], [0, requests.length, 0]);
+    assertEquals(asker.loads, []);
+  }));
+
+Deno.test("A request leaves no listener on its caller's signal", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    const { signal } = new AbortController();
+    let listeners = 0;
+    const { addEventListener, removeEventListener } = signal;
+    signal.addEventListener = (...args: [string, never]) => {
+      listeners++;
+      addEventListener.apply(signal, args);
+    };
+    signal.removeEventListener = (...args: [string, never]) => {
+      listeners--;
+      removeEventListener.apply(signal, args);
+    };
+    await peer.get("g", "k", { signal });
+    assertEquals(listeners, 0);
+    makeBusy(cluster, owner.origin, "1");
+    const busy = peer.get("g", "k", { signal });
+    busy.catch(() => {});
+    await cluster.clock.advance(5_000);
+    await assertRejects(() => busy, PeerError, "busy");
+    assertEquals(listeners, 0);
+  }));
 
 Deno.test("A finished request aborts nothing", () => {
   const signals: AbortSignal[] = [];
@@ -479,6 +797,16 @@ Deno.test("setPeers() keeps peers that stay and ends requests to those that leav
     assert(before.has(after[0]!));
   }));
 
+Deno.test("A peer that left is asked no more, and its stats go with it", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker, peer } = pair(cluster);
+    asker.pool.setPeers(["http://z", "http://a"]);
+    const ids = asker.pool.stats().peers.map(({ id }) => id);
+    assertEquals(ids, ["http://a", "http://z"]);
+    await assertRejects(() => peer.get("g", "k"), PeerError, "it was closed");
+    assertEquals([owner.loads, cluster.network.sent], [[], []]);
+  }));
+
 Deno.test("A bad list of peers changes nothing", async () => {
   const pool = new HTTPPool("http://self");
   pool.setPeers(["http://self", "http://other"]);
@@ -508,6 +836,39 @@ Deno.test("close() ends waits for peers with an error", () =>
     await assertRejects(() => asker.group.get("k"), Error, "closed");
   }));
 
+Deno.test("removeGroup() ends waits for peers with an error", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = pair(cluster);
+    cluster.network.silence(owner.origin);
+    const get = asker.group.get("k");
+    await settle();
+    asker.pool.removeGroup("g");
+    await assertRejects(() => get, Error, "the group is closed");
+    await settle();
+    assertEquals([cluster.clock.pending, asker.loads], [0, []]);
+  }));
+
+Deno.test("Group.stats() of an asker counts its questions and their answers", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = pair(cluster);
+    await asker.group.get("k");
+    cluster.network.kill(owner.origin);
+    await asker.group.get("k");
+    const { main: _main, hot: _hot, ...counts } = asker.group.stats();
+    assertEquals(counts, {
+      gets: 2,
+      cacheHits: 0,
+      loads: 2,
+      // Two questions and one call of the getter.
+      loadsDeduped: 3,
+      peerLoads: 1,
+      peerErrors: 1,
+      localLoads: 1,
+      localLoadErrs: 0,
+      serverRequests: 0,
+    });
+  }));
+
 // ---- writing
 
 const mirrorAll: ClusterOptions = { group: { shouldMirror: () => true } };
@@ -527,14 +888,17 @@ Deno.test("set() stores at the owner and removes everywhere else", () =>
     }
   }, mirrorAll));
 
-Deno.test("set() takes ttlMs along", () =>
+Deno.test("set() takes ttlMs along, with a long key, too", () =>
   withCluster(2, async (cluster) => {
-    const owner = cluster.ownerOf("k");
-    const writer = cluster.nodes.find((node) => node !== owner)!;
-    await writer.group.set("k", "v", { ttlMs: 500 });
-    assertEquals(owner.group.peek("k")?.text(), "v");
-    await cluster.clock.advance(500);
-    assertEquals(owner.group.peek("k"), undefined);
+    for (const key of ["k", "x".repeat(5_000), "y".repeat(5_000)]) {
+      const owner = cluster.ownerOf(key);
+      for (const writer of cluster.nodes) {
+        await writer.group.set(key, "v", { ttlMs: 500 });
+        assertEquals(owner.group.peek(key)?.text(), "v");
+        await cluster.clock.advance(500);
+        assertEquals(owner.group.peek(key), undefined);
+      }
+    }
   }));
 
 Deno.test("remove(), removeMany() and clear() reach every process", () =>
@@ -551,6 +915,54 @@ Deno.test("remove(), removeMany() and clear() reach every process", () =>
     await cluster.nodes[2]!.group.clear();
     assertEquals(held(), []);
   }, mirrorAll));
+
+Deno.test("removeMany() tells each owner its own keys first, then everybody the rest, and nobody a key twice", () =>
+  withCluster(3, async (cluster) => {
+    const [writer] = cluster.nodes as [Node];
+    const keys = keysOf(12);
+    const told = new Map<string, string[][]>();
+    for (const { origin } of cluster.nodes) {
+      told.set(origin, []);
+      cluster.network.fault(origin, async (request, next) => {
+        const { pathname } = new URL(request.url);
+        // Frames, as text: the keys are short, and have no other dash.
+        const text = pathname + await request.clone().text();
+        told.get(origin)!.push(text.match(/key-\d+/g)!);
+        return await next();
+      });
+    }
+    await writer.group.removeMany([...keys, ...keys]);
+    for (const node of cluster.nodes) {
+      const owned = keys.filter((key) => cluster.ownerOf(key) === node);
+      const rest = keys.filter((key) => !owned.includes(key));
+      const expected = node === writer ? [] : [owned, rest];
+      assertEquals(told.get(node.origin), expected);
+    }
+    for (const list of told.values()) list.length = 0;
+    const node = cluster.nodes[1]!;
+    const owned = keys.filter((key) => cluster.ownerOf(key) === node);
+    await writer.group.removeMany(owned);
+    assertEquals(told.get(node.origin), [owned]);
+    assertEquals(told.get(cluster.nodes[2]!.origin), [owned]);
+  }));
+
+Deno.test("Many keys to remove are cut into bodies of at most 1 MiB, none empty and none twice", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = pair(cluster);
+    const sizes: number[] = [];
+    cluster.network.fault(owner.origin, async (request, next) => {
+      sizes.push((await request.clone().arrayBuffer()).byteLength);
+      return await next();
+    });
+    const lengths = [[400_000], [10, 10, 200_000, 100_000], [100_000, 50, 50]];
+    const keys = lengths.flat().map((length, i) => `${i}`.repeat(length));
+    for (const key of keys) await owner.group.set(key, "v");
+    sizes.length = 0;
+    await peer.remove("g", keys);
+    assertEquals([...owner.group.keys()], []);
+    const sum = (row: number[]) => row.reduce((all, n) => all + 4 + n, 0);
+    assertEquals(sizes, lengths.map(sum));
+  }));
 
 Deno.test("The owner is told first, then all others at once", () =>
   withCluster(4, async (cluster) => {
@@ -717,6 +1129,35 @@ Deno.test("A writer's own get, between telling the owner and telling others, lea
     await removed;
     assertEquals(writer.group.peek("k"), undefined);
   }, mirrorAll));
+
+Deno.test("A writer drops its own copy before it tells the owner, and once more afterwards", async () => {
+  const writes: [string, (node: Node) => Promise<void>][] = [
+    ["set", ({ group }) => group.set("k", "new")],
+    ["remove", ({ group }) => group.remove("k")],
+    ["removeMany", ({ group }) => group.removeMany(["x", "k"])],
+    ["clear", ({ group }) => group.clear()],
+  ];
+  for (const [name, write] of writes) {
+    await withCluster(3, async (cluster) => {
+      const [owner, , writer] = cluster.inOrder("k") as [Node, Node, Node];
+      await writer.group.get("k");
+      const told = gate();
+      cluster.network.fault(owner.origin, async ({ method }, next) => {
+        if (method !== "GET") await told.opened;
+        return await next();
+      });
+      const written = write(writer);
+      await settle();
+      assertEquals(writer.group.peek("k"), undefined, name);
+      // The owner has not been told yet and answers with the old value.
+      assertEquals(await textOf(writer.group.get("k")), "<k>");
+      assertEquals(writer.group.peek("k")?.text(), "<k>");
+      told.open();
+      await written;
+      assertEquals(writer.group.peek("k"), undefined, name);
+    }, mirrorAll);
+  }
+});
 
 Deno.test("clear() leaves no mirror that was made while it ran", () =>
   withCluster(3, async (cluster) => {

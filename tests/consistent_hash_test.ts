@@ -59,6 +59,30 @@ Deno.test("ConsistentHash has the owners of the Go programs", () => {
   }
 });
 
+Deno.test("By itself ConsistentHash has 50 points a node, of the CRC-32 of UTF-8", () => {
+  // Signed, as bitwise operators make them; and not `crc32` itself, for which keys take a shorter way.
+  const hash = (data: Uint8Array) => crc32(data) | 0;
+  const spelled = new ConsistentHash(THREE, { replicas: 50, hash });
+  const ring = new ConsistentHash(THREE);
+  const any = fc.string({ unit: "binary", minLength: 1 });
+  const latin = fc.stringMatching(/^[a-zß-ÿ]+$/);
+  fc.assert(fc.property(fc.oneof(any, latin), (key) => {
+    assertEquals([...ring.successors(key)], [...spelled.successors(key)]);
+    assertEquals(ring.get(key), spelled.get(key));
+  }));
+  // Keys that a 51st point would take.
+  for (let i = 0; i < 1000; i++) {
+    assertEquals(ring.get(`${i}`), spelled.get(`${i}`));
+  }
+});
+
+Deno.test("Nodes are sorted by code units, as in every locale", () => {
+  for (const [name, make] of RINGS) {
+    const { nodes } = make(["é", "a", "Z", "B", "a"]);
+    assertEquals(nodes, ["B", "Z", "a", "é"], name);
+  }
+});
+
 Deno.test("ConsistentHash places a key at the first point at or after its own, and wraps", () => {
   const hash = (data: Uint8Array) => Number(new TextDecoder().decode(data));
   // Points 2, 12, 22 · 4, 14, 24 · 6, 16, 26.

@@ -1,11 +1,5 @@
 import fc from "fast-check";
-import {
-  ClosedError,
-  LoadError,
-  NotFoundError,
-  PeerError,
-  quote,
-} from "../errors.ts";
+import { LoadError, NotFoundError, PeerError, quote } from "../errors.ts";
 import {
   assert,
   assertEquals,
@@ -20,9 +14,8 @@ Deno.test("Each error has its own name and class, and is an Error", () => {
     [new NotFoundError("g", "k"), "NotFoundError"],
     [new LoadError("g", "k", "m"), "LoadError"],
     [new PeerError("http://p", "m"), "PeerError"],
-    [new ClosedError("g"), "ClosedError"],
   ];
-  const classes = [NotFoundError, LoadError, PeerError, ClosedError];
+  const classes = [NotFoundError, LoadError, PeerError];
   errors.forEach(([error, name], i) => {
     assertEquals(error.name, name);
     assertStringIncludes(String(error), `${name}: `);
@@ -65,11 +58,6 @@ Deno.test("PeerError has peer, status and cause", () => {
   );
   assertStrictEquals(error.cause, cause);
   assertEquals(new PeerError("http://p", "silent").status, undefined);
-});
-
-Deno.test("ClosedError names the group, cut where it is long", () => {
-  assertStringIncludes(new ClosedError("scores").message, '"scores"');
-  assert(new ClosedError("g".repeat(1000)).message.length < 200);
 });
 
 Deno.test("quote() shows a text of up to 100 characters whole and cuts a longer one", () => {

@@ -1,5 +1,12 @@
-import { ByteView, Group, LoadError, NotFoundError } from "../mod.ts";
-import type { Loaded } from "../mod.ts";
+import {
+  ByteView,
+  Group,
+  type Loaded,
+  LoadError,
+  NotFoundError,
+  type Peer,
+  PeerError,
+} from "../mod.ts";
 import {
   assert,
   assertEquals,
@@ -138,9 +145,26 @@ Deno.test("A getter that returns what is not bytes harms only that key", async (
         : (key === "in" ? { value: 1 } : garbage[Number(key)]) as Loaded,
   );
   for (const key of ["in", ...garbage.keys()].map(String)) {
-    await assertRejects(() => group.get(key), TypeError, "the value must be");
+    const error = await assertRejects(
+      () => group.get(key),
+      TypeError,
+      "the value must be",
+    );
+    assert(error.cause instanceof TypeError);
   }
   assertEquals((await group.get("good")).text(), "v");
+});
+
+Deno.test("An envelope's ttlMs is a number, or a TypeError says what it was", async () => {
+  for (const ttlMs of ["5", null, {}]) {
+    const loaded = { value: "v", ttlMs } as Loaded;
+    const group = new Group("g", () => loaded);
+    await assertRejects(
+      () => group.get("k"),
+      TypeError,
+      "ttlMs must be a number: received",
+    );
+  }
 });
 
 Deno.test("Only a plain object is an envelope", async () => {
@@ -256,6 +280,12 @@ Deno.test("Group.getMany() rejects when its own signal fires", async () => {
   await assertRejects(() => answers, Error, "enough");
 });
 
+Deno.test("Group.getMany() asks for a key that is listed twice once", async () => {
+  const { group } = scoresGroup();
+  await group.getMany(["Tom", "Tom", "Sam", "Tom"]);
+  assertEquals(group.stats().gets, 2);
+});
+
 Deno.test("ttlMs ends an entry's life, from the getter and from set()", async () => {
   const clock = new FakeClock();
   let loads = 0;
@@ -352,6 +382,66 @@ Deno.test("Group.close() ends every wait with an error and keeps answering from 
   await assertRejects(() => waiting, Error, 'group "g": the group is closed');
   await assertRejects(() => group.get("x"), Error, "the group is closed");
   assertEquals((await group.get("k")).text(), "v");
+});
+
+/** A peer of some other make, that fails whatever it is asked. */
+function brokenPeer(failure: unknown): { peer: Peer; asked: string[] } {
+  const asked: string[] = [];
+  const fail = (what: string) => () => {
+    asked.push(what);
+    // Rather than for ever, without a pause.
+    return asked.length > 9
+      ? new Promise<never>(() => {})
+      : Promise.reject(failure);
+  };
+  const peer: Peer = {
+    id: "elsewhere",
+    get: fail("get"),
+    set: fail("set"),
+    remove: fail("remove"),
+    clear: fail("clear"),
+  };
+  return { peer, asked };
+}
+
+Deno.test("A picker that comes back to a peer that failed does not hold up a get", async () => {
+  const { peer, asked } = brokenPeer(new Error("down"));
+  const peers = { pickPeer: () => peer, peers: () => [peer] };
+  const group = new Group("g", () => "mine", { peers });
+  assertEquals((await group.get("k")).text(), "mine");
+  assertEquals([asked, group.stats().peerErrors], [["get"], 1]);
+});
+
+Deno.test("Whatever a peer rejects a write with, a PeerError names the peer and has it as its cause", async () => {
+  for (const failure of [new TypeError("down"), "down", undefined]) {
+    const { peer, asked } = brokenPeer(failure);
+    const peers = { pickPeer: () => peer, peers: () => [peer] };
+    const group = new Group("g", () => "mine", { peers });
+    await group.removeMany([]);
+    assertEquals(asked, []);
+    for (
+      const write of [
+        () => group.set("k", "v"),
+        () => group.remove("k"),
+        () => group.clear(),
+      ]
+    ) {
+      const error = await assertRejects(write, AggregateError, "elsewhere");
+      const [told] = error.errors as [PeerError];
+      assert(told instanceof PeerError && error.errors.length === 1);
+      assertEquals([told.peer, told.cause], ["elsewhere", failure]);
+    }
+  }
+});
+
+Deno.test("A peer that owns all of the keys is told of each once", async () => {
+  const told: (readonly string[])[] = [];
+  const { peer } = brokenPeer(new Error("down"));
+  peer.remove = (_group, keys) => Promise.resolve(void told.push(keys));
+  const peers = { pickPeer: () => peer, peers: () => [peer] };
+  const group = new Group("g", () => "mine", { peers });
+  await group.removeMany(["a", "b", "a"]);
+  assertEquals(told, [["a", "b"]]);
 });
 
 Deno.test("A group with a bad name or option says at once what is wrong", () => {

@@ -111,6 +111,15 @@ Deno.test("What is no UTF-8 or no escape in a path gets a 400, never a crash", a
   }
 });
 
+Deno.test("A malformed path is a bad request for every method", async () => {
+  const pool = scoresPool();
+  for (const method of ["GET", "HEAD", "PUT", "DELETE", "POST", "PATCH"]) {
+    const init = { method, headers: PEER };
+    const { status } = await ask(pool, "/_geecache/scores/%FF", init);
+    assertEquals(status, 400, method);
+  }
+});
+
 Deno.test("An empty key gets a 400", async () => {
   const pool = scoresPool();
   for (const path of ["scores/", "scores?key=", "scores/?key=Tom"]) {
@@ -170,7 +179,8 @@ Deno.test("An expiring value says how long it has left, from memory too", async 
 Deno.test("Each request is one line of the log", async () => {
   const lines: string[] = [];
   const write = (line: string) => void lines.push(line);
-  const logger = { debug: write, info: write, warn: write, error: write };
+  const not = () => assert(false, "a request is a matter of debug()");
+  const logger = { debug: write, info: not, warn: not, error: not };
   const pool = scoresPool({ logger });
   await ask(pool, "/_geecache/scores/Tom");
   await ask(pool, "/elsewhere?x=1", { method: "PATCH" });
@@ -211,12 +221,73 @@ Deno.test("A peer's PUT, DELETE and DELETE ?clear act on this process", async ()
   assertEquals([...group.keys()], []);
 });
 
+Deno.test("What only looks like ?clear clears nothing", async () => {
+  const pool = scoresPool();
+  const group = pool.getGroup("scores")!;
+  await group.get("Tom");
+  for (
+    const path of ["scores", "scores?", "scores?clearly", "scores?x=clear"]
+  ) {
+    const init = { method: "DELETE", headers: PEER };
+    const { status } = await ask(pool, `/_geecache/${path}`, init);
+    assertEquals([status, [...group.keys()]], [400, ["Tom"]], path);
+  }
+});
+
+Deno.test("No answer may be kept by a cache between peers", async () => {
+  const pool = scoresPool();
+  for (const method of ["GET", "HEAD", "PUT", "DELETE", "PATCH"]) {
+    const init = { method, headers: PEER };
+    const { headers } = await ask(pool, "/_geecache/scores/Tom", init);
+    assertEquals(headers.get("Cache-Control"), "no-store", method);
+  }
+});
+
+Deno.test("A peer's questions are counted as gets, and as questions of peers", async () => {
+  const pool = scoresPool();
+  const group = pool.getGroup("scores")!;
+  await ask(pool, "/_geecache/scores/Tom");
+  await ask(pool, "/_geecache/scores/Tom");
+  await group.get("Tom");
+  const { main: _main, hot: _hot, ...counts } = group.stats();
+  assertEquals(counts, {
+    gets: 3,
+    cacheHits: 2,
+    loads: 1,
+    loadsDeduped: 1,
+    peerLoads: 0,
+    peerErrors: 0,
+    localLoads: 1,
+    localLoadErrs: 0,
+    serverRequests: 2,
+  });
+});
+
 Deno.test("A POST carries a long key in its body", async () => {
   const pool = scoresPool();
   const key = "ä".repeat(40_000);
   const init = { method: "POST", headers: PEER, body: key };
   const answer = await ask(pool, "/_geecache/scores", init);
   assertEquals([answer.status, answer.text], [200, `<${key}>`]);
+});
+
+Deno.test("A POST below a key, or with a body that breaks off, is a bad request", async () => {
+  const pool = scoresPool();
+  const init = { method: "POST", headers: PEER, body: "Jack" };
+  assertEquals((await ask(pool, "/_geecache/scores/Tom", init)).status, 400);
+  const broken = new ReadableStream({
+    start: (controller) => controller.error(new Error("reset")),
+  });
+  const answer = await ask(pool, "/_geecache/scores", {
+    ...init,
+    body: broken,
+    duplex: "half",
+  } as RequestInit);
+  assertEquals([answer.status, answer.text], [
+    400,
+    "the body could not be read\n",
+  ]);
+  assertEquals([...pool.getGroup("scores")!.keys()], []);
 });
 
 Deno.test("A body that is too large gets a 413, one that is malformed a 400", async () => {
@@ -276,6 +347,18 @@ Deno.test("A client that leaves ends the getter's signal when nobody else waits"
   assertEquals((await Promise.all(asked)).map((r) => r.status), [499, 499]);
 });
 
+Deno.test("A request's signal is looked at on a miss alone", async () => {
+  const pool = scoresPool();
+  let looks = 0;
+  for (let i = 0; i < 2; i++) {
+    const request = new Request(`${SELF}/_geecache/scores/Tom`);
+    const { signal } = request;
+    Object.defineProperty(request, "signal", { get: () => (looks++, signal) });
+    await (await pool.handler(request)).body?.cancel();
+    assertEquals(looks, 1);
+  }
+});
+
 Deno.test("A peer that waits so long and no longer is told that the load goes on", async () => {
   const clock = new FakeClock();
   const opened = gate<string>();
@@ -323,6 +406,103 @@ Deno.test("A load whose asker does not ask again is given up", async () => {
   assertEquals([signal?.aborted, clock.pending], [true, 0]);
 });
 
+/** A pool whose groups "g" and "h" load for ever, with the getter's signal of each load. */
+function stuckPool(clock: FakeClock): {
+  pool: HTTPPool;
+  signals: AbortSignal[];
+} {
+  const signals: AbortSignal[] = [];
+  const pool = new HTTPPool(SELF, { clock });
+  for (const name of ["g", "h"]) {
+    pool.group(name, (_key, { signal }) => {
+      signals.push(signal);
+      return new Promise<string>(() => {});
+    });
+  }
+  return { pool, signals };
+}
+
+Deno.test("Who sends no Geecache-Wait of whole milliseconds is never told pending", async () => {
+  for (const wait of [undefined, "", "soon", "-1", "1.5"]) {
+    const clock = new FakeClock();
+    const opened = gate<string>();
+    const pool = new HTTPPool(SELF, { clock });
+    pool.group("g", () => opened.opened);
+    const headers = wait === undefined
+      ? PEER
+      : { ...PEER, "Geecache-Wait": wait };
+    const asked = ask(pool, "/_geecache/g/k", { headers });
+    await clock.advance(60_000);
+    opened.open("v");
+    assertEquals((await asked).text, "v");
+  }
+});
+
+Deno.test("An asker's next question takes the place of its last one, and of nobody else's", async () => {
+  const other = { "Geecache-Peer": "http://localhost:8002" };
+  for (
+    const [path, asker] of [
+      ["g/k", other],
+      ["g/other", PEER],
+      ["h/k", PEER],
+    ] as const
+  ) {
+    const clock = new FakeClock();
+    const { pool, signals } = stuckPool(clock);
+    const wait = { "Geecache-Wait": "100" };
+    const headers = { ...PEER, ...wait };
+    const first = ask(pool, "/_geecache/g/k", { headers });
+    await clock.advance(100);
+    assertEquals((await first).status, 202);
+    const controller = new AbortController();
+    const second = ask(pool, `/_geecache/${path}`, {
+      headers: { ...asker, ...wait },
+      signal: controller.signal,
+    });
+    await settle();
+    controller.abort();
+    assertEquals((await second).status, 499);
+    // The first asker still has time to ask again.
+    assertEquals(signals[0]?.aborted, false, path);
+    await clock.advance(5_000);
+    assertEquals([signals[0]?.aborted, clock.pending], [true, 0]);
+    await pool.close();
+  }
+});
+
+Deno.test("A request that ends after its answer was pending aborts nothing", async () => {
+  const clock = new FakeClock();
+  const { pool, signals } = stuckPool(clock);
+  const controller = new AbortController();
+  const headers = { ...PEER, "Geecache-Wait": "100" };
+  const init = { headers, signal: controller.signal };
+  const asked = ask(pool, "/_geecache/g/k", init);
+  await clock.advance(100);
+  assertEquals((await asked).status, 202);
+  // As Deno does after each response, unless told otherwise.
+  controller.abort();
+  await settle();
+  assertEquals(signals[0]?.aborted, false);
+  await pool.close();
+});
+
+Deno.test("A load that ends while its asker is away leaves no timer", async () => {
+  for (const end of ["open", "fail"] as const) {
+    const clock = new FakeClock();
+    const opened = gate<string>();
+    const pool = new HTTPPool(SELF, { clock });
+    pool.group("g", () => opened.opened);
+    const headers = { ...PEER, "Geecache-Wait": "100" };
+    const asked = ask(pool, "/_geecache/g/k", { headers });
+    await clock.advance(100);
+    assertEquals((await asked).status, 202);
+    assertEquals(clock.pending, 1);
+    opened[end]("v");
+    await settle();
+    assertEquals(clock.pending, 0, end);
+  }
+});
+
 Deno.test("An asker that asked again and then leaves has left", async () => {
   const clock = new FakeClock();
   const pool = new HTTPPool(SELF, { clock });
@@ -361,6 +541,7 @@ Deno.test("HTTPPool.close() ends every wait, and the pool answers no more", asyn
   assertEquals((await ask(pool, "/_geecache/g/k")).status, 404);
   assertEquals(clock.pending, 0);
   assertThrows(() => pool.group("h", () => "v"), TypeError, "pool is closed");
+  assertThrows(() => pool.setPeers([]), TypeError, "the pool is closed");
 });
 
 Deno.test("HTTPPool.removeGroup() takes the group out and closes it", async () => {
@@ -382,6 +563,34 @@ Deno.test("A pool has one group of a name", () => {
   );
 });
 
+Deno.test("A group has the pool's clock, or its own", async () => {
+  const [clock, own] = [new FakeClock(), new FakeClock()];
+  const pool = new HTTPPool(SELF, { clock });
+  const getter = () => ({ value: "v", ttlMs: 100 });
+  const first = pool.group("first", getter);
+  const second = pool.group("second", getter, { clock: own });
+  for (const group of [first, second]) await group.get("k");
+  await clock.advance(100);
+  assertEquals([first.peek("k"), second.peek("k")?.text()], [undefined, "v"]);
+  await own.advance(100);
+  assertEquals(second.peek("k"), undefined);
+});
+
+Deno.test("The runtime's fetch is looked up at each request", async () => {
+  const pool = new HTTPPool(SELF);
+  pool.setPeers(["http://peer"]);
+  const group = pool.group("g", () => "mine");
+  const own = globalThis.fetch;
+  const headers = { "Geecache-Result": "value" };
+  globalThis.fetch = () => Promise.resolve(new Response("theirs", { headers }));
+  try {
+    assertEquals((await group.get("k")).text(), "theirs");
+  } finally {
+    globalThis.fetch = own;
+    await pool.close();
+  }
+});
+
 Deno.test("HTTPPool takes an http or https origin and shows what else it got", () => {
   for (const self of ["http://h:80", "http://h/", "http://H", "http://h"]) {
     assertEquals(new HTTPPool(self).self, "http://h");
@@ -401,6 +610,14 @@ Deno.test("HTTPPool refuses a bad option at once", () => {
   for (const basePath of ["", "a/", "/a", "/a b/", "/a?b/", "/../"]) {
     assertThrows(() => new HTTPPool(SELF, { basePath }), TypeError, "basePath");
   }
+  for (const timeoutMs of [0, -1, NaN]) {
+    assertThrows(
+      () => new HTTPPool(SELF, { timeoutMs }),
+      RangeError,
+      `timeoutMs must be a number greater than 0: received ${timeoutMs}`,
+    );
+  }
+  new HTTPPool(SELF, { maxBodyBytes: 0, timeoutMs: Infinity });
   for (const maxBodyBytes of [-1, NaN]) {
     assertThrows(
       () => new HTTPPool(SELF, { maxBodyBytes }),

@@ -1,11 +1,9 @@
 import fc from "fast-check";
 import { ByteView } from "../byte_view.ts";
+import { decodeKeyAndValue, decodeKeys, encodeKeys } from "../frames.ts";
 import {
   decodeKey,
-  decodeKeyAndValue,
-  decodeKeys,
   decodeMs,
-  encodeFrames,
   encodeKey,
   encodeTtl,
   groupPath,
@@ -51,6 +49,7 @@ Deno.test("Every group name comes out of a path as it went in", () => {
 });
 
 Deno.test("A key whose path would be too long has none", () => {
+  assertEquals(MAX_PATH_LENGTH, 4096);
   const room = MAX_PATH_LENGTH - keyPath(BASE, "g", "x")!.length + 1;
   assertEquals(keyPath(BASE, "g", "x".repeat(room))?.length, MAX_PATH_LENGTH);
   assertEquals(keyPath(BASE, "g", "x".repeat(room + 1)), undefined);
@@ -70,6 +69,11 @@ Deno.test("?clear is told from a key", () => {
   const path = groupPath(BASE, "g");
   const target = readTarget(`${path}?clear`, BASE);
   assertEquals(target, { group: "g", key: undefined, clear: true });
+  assertEquals(readTarget(`${path}?clearly`, BASE), {
+    group: "g",
+    key: undefined,
+    clear: false,
+  });
   assertEquals(readTarget(`${path}?key=clear`, BASE), {
     group: "g",
     key: "clear",
@@ -91,12 +95,19 @@ Deno.test("Keys as bodies are UTF-8, byte order mark and all", () => {
 
 Deno.test("Frames come out as they went in", () => {
   fc.assert(fc.property(fc.array(anyKey), fc.uint8Array(), (keys, bytes) => {
-    assertEquals(decodeKeys(encodeFrames(keys)), keys);
+    assertEquals(decodeKeys(encodeKeys(keys)), keys);
     for (const key of keys.slice(0, 1)) {
-      const pair = decodeKeyAndValue(encodeFrames([key], ByteView.from(bytes)));
+      const pair = decodeKeyAndValue(encodeKeys([key], ByteView.from(bytes)));
       assertEquals([pair?.key, pair?.value.equals(bytes)], [key, true]);
     }
   }));
+});
+
+Deno.test("Frames are read from a part of a larger buffer", () => {
+  const frames = encodeKeys(["a", "日本"]);
+  const buffer = new Uint8Array(frames.length + 7).fill(0xff);
+  buffer.set(frames, 7);
+  assertEquals(decodeKeys(buffer.subarray(7)), ["a", "日本"]);
 });
 
 Deno.test("Frames that are cut or damaged are refused or read, never a crash", () => {
@@ -107,7 +118,7 @@ Deno.test("Frames that are cut or damaged are refused or read, never a crash", (
     byte: fc.nat(255),
   });
   fc.assert(fc.property(damage, ({ keys, cut, at, byte }) => {
-    const whole = encodeFrames(keys);
+    const whole = encodeKeys(keys);
     const part = whole.slice(0, cut % whole.length);
     const read = decodeKeys(part);
     if (read !== undefined) assertEquals(read, keys.slice(0, read.length));

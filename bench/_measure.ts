@@ -1,0 +1,75 @@
+/**
+ * Comparisons that survive a noisy machine.
+ *
+ * The two sides take turns in one process, so that what slows one down slows the
+ * other down as well: read the ratio, not the nanoseconds.
+ *
+ * @module
+ */
+
+/** Does `ops` operations and returns something that depends on all of them. */
+export type Side = () => number | Promise<number>;
+
+// Read at the end of the program, so that no result is dead code.
+let sink = 0;
+
+async function nsPerOp(side: Side, ops: number): Promise<number> {
+  const start = performance.now();
+  const result = side();
+  // A side that is synchronous must not pay for an await.
+  sink ^= typeof result === "number" ? result : await result;
+  return (performance.now() - start) * 1e6 / ops;
+}
+
+function median(numbers: readonly number[]): number {
+  const sorted = numbers.toSorted((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1
+    ? sorted[middle]!
+    : (sorted[middle - 1]! + sorted[middle]!) / 2;
+}
+
+/** Prints the head of the table whose lines {@linkcode compare} prints. */
+export function head(ours: string, theirs: string): void {
+  console.log(
+    `what | ${ours} ns | ${theirs} ns | ratio (median, min–max; below 1: ${ours} is faster)`,
+  );
+}
+
+/** Prints how long `ours` takes beside `theirs`, over `rounds` rounds after a warm-up. */
+export async function compare(
+  what: string,
+  ops: number,
+  ours: Side,
+  theirs: Side,
+  rounds = 5,
+): Promise<void> {
+  await nsPerOp(ours, ops);
+  await nsPerOp(theirs, ops);
+  const a: number[] = [];
+  const b: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    // Who goes first changes: the second finds other caches, and other garbage.
+    if (round % 2 === 0) a.push(await nsPerOp(ours, ops));
+    b.push(await nsPerOp(theirs, ops));
+    if (round % 2 === 1) a.push(await nsPerOp(ours, ops));
+  }
+  const ratios = a.map((ns, round) => ns / b[round]!);
+  const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
+  console.log(
+    `${what} | ${median(a).toFixed(1)} | ${median(b).toFixed(1)} | ` +
+      `${median(ratios).toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`,
+  );
+  if (Number.isNaN(sink)) throw new Error(`${what}: a side gave no number`);
+}
+
+/** Marsaglia's xorshift: the same numbers in every run, 0 to below 1. */
+export function random(seed: number): () => number {
+  let state = seed | 0 || 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+}

@@ -1,0 +1,114 @@
+/**
+ * Answers, as responses: status, headers and body.
+ *
+ * @module
+ */
+
+import { NotFoundError } from "./errors.ts";
+import type { LocalGroup } from "./local_group.ts";
+import type { PeerValue } from "./peers.ts";
+import { encodeTtl, HEADER, type Result } from "./wire.ts";
+
+/** A value, with its time left. */
+export function value(request: Request, { value, ttlMs }: PeerValue): Response {
+  const headers: Record<string, string> = {
+    "Content-Type": "application/octet-stream",
+    "Cache-Control": "no-store",
+    "Geecache-Result": "value",
+    "Geecache-Batch": "1",
+  };
+  const ttl = encodeTtl(ttlMs);
+  if (ttl !== undefined) headers[HEADER.ttl] = ttl;
+  if (request.method !== "HEAD") {
+    return new Response(value.bytes(), { headers });
+  }
+  headers["Content-Length"] = String(value.byteLength);
+  return new Response(null, { headers });
+}
+
+/** A body of results for several keys. */
+export function many(
+  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>,
+): Response {
+  return new Response(body, {
+    headers: {
+      "Content-Type": "application/octet-stream",
+      "Cache-Control": "no-store",
+      "Geecache-Result": "batch",
+      "Geecache-Batch": "1",
+    },
+  });
+}
+
+/** A write was carried out here. */
+export function done(): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "Cache-Control": "no-store",
+      "Geecache-Result": "done",
+      "Geecache-Batch": "1",
+    },
+  });
+}
+
+/** What a load that failed means to an asker. */
+export function failure(
+  request: Request,
+  group: LocalGroup,
+  error: unknown,
+): Response {
+  if (request.signal.aborted) return text(request, 499, "the client left");
+  // Whoever asks should ask the next node: nothing failed.
+  if (group.closed) return noGroup(request, group.name);
+  const message = messageOf(error);
+  return error instanceof NotFoundError
+    ? text(request, 404, message, "not-found")
+    : text(request, 500, message, "failed");
+}
+
+/** An answer in the form of Go's `http.Error`. */
+export function text(
+  request: Request,
+  status: number,
+  message: string,
+  result?: Result,
+  more?: Record<string, string>,
+): Response {
+  const body = new TextEncoder().encode(message + "\n");
+  const headers: Record<string, string> = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    ...more,
+  };
+  if (result !== undefined) {
+    headers[HEADER.result] = result;
+    headers[HEADER.batch] = "1";
+  }
+  if (request.method !== "HEAD") {
+    return new Response(body, { status, headers });
+  }
+  headers["Content-Length"] = String(body.length);
+  return new Response(null, { status, headers });
+}
+
+/** The request is at fault. */
+export function badRequest(
+  request: Request,
+  status: 400 | 405 | 413,
+  message: string,
+  more?: Record<string, string>,
+): Response {
+  return text(request, status, message, "bad-request", more);
+}
+
+/** Nothing is at fault: the next node should be asked. */
+export function noGroup(request: Request, name: string): Response {
+  return text(request, 404, `no such group: ${name}`, "no-group");
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,159 @@
+/**
+ * Many keys of one request, answered.
+ *
+ * What is in memory goes out at once, what is loaded as it comes; what is not
+ * there when the asker's patience ends is marked "pending".
+ *
+ * @module
+ */
+
+import { ByteView } from "./byte_view.ts";
+import type { Clock } from "./clock.ts";
+import { NotFoundError } from "./errors.ts";
+import { encodeResults, KIND, type Kind, type ResultFrame } from "./frames.ts";
+import { many, messageOf } from "./http_answers.ts";
+import type { Wait, Waits } from "./http_waits.ts";
+import type { LocalGroup } from "./local_group.ts";
+import { keyRule } from "./names.ts";
+import type { PeerValue } from "./peers.ts";
+
+/** Who asks, and for how long at most the answer may stay open for loads. */
+export interface Asking {
+  asker: string;
+  waitMs: number;
+  signal: AbortSignal;
+}
+
+/** No answer stays open longer for the sake of a load, whatever an asker says. */
+const MAX_WAIT_MS = 50;
+
+/** Past so many bytes of values in memory, the rest is to be asked for again. */
+const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+const NOTHING = ByteView.from("");
+
+/** Answers all of `keys`, in any order. */
+export function answerMany(
+  keys: readonly string[],
+  local: LocalGroup,
+  waits: Waits,
+  clock: Clock,
+  { asker, waitMs, signal }: Asking,
+): Response {
+  const ready: ResultFrame[] = [];
+  const loading: number[] = [];
+  let bytes = 0;
+  for (const [index, key] of keys.entries()) {
+    const rule = keyRule(key);
+    if (rule !== undefined) {
+      ready.push(message(KIND.badKey, index, rule));
+    } else if (bytes > MAX_ANSWER_BYTES) {
+      ready.push(message(KIND.pending, index));
+    } else {
+      const value = local.answer(key);
+      if (value === undefined) loading.push(index);
+      else {
+        ready.push(valueFrame(index, value));
+        bytes += value.value.byteLength;
+      }
+    }
+  }
+  if (loading.length === 0) return many(encodeResults(ready));
+  const waiting = new Map<number, Wait>();
+  for (const index of loading) {
+    waiting.set(index, waits.join(asker, local, keys[index]!));
+  }
+  const patience = Math.min(waitMs, MAX_WAIT_MS);
+  if (patience > 0) {
+    return many(
+      answerAsTheyCome(local, ready, waiting, patience, clock, signal),
+    );
+  }
+  for (const [index, wait] of waiting) {
+    wait.linger();
+    ready.push(message(KIND.pending, index));
+  }
+  return many(encodeResults(ready));
+}
+
+/** A body that gives what is ready at once, and each load when it ends. */
+function answerAsTheyCome(
+  local: LocalGroup,
+  ready: ResultFrame[],
+  waiting: Map<number, Wait>,
+  patienceMs: number,
+  clock: Clock,
+  signal: AbortSignal,
+): ReadableStream<Uint8Array<ArrayBuffer>> {
+  let out = ready;
+  let over = false;
+  let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+  const end = (): void => {
+    over = true;
+    callOff();
+    signal.removeEventListener("abort", leave);
+  };
+  const leave = (): void => {
+    if (over) return;
+    end();
+    for (const wait of waiting.values()) wait.leave(signal.reason);
+  };
+  const flush = (): void => {
+    if (over) return;
+    if (out.length > 0) controller.enqueue(encodeResults(out));
+    out = [];
+    if (waiting.size > 0) return;
+    end();
+    controller.close();
+  };
+  const callOff = clock.after(patienceMs, () => {
+    for (const [index, wait] of waiting) {
+      wait.linger();
+      out.push(message(KIND.pending, index));
+    }
+    waiting.clear();
+    flush();
+  });
+  const settle = (index: number, frame: ResultFrame): void => {
+    if (over || !waiting.delete(index)) return;
+    // Loads that end together leave together.
+    if (out.length === 0) queueMicrotask(flush);
+    out.push(frame);
+  };
+  for (const [index, { load }] of waiting) {
+    load.then((value) => settle(index, valueFrame(index, value)), (error) => {
+      // Cut short, the answer is none: the next node is asked.
+      if (local.closed) {
+        if (over) return;
+        end();
+        controller.error(error);
+      } else settle(index, failureFrame(index, error));
+    });
+  }
+  signal.addEventListener("abort", leave, { once: true });
+  if (signal.aborted) leave();
+  return new ReadableStream({
+    start(given) {
+      controller = given;
+      if (out.length > 0) controller.enqueue(encodeResults(out));
+      out = [];
+    },
+    cancel: leave,
+  });
+}
+
+function valueFrame(index: number, value: PeerValue): ResultFrame {
+  const kind = value.ttlMs === undefined ? KIND.value : KIND.expiringValue;
+  return { kind, index, value };
+}
+
+function failureFrame(index: number, error: unknown): ResultFrame {
+  return error instanceof NotFoundError
+    ? message(KIND.notFound, index)
+    : message(KIND.failed, index, messageOf(error));
+}
+
+function message(kind: Kind, index: number, text?: string): ResultFrame {
+  const value = text === undefined ? NOTHING : ByteView.from(text);
+  return { kind, index, value: { value } };
+}
