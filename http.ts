@@ -5,7 +5,7 @@
  */
 
 import { type Clock, systemClock } from "./clock.ts";
-import { type Ring, sharedRing } from "./consistent_hash.ts";
+import type { Ring } from "./consistent_hash.ts";
 import { quote } from "./errors.ts";
 import { Group, type GroupOptions } from "./group.ts";
 import type { PeerStats } from "./http_client.ts";
@@ -13,15 +13,23 @@ import { Handler, type Logger } from "./http_handler.ts";
 import { HTTPPeer, type HTTPPeerOptions } from "./http_peer.ts";
 import type { Getter } from "./local_group.ts";
 import type { Peer, PeerPicker } from "./peers.ts";
+import { type Protocol, type ProtocolName, PROTOCOLS } from "./protocols.ts";
 
 export type { Logger } from "./http_handler.ts";
 
 /** Options for an {@linkcode HTTPPool}. */
 export interface HTTPPoolOptions {
   /**
+   * How the processes of the pool talk and place keys: among our own, or in a
+   * ring with Go programs. The same in all of them.
+   *
+   * @default {"native"}
+   */
+  protocol?: ProtocolName;
+  /**
    * The path below which the pool answers; begins and ends with `/`.
    *
-   * @default {"/_geecache/"}
+   * @default {"/_geecache/"} or `"/_groupcache/"`, as the protocol has it
    */
   basePath?: string;
   /**
@@ -70,7 +78,6 @@ export interface PoolStats {
 }
 
 const DEFAULT_TIMEOUT_MS = 5_000;
-const DEFAULT_BASE_PATH = "/_geecache/";
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 /**
@@ -107,8 +114,11 @@ export class HTTPPool implements PeerPicker {
   readonly #handler: Handler;
   readonly #peerOptions: HTTPPeerOptions;
   readonly #clock: Clock;
+  readonly #protocol: Protocol;
   readonly #peers = new Map<string, HTTPPeer>();
-  #ring: Ring = sharedRing([]);
+  #ring: Ring;
+  /** The peer of each name on the ring but this process's own. */
+  #byNode = new Map<string, HTTPPeer>();
   #closed = false;
 
   /**
@@ -121,7 +131,7 @@ export class HTTPPool implements PeerPicker {
    */
   constructor(self: string, options: HTTPPoolOptions = {}) {
     const {
-      basePath = DEFAULT_BASE_PATH,
+      protocol: protocolName = "native",
       fetch = runtimeFetch,
       timeoutMs = DEFAULT_TIMEOUT_MS,
       maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
@@ -129,8 +139,19 @@ export class HTTPPool implements PeerPicker {
       random = Math.random,
       logger,
     } = options;
+    if (!Object.hasOwn(PROTOCOLS, protocolName)) {
+      throw new TypeError(
+        `Cannot create HTTPPool: protocol must be one of ${
+          Object.keys(PROTOCOLS).join(", ")
+        }: received ${quote(String(protocolName))}`,
+      );
+    }
+    const protocol = PROTOCOLS[protocolName];
+    const { basePath = protocol.basePath } = options;
     this.self = originOf(self, "Cannot create HTTPPool: self");
     checkBasePath(basePath);
+    this.#protocol = protocol;
+    this.#ring = protocol.ring([]);
     if (!(timeoutMs > 0)) {
       throw new RangeError(
         `Cannot create HTTPPool: timeoutMs must be a number greater than 0: received ${timeoutMs}`,
@@ -149,6 +170,7 @@ export class HTTPPool implements PeerPicker {
       maxBodyBytes,
       clock,
       random,
+      protocol,
     };
     this.#clock = clock;
     this.#handler = new Handler({
@@ -157,6 +179,7 @@ export class HTTPPool implements PeerPicker {
       maxBodyBytes,
       clock,
       logger,
+      protocol,
       getGroup: (name) => this.#groups.get(name),
     });
     this.handler = (request) => this.#handler.handle(request);
@@ -177,31 +200,40 @@ export class HTTPPool implements PeerPicker {
   setPeers(urls: Iterable<string>): void {
     const action = "Cannot set peers of HTTPPool";
     if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
-    const nodes = new Set(
-      Array.from(urls, (url) => originOf(url, `${action}: each`)),
-    );
-    this.#ring = sharedRing(nodes);
-    nodes.delete(this.self);
-    for (const [node, peer] of this.#peers) {
-      if (nodes.has(node)) continue;
-      this.#peers.delete(node);
+    const origins = new Map<string, string>();
+    for (const url of urls) {
+      const origin = originOf(url, `${action}: each`);
+      // Go hashes a node as it is listed, whatever else means the same.
+      origins.set(this.#protocol.native ? origin : url, origin);
+    }
+    this.#ring = this.#protocol.ring(origins.keys());
+    const stay = new Set(origins.values());
+    for (const [origin, peer] of this.#peers) {
+      if (stay.has(origin)) continue;
+      this.#peers.delete(origin);
       peer.close();
     }
-    for (const node of nodes) {
-      if (this.#peers.has(node)) continue;
-      this.#peers.set(node, new HTTPPeer(node, this.#peerOptions));
+    this.#byNode = new Map();
+    for (const [node, origin] of origins) {
+      if (origin === this.self) continue;
+      let peer = this.#peers.get(origin);
+      if (peer === undefined) {
+        peer = new HTTPPeer(origin, this.#peerOptions);
+        this.#peers.set(origin, peer);
+      }
+      this.#byNode.set(node, peer);
     }
   }
 
   /** The peer that owns `key`, or stands in for those in `failed`; `undefined`: this process. */
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined {
-    const peers = this.#peers;
-    if (peers.size === 0) return undefined;
+    const byNode = this.#byNode;
+    if (byNode.size === 0) return undefined;
     if (failed === undefined || failed.size === 0) {
-      return peers.get(this.#ring.get(key)!);
+      return byNode.get(this.#ring.get(key)!);
     }
     for (const node of this.#ring.successors(key)) {
-      const peer = peers.get(node);
+      const peer = byNode.get(node);
       if (peer === undefined || !failed.has(peer)) return peer;
     }
     return undefined;
@@ -215,8 +247,11 @@ export class HTTPPool implements PeerPicker {
   /** What the pool knows of its cluster, as a snapshot. */
   stats(): PoolStats {
     const { nodes } = this.#ring;
-    const peers = nodes.flatMap((node) => this.#peers.get(node) ?? []);
-    return { nodes, peers: peers.map((peer) => peer.stats()) };
+    const peers = nodes.flatMap((node) => this.#byNode.get(node) ?? []);
+    return {
+      nodes,
+      peers: [...new Set(peers)].map((peer) => peer.stats()),
+    };
   }
 
   /**

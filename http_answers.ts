@@ -7,22 +7,26 @@
 import { NotFoundError } from "./errors.ts";
 import type { LocalGroup } from "./local_group.ts";
 import type { PeerValue } from "./peers.ts";
+import type { Protocol } from "./protocols.ts";
 import { encodeTtl, HEADER, type Result } from "./wire.ts";
 
 /** A value, with its time left. */
-export function value(request: Request, { value, ttlMs }: PeerValue): Response {
+export function value(
+  request: Request,
+  { value, ttlMs }: PeerValue,
+  { contentType, native, encode }: Protocol,
+): Response {
   const headers: Record<string, string> = {
-    "Content-Type": "application/octet-stream",
+    "Content-Type": contentType,
     "Cache-Control": "no-store",
     "Geecache-Result": "value",
-    "Geecache-Batch": "1",
   };
+  if (native) headers[HEADER.batch] = "1";
   const ttl = encodeTtl(ttlMs);
   if (ttl !== undefined) headers[HEADER.ttl] = ttl;
-  if (request.method !== "HEAD") {
-    return new Response(value.bytes(), { headers });
-  }
-  headers["Content-Length"] = String(value.byteLength);
+  const body = encode(value);
+  if (request.method !== "HEAD") return new Response(body, { headers });
+  headers["Content-Length"] = String(body.length);
   return new Response(null, { headers });
 }
 
@@ -57,13 +61,14 @@ export function failure(
   request: Request,
   group: LocalGroup,
   error: unknown,
+  { native }: Protocol,
 ): Response {
   if (request.signal.aborted) return text(request, 499, "the client left");
   // Whoever asks should ask the next node: nothing failed.
   if (group.closed) return noGroup(request, group.name);
   const message = messageOf(error);
   return error instanceof NotFoundError
-    ? text(request, 404, message, "not-found")
+    ? text(request, native ? 404 : 500, message, "not-found")
     : text(request, 500, message, "failed");
 }
 

@@ -7,6 +7,7 @@
 import type { Clock } from "./clock.ts";
 import { PeerError, quote } from "./errors.ts";
 import { FrameError } from "./frames.ts";
+import type { Protocol } from "./protocols.ts";
 import { chunksOf, encodeKey, HEADER, readBody } from "./wire.ts";
 
 /** What a {@linkcode PeerClient} is made of. */
@@ -18,6 +19,7 @@ export interface PeerClientOptions {
   timeoutMs: number;
   maxBodyBytes: number;
   clock: Clock;
+  protocol: Protocol;
 }
 
 /** What was asked of one peer, counted since it became one. */
@@ -215,7 +217,8 @@ export class PeerClient {
     onSignOfLife();
     question.onHead?.();
     const { status, headers } = response;
-    const meaning = `${status} ${headers.get(HEADER.result)}`;
+    const { protocol } = this.#options;
+    const meaning = protocol.meaningOf(status, headers);
     const isBatch = meaning === "200 batch";
     if (
       !MEANINGS.has(meaning) || response.redirected ||
@@ -225,11 +228,13 @@ export class PeerClient {
       throw this.error(
         response.redirected
           ? `a redirect to ${quote(response.url)} was followed`
-          : `${status} without a ${HEADER.result} that goes with it is no answer`,
+          : `${status} with ${HEADER.result}: ${
+            headers.get(HEADER.result)
+          } is no answer in protocol ${protocol.name}`,
         { status },
       );
     }
-    this.#understandsBatches = headers.has(HEADER.batch);
+    this.#understandsBatches = protocol.native && headers.has(HEADER.batch);
     try {
       return {
         meaning,

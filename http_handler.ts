@@ -24,6 +24,7 @@ import { Waits } from "./http_waits.ts";
 import type { LocalGroup } from "./local_group.ts";
 import { keyRule } from "./names.ts";
 import type { PeerValue } from "./peers.ts";
+import type { Protocol } from "./protocols.ts";
 import {
   decodeKey,
   decodeMs,
@@ -54,10 +55,12 @@ export interface HandlerOptions {
   maxBodyBytes: number;
   clock: Clock;
   logger: Logger | undefined;
+  protocol: Protocol;
   getGroup: (name: string) => Group | undefined;
 }
 
-const METHODS = "GET, HEAD, PUT, DELETE, POST";
+const READING = "GET, HEAD";
+const WRITING = "PUT, DELETE, POST";
 
 /** The most keys that one request may ask for. */
 const MAX_KEYS = 4096;
@@ -76,7 +79,7 @@ export class Handler {
   }
 
   handle(request: Request): Promise<Response> | Response {
-    const { self, basePath, logger, getGroup } = this.#options;
+    const { self, basePath, logger, getGroup, protocol } = this.#options;
     const path = pathOf(request.url);
     const { method } = request;
     logger?.debug(`[Server ${self}] ${method} ${path}`);
@@ -89,10 +92,11 @@ export class Handler {
     if (reads && target.key === undefined) {
       return badRequest(request, 400, "bad request");
     }
-    const writes = method === "PUT" || method === "DELETE" || method === "POST";
+    const writes = protocol.native &&
+      (method === "PUT" || method === "DELETE" || method === "POST");
     if (!reads && !writes) {
       return badRequest(request, 405, "method not allowed", {
-        Allow: METHODS,
+        Allow: protocol.native ? `${READING}, ${WRITING}` : READING,
       });
     }
     if (writes && !request.headers.has(HEADER.peer)) {
@@ -119,10 +123,15 @@ export class Handler {
     local: LocalGroup,
     key: string,
   ): Promise<Response> | Response {
+    const { protocol } = this.#options;
     const rule = keyRule(key);
-    if (rule !== undefined) return badRequest(request, 400, rule);
+    if (rule !== undefined) {
+      return protocol.native
+        ? badRequest(request, 400, rule)
+        : text(request, 500, rule, "failed");
+    }
     const answer = local.answer(key);
-    if (answer !== undefined) return value(request, answer);
+    if (answer !== undefined) return value(request, answer, protocol);
     return this.#load(request, local, key);
   }
 
@@ -131,18 +140,19 @@ export class Handler {
     local: LocalGroup,
     key: string,
   ): Promise<Response> {
+    const { protocol } = this.#options;
     const waitMs = waitOf(request);
     const { signal } = request;
     // Its client left while the body came.
-    if (signal.aborted) return failure(request, local, undefined);
+    if (signal.aborted) return failure(request, local, undefined, protocol);
     try {
       const answer = waitMs === undefined
         ? await local.load(key, { signal })
         : await this.#loadWithin(waitMs, askerOf(request), signal, local, key);
-      if (answer !== PENDING) return value(request, answer);
+      if (answer !== PENDING) return value(request, answer, protocol);
       return text(request, 202, "still loading: ask again", "pending");
     } catch (error) {
-      return failure(request, local, error);
+      return failure(request, local, error, protocol);
     }
   }
 

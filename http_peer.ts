@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteView } from "./byte_view.ts";
+import type { ByteView } from "./byte_view.ts";
 import { LoadError, NotFoundError } from "./errors.ts";
 import { Batcher } from "./http_batch.ts";
 import {
@@ -56,7 +56,7 @@ export class HTTPPeer implements Peer {
     key: string,
     options: PeerRequestOptions = {},
   ): Promise<PeerValue> {
-    const path = keyPath(this.#options.basePath, group, key);
+    const path = this.#path(group, key);
     const batcher = this.#batcher(group);
     const together = this.#client.understandsBatches &&
       (path === undefined || !batcher.idle);
@@ -117,6 +117,7 @@ export class HTTPPeer implements Peer {
     { value, ttlMs }: PeerValue,
     options: PeerRequestOptions = {},
   ): Promise<void> {
+    this.#checkWritable();
     const { basePath } = this.#options;
     const ttl = encodeTtl(ttlMs);
     const headers: Record<string, string> = ttl === undefined
@@ -142,6 +143,7 @@ export class HTTPPeer implements Peer {
     keys: readonly string[],
     options: PeerRequestOptions = {},
   ): Promise<void> {
+    this.#checkWritable();
     const { basePath } = this.#options;
     const path = keys.length === 1
       ? keyPath(basePath, group, keys[0]!)
@@ -160,6 +162,7 @@ export class HTTPPeer implements Peer {
   }
 
   async clear(group: string, options: PeerRequestOptions = {}): Promise<void> {
+    this.#checkWritable();
     const path = `${groupPath(this.#options.basePath, group)}?clear`;
     await this.#drop({ method: "DELETE", path }, options.signal);
   }
@@ -184,12 +187,41 @@ export class HTTPPeer implements Peer {
 
   #value(answer: Answer): PeerValue {
     const ttl = answer.headers.get(HEADER.ttl);
-    const value = withTtl(ByteView.from(answer.body), ttl);
+    let view: ByteView;
+    try {
+      view = this.#options.protocol.decode(answer.body);
+    } catch (error) {
+      throw this.#client.refusal(answer, `the body is malformed: ${error}`);
+    }
+    const value = withTtl(view, ttl);
     if (value !== undefined) return value;
     throw this.#client.refusal(
       answer,
       `${HEADER.ttl} is not whole milliseconds: ${ttl}`,
     );
+  }
+
+  /**
+   * The path of a key; `undefined`: its body has to carry it.
+   *
+   * @throws {PeerError} If the protocol has no bodies for that: whoever asks
+   *   loads the key.
+   */
+  #path(group: string, key: string): string | undefined {
+    const { basePath, protocol } = this.#options;
+    const path = keyPath(basePath, group, key, protocol.native);
+    if (path === undefined && !protocol.native) {
+      throw this.#client.error("its protocol cannot carry so long a key");
+    }
+    return path;
+  }
+
+  /** Go checks no method: what is meant to write would load the key, and say 200. */
+  #checkWritable(): void {
+    const { native, name } = this.#options.protocol;
+    if (!native) {
+      throw this.#client.error(`protocol ${name} has no writes`);
+    }
   }
 
   #batcher(group: string): Batcher {

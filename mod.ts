@@ -51,6 +51,7 @@ export type {
   GroupCounts,
   Loaded,
 } from "./local_group.ts";
+export type { ProtocolName } from "./protocols.ts";
 export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";
 export type {
   Peer,

@@ -15,7 +15,7 @@ export function keyRule(key: unknown): string | undefined {
   if (typeof key !== "string") {
     return `a key must be a string: received ${typeof key}`;
   }
-  if (key === "") return "key is required: received an empty string";
+  if (key === "") return "key is required";
   if (!key.isWellFormed()) {
     return `a key must be well-formed Unicode: received ${quote(key)}`;
   }

@@ -105,17 +105,20 @@ export function groupPath(basePath: string, group: string): string {
  * The path of a key; `undefined`: it would be too long.
  *
  * URLs drop segments of one or two dots even where they are percent-encoded, so
- * a key with one travels as `?key=`.
+ * such a key travels as `?key=`; or, to Go, behind a slash that is encoded, too:
+ * Go decodes first and splits then.
  */
 export function keyPath(
   basePath: string,
   group: string,
   key: string,
+  native = true,
 ): string | undefined {
   if (key.length > MAX_PATH_LENGTH) return undefined;
   const name = encodeURIComponent(key);
   const dots = name === "." || name === "..";
-  const path = groupPath(basePath, group) + (dots ? "?key=" : "/") + name;
+  const before = !dots ? "/" : native ? "?key=" : "%2F";
+  const path = groupPath(basePath, group) + before + name;
   return path.length > MAX_PATH_LENGTH ? undefined : path;
 }
 

@@ -17,6 +17,8 @@ const ROOMS = [
   "group.ts",
   "wire.ts",
   "frames.ts",
+  "protobuf.ts",
+  "protocols.ts",
   "http_client.ts",
   "http_batch.ts",
   "http_peer.ts",
