@@ -130,6 +130,7 @@ export class Batcher {
         sent.controller.abort(signal!.reason);
       };
       signal?.addEventListener("abort", leave, { once: true });
+      if (signal?.aborted) return leave();
       this.#fresh.push(asked);
       this.#schedule();
     });

@@ -83,7 +83,7 @@ export class Handler {
     const path = pathOf(request.url);
     const { method } = request;
     logger?.debug(`[Server ${self}] ${method} ${path}`);
-    const target = readTarget(path, basePath);
+    const target = readTarget(path, basePath, protocol.native);
     if (target === "outside") {
       return text(request, 404, `${path} is outside of ${basePath}`);
     }

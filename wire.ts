@@ -65,6 +65,7 @@ export function pathOf(url: string): string {
 export function readTarget(
   path: string,
   basePath: string,
+  native = true,
 ): Target | "outside" | "malformed" {
   if (!path.startsWith(basePath)) return "outside";
   const question = path.indexOf("?");
@@ -76,7 +77,10 @@ export function readTarget(
     const group = rest.slice(0, slash);
     return { group, key: rest.slice(slash + 1), clear: false };
   }
-  if (question < 0) return { group: rest, key: undefined, clear: false };
+  // Go looks at no query.
+  if (question < 0 || !native) {
+    return { group: rest, key: undefined, clear: false };
+  }
   for (const part of path.slice(question + 1).split("&")) {
     if (part === "clear") return { group: rest, key: undefined, clear: true };
     if (!part.startsWith("key=")) continue;

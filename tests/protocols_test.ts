@@ -141,6 +141,7 @@ Deno.test("The handler answers in a Go protocol as Go does", async () => {
         ],
         ["scores/", 500, "key is required"],
         ["scores", 400, "bad request"],
+        ["scores?key=Tom", 400, "bad request"],
         ["nope/Tom", 404, "no such group: nope"],
       ] as const
     ) {

@@ -1,0 +1,116 @@
+/**
+ * The processes of one ring, started and asked.
+ *
+ * @module
+ */
+
+import { linesOf } from "../../scripts/lines.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const PATIENCE_MS = 20_000;
+
+/** What runs, to be ended whatever happens. */
+export const children: Set<Deno.ChildProcess> = new Set();
+
+export function killAll(): void {
+  for (const child of children) {
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+  }
+}
+
+/** One process of a ring. */
+export class Node {
+  readonly name: string;
+  readonly origin: string;
+  readonly ours: boolean;
+  readonly #child: Deno.ChildProcess;
+  readonly #running: Promise<void>;
+
+  constructor(name: string, origin: string, command: string[]) {
+    this.name = name;
+    this.origin = origin;
+    this.ours = name === "ours";
+    this.#child = new Deno.Command(command[0]!, {
+      args: command.slice(1),
+      cwd: ROOT,
+      env: { NO_COLOR: "1", NO_PROXY: "127.0.0.1" },
+      // Held open for as long as this process lives: theirs ends with it.
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    children.add(this.#child);
+    const { stdout, stderr } = this.#child;
+    const { promise, resolve, reject } = Promise.withResolvers<void>();
+    this.#running = promise;
+    // It is awaited when all have been started.
+    promise.catch(() => {});
+    this.#print(stderr);
+    this.#print(stdout, resolve)
+      .then(() => reject(new Error(`${name} ended before it ran`)));
+  }
+
+  /** Prints what it says, but that it is running. */
+  async #print(
+    output: ReadableStream<Uint8Array>,
+    onRunning?: () => void,
+  ): Promise<void> {
+    for await (const line of linesOf(output)) {
+      if (line === `running at ${this.origin}`) onRunning?.();
+      else console.log(`    [${this.name}] ${line}`);
+    }
+  }
+
+  get running(): Promise<void> {
+    return this.#running;
+  }
+
+  /** Ends it at once, by its id. */
+  async kill(): Promise<void> {
+    try {
+      this.#child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await this.#child.stdin.close().catch(() => {});
+    await this.#child.status;
+    children.delete(this.#child);
+  }
+
+  /** Asks its front door; bytes and long keys in a body. */
+  async door(path: string, key: string | Uint8Array = ""): Promise<Response> {
+    const inUrl = typeof key === "string" && key.length < 5_000;
+    const query = inUrl ? `?key=${encodeURIComponent(key)}` : "";
+    return await fetch(this.origin + path + query, {
+      ...(inUrl ? {} : { method: "POST", body: key as BodyInit }),
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+  }
+
+  /** What its front door says to a key: the status and the text. */
+  async get(key: string): Promise<string> {
+    return await said(await this.door("/get", key));
+  }
+
+  /** Who owns a key, as the ring of a Go node has it. */
+  async ownerOf(key: string | Uint8Array): Promise<string> {
+    return await (await this.door("/owner", key)).text();
+  }
+
+  /** How often its getter was called for each key. */
+  async loads(): Promise<Record<string, number>> {
+    return await (await this.door("/loads")).json();
+  }
+}
+
+export async function said(response: Response): Promise<string> {
+  const bytes = await response.arrayBuffer();
+  const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+  const { status } = response;
+  // Errors end with a line feed in all nodes.
+  return `${status} ${status === 200 ? text : text.replace(/\n$/, "")}`;
+}
