@@ -29,8 +29,11 @@ export const KIND = {
   badKey: 5,
 } as const;
 
+/** In a reader's results alone: more bytes than it takes, which it passed over. */
+export const TOO_LONG = 255;
+
 /** One of {@linkcode KIND}. */
-export type Kind = typeof KIND[keyof typeof KIND];
+export type Kind = typeof KIND[keyof typeof KIND] | typeof TOO_LONG;
 
 /** The result for one key. */
 export interface ResultFrame {
@@ -41,6 +44,13 @@ export interface ResultFrame {
   value: PeerValue;
 }
 
+/** The longest message that is written or read. */
+export const MAX_MESSAGE_BYTES: number = 64 * 1024;
+
+/** What claims to be longer is no result, and not waited for. */
+const MAX_LENGTH = 2 ** 30;
+
+const NOTHING = ByteView.from("");
 const LENGTH_BYTES = 4;
 const HEAD_BYTES = 9;
 const TTL_BYTES = 8;
@@ -148,7 +158,8 @@ export class FrameError extends Error {}
  * Reads results as their bytes arrive, cut anywhere.
  *
  * Nothing is set aside for a length that a head only claims: what has not
- * arrived takes no memory.
+ * arrived takes no memory. A result that is too long is passed over, and spoils
+ * no other.
  */
 export class ResultReader {
   readonly #expected: number;
@@ -158,11 +169,13 @@ export class ResultReader {
   #size = 0;
   /** How many bytes the next step needs. */
   #need: number = HEAD_BYTES;
+  /** How many bytes of what is passed over are still to come. */
+  #passing = 0;
   #at = 0;
 
   /**
    * @param expected How many keys were asked for.
-   * @param maxBytes How long one result may be.
+   * @param maxBytes How long one value may be.
    */
   constructor(expected: number, maxBytes: number) {
     this.#expected = expected;
@@ -176,20 +189,30 @@ export class ResultReader {
    * @throws {FrameError} If it is no row of results for the keys asked for.
    */
   *push(chunk: Uint8Array): IterableIterator<ResultFrame> {
-    this.#chunks.push(chunk);
-    this.#size += chunk.length;
+    const passed = Math.min(this.#passing, chunk.length);
+    this.#passing -= passed;
+    this.#at += passed;
+    this.#chunks.push(chunk.subarray(passed));
+    this.#size += chunk.length - passed;
     if (this.#size < this.#need) return;
     const bytes = this.#join();
     let at = 0;
     while (bytes.length - at >= HEAD_BYTES) {
       const length = this.#readHead(bytes, at);
-      if (bytes.length - at < HEAD_BYTES + length) {
+      const end = at + HEAD_BYTES + length;
+      if (length > this.#limitOf(bytes[at]!)) {
+        yield this.#passOver(bytes, at);
+        this.#passing = Math.max(0, end - bytes.length);
+        at = Math.min(end, bytes.length);
+        continue;
+      }
+      if (end > bytes.length) {
         this.#need = HEAD_BYTES + length;
         break;
       }
       yield this.#readFrame(bytes, at, length);
       this.#need = HEAD_BYTES;
-      at += HEAD_BYTES + length;
+      at = end;
     }
     this.#at += at;
     this.#chunks = [bytes.subarray(at)];
@@ -203,7 +226,9 @@ export class ResultReader {
    */
   end(): void {
     const missing = this.#seen.indexOf(0);
-    if (this.#size > 0) this.#fail(0, "the body ends within a result");
+    if (this.#size > 0 || this.#passing > 0) {
+      this.#fail(0, "the body ends within a result");
+    }
     if (missing >= 0) this.#fail(0, `there is no result for key ${missing}`);
   }
 
@@ -229,13 +254,40 @@ export class ResultReader {
     if (this.#seen[index] !== 0) {
       this.#fail(at, `a second result for key ${index}`);
     }
-    if (length > this.#maxBytes) {
-      this.#fail(at, `${length} bytes are more than ${this.#maxBytes}`);
+    if (length > MAX_LENGTH) {
+      this.#fail(at, `${length} bytes are more than ${MAX_LENGTH}`);
     }
     if (kind === KIND.expiringValue && length < TTL_BYTES) {
       this.#fail(at, "an expiring value without its time left");
     }
     return length;
+  }
+
+  #limitOf(kind: number): number {
+    switch (kind) {
+      case KIND.value:
+        return this.#maxBytes;
+      case KIND.expiringValue:
+        return this.#maxBytes + TTL_BYTES;
+      default:
+        return MAX_MESSAGE_BYTES;
+    }
+  }
+
+  /** A result that is too long. What the getter said counts, if not in its words. */
+  #passOver(bytes: Uint8Array, at: number): ResultFrame {
+    const index = uint32(bytes, at + 1);
+    this.#seen[index] = 1;
+    this.#need = HEAD_BYTES;
+    return bytes[at] === KIND.failed
+      ? {
+        kind: KIND.failed,
+        index,
+        value: {
+          value: ByteView.from(`(more than ${MAX_MESSAGE_BYTES} bytes)`),
+        },
+      }
+      : { kind: TOO_LONG, index, value: { value: NOTHING } };
   }
 
   #readFrame(bytes: Uint8Array, at: number, length: number): ResultFrame {

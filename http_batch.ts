@@ -8,7 +8,7 @@
  * @module
  */
 
-import { LoadError, NotFoundError } from "./errors.ts";
+import { LoadError, NotFoundError, type PeerError } from "./errors.ts";
 import {
   encodeKeys,
   FrameError,
@@ -16,6 +16,7 @@ import {
   maxKeyBytes,
   type ResultFrame,
   ResultReader,
+  TOO_LONG,
 } from "./frames.ts";
 import type { PeerClient, Question } from "./http_client.ts";
 import type { PeerValue } from "./peers.ts";
@@ -26,15 +27,20 @@ export interface BatcherOptions {
   group: string;
   /** Where its requests go. */
   path: string;
-  /** How long one result may be. */
+  /** How long one value, and the body of a request, may be. */
   maxBodyBytes: number;
+  /** How long the peer may be silent. */
+  timeoutMs: number;
   /** Sends one request, again and again while the peer is busy. */
   ask: (question: Question, signal: AbortSignal) => ReturnType<
     PeerClient["ask"]
   >;
   /** Waits a little before a peer that did not hold a request is asked again. */
   pause: () => Promise<void>;
+  /** A value that is larger than the asker takes. */
+  tooLarge: () => PeerError;
   now: () => number;
+  places: Places;
 }
 
 /** How many requests may wait for their answers to begin. */
@@ -43,11 +49,34 @@ const MAX_WAITING = 2;
 /** How many answers may stay open for keys that are still loading. */
 const MAX_HELD = 4;
 
-/** How long an answer stays open for them. */
+/** How many answers may be open in all, large and slow ones too. */
+const MAX_OPEN = 8;
+
+/** How long an answer stays open for keys that are loading, at the most. */
 const HOLD_MS = 50;
 
 const MAX_KEYS = 1024;
 const MAX_BYTES = 1024 * 1024;
+
+/** The places for requests to one peer, which its groups share. */
+export class Places {
+  waiting = 0;
+  held = 0;
+  open = 0;
+  readonly #batchers: Batcher[] = [];
+
+  add(batcher: Batcher): void {
+    this.#batchers.push(batcher);
+  }
+
+  /** A place may be free. */
+  freed(): void {
+    for (const batcher of this.#batchers) batcher.flush();
+    // Who goes first changes, so that no group keeps another from leaving.
+    const first = this.#batchers.shift();
+    if (first !== undefined) this.#batchers.push(first);
+  }
+}
 
 /** A key that somebody waits for. */
 interface Asked {
@@ -62,7 +91,7 @@ interface Asked {
 /** A request on its way. */
 interface Sent {
   readonly controller: AbortController;
-  /** How many still wait for it. */
+  /** How many of its keys are waited for and have no result yet. */
   waiting: number;
 }
 
@@ -73,29 +102,36 @@ export class Batcher {
   #fresh: Asked[] = [];
   /** Keys that the peer was still loading. */
   #pending: Asked[] = [];
-  #waiting = 0;
-  #held = 0;
+  /** Requests of one key each that wait for their answers to begin. */
+  #alone = 0;
   #scheduled = false;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
+    options.places.add(this);
   }
 
-  /** Whether no request waits for its answer to begin, and none is about to leave. */
+  /** Whether the group has no request that waits for its answer to begin. */
   get idle(): boolean {
-    return this.#waiting === 0 && this.#fresh.length === 0;
+    return this.#alone === 0 && this.#options.places.waiting === 0 &&
+      this.#fresh.length === 0;
   }
 
-  /** Counts a request of one key that went by itself. Returns what ends it. */
+  /**
+   * Counts a request of one key that goes by itself. It takes no place: a slow
+   * key may hold it for long. Returns what ends it.
+   */
   begin(): () => void {
-    this.#waiting++;
-    let over = false;
-    return () => {
-      if (over) return;
-      over = true;
-      this.#waiting--;
-      this.#flush();
-    };
+    this.#alone++;
+    return once(() => this.#alone--);
+  }
+
+  /** The peer is out of reach: what waits for a place need not wait for as long again. */
+  fail(error: unknown): void {
+    const waiting = [...this.#fresh, ...this.#pending];
+    this.#fresh = [];
+    this.#pending = [];
+    for (const asked of waiting) if (!asked.over) asked.reject(error);
   }
 
   /**
@@ -107,6 +143,7 @@ export class Batcher {
     return new Promise((resolve, reject) => {
       const end = (): void => {
         asked.over = true;
+        if (asked.sent !== undefined) asked.sent.waiting--;
         signal?.removeEventListener("abort", leave);
       };
       const asked: Asked = {
@@ -124,10 +161,10 @@ export class Batcher {
       };
       const leave = (): void => {
         asked.reject(signal!.reason);
-        const { sent } = asked;
-        if (sent === undefined || --sent.waiting > 0) return;
         // A request ends only when nobody waits for any of its keys.
-        sent.controller.abort(signal!.reason);
+        if (asked.sent?.waiting === 0) {
+          asked.sent.controller.abort(signal!.reason);
+        }
       };
       signal?.addEventListener("abort", leave, { once: true });
       if (signal?.aborted) return leave();
@@ -142,31 +179,44 @@ export class Batcher {
     this.#scheduled = true;
     queueMicrotask(() => {
       this.#scheduled = false;
-      this.#flush();
+      this.flush();
     });
   }
 
-  #flush(): void {
-    while (this.#waiting < MAX_WAITING) {
+  /** Sends what has gathered, as far as there are places. */
+  flush(): void {
+    const { places, maxBodyBytes, timeoutMs } = this.#options;
+    while (places.waiting < MAX_WAITING && places.open < MAX_OPEN) {
       // With every place for slow keys taken, only what is in memory is wanted.
-      const mayHold = this.#held < MAX_HELD;
+      const mayHold = places.held < MAX_HELD;
       const batch: Asked[] = [];
-      let room = MAX_BYTES;
-      if (mayHold) {
-        [this.#pending, room] = take(this.#pending, batch, room);
-      }
+      let room = Math.min(MAX_BYTES, maxBodyBytes);
       [this.#fresh, room] = take(this.#fresh, batch, room);
+      if (mayHold) [this.#pending, room] = take(this.#pending, batch, room);
       if (batch.length === 0) return;
-      this.#send(batch, mayHold ? HOLD_MS : 0);
+      const holdMs = Math.min(HOLD_MS, Math.floor(timeoutMs / 2));
+      this.#send(batch, mayHold ? holdMs : 0, mayHold);
     }
   }
 
-  async #send(batch: readonly Asked[], holdMs: number): Promise<void> {
-    const { path, maxBodyBytes, ask, pause, now } = this.#options;
-    const sent = { controller: new AbortController(), waiting: batch.length };
+  async #send(
+    batch: readonly Asked[],
+    holdMs: number,
+    holds: boolean,
+  ): Promise<void> {
+    const { path, maxBodyBytes, ask, pause, now, places } = this.#options;
+    const controller = new AbortController();
+    const sent: Sent = { controller, waiting: batch.length };
     for (const asked of batch) asked.sent = sent;
-    const onHead = this.begin();
-    if (holdMs > 0) this.#held++;
+    places.waiting++;
+    places.open++;
+    if (holds) places.held++;
+    let begun = false;
+    const onHead = once(() => {
+      begun = true;
+      places.waiting--;
+      places.freed();
+    });
     const results = new ResultReader(batch.length, maxBodyBytes);
     const again: Asked[] = [];
     const sentAt = now();
@@ -183,19 +233,22 @@ export class Batcher {
             if (!asked.over) this.#settle(asked, frame, again);
           }
         },
-      }, sent.controller.signal);
-      results.end();
-      // One that does not hold a request must not be asked in a tight loop.
-      const held = holdMs === 0 || now() - sentAt > holdMs / 2;
-      if (again.length > 0 && !held) await pause();
+        onEnd: () => results.end(),
+      }, controller.signal);
+      // One that has nothing and does not wait must not be asked in a tight loop.
+      const waited = !holds || again.length < batch.length ||
+        now() - sentAt > holdMs / 2;
+      if (!waited) await pause();
     } catch (error) {
       for (const asked of batch) if (!asked.over) asked.reject(error);
+      if (!begun && !controller.signal.aborted) this.fail(error);
     } finally {
       for (const asked of batch) asked.sent = undefined;
       this.#pending.push(...again.filter((asked) => !asked.over));
-      if (holdMs > 0) this.#held--;
+      places.open--;
+      if (holds) places.held--;
       onHead();
-      this.#flush();
+      places.freed();
     }
   }
 
@@ -212,8 +265,12 @@ export class Batcher {
           new LoadError(group, asked.key, value.value.text()),
         );
       case KIND.pending:
+        asked.sent!.waiting--;
+        asked.sent = undefined;
         again.push(asked);
         return;
+      case TOO_LONG:
+        return asked.reject(this.#options.tooLarge());
       default:
         throw new FrameError(`a key was refused: ${value.value.text()}`);
     }
@@ -238,4 +295,14 @@ function take(
     room -= bytes;
   }
   return [from.slice(i), room];
+}
+
+/** Calls `run` the first time alone. */
+function once(run: () => void): () => void {
+  let over = false;
+  return () => {
+    if (over) return;
+    over = true;
+    run();
+  };
 }

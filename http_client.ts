@@ -6,7 +6,7 @@
 
 import type { Clock } from "./clock.ts";
 import { PeerError, quote } from "./errors.ts";
-import { FrameError } from "./frames.ts";
+import { FrameError, MAX_MESSAGE_BYTES } from "./frames.ts";
 import type { Protocol } from "./protocols.ts";
 import { chunksOf, encodeKey, HEADER, readBody } from "./wire.ts";
 
@@ -38,10 +38,12 @@ export interface Question {
   path: string;
   headers?: Record<string, string>;
   body?: Uint8Array<ArrayBuffer>;
-  /** Called when an answer begins, if one does. */
+  /** Called when an answer begins, if one does and it is not "busy". */
   onHead?: () => void;
   /** Takes the body of a batch as it arrives; what it throws ends the request. */
   onChunk?: (chunk: Uint8Array) => void;
+  /** Called when the body has ended; what it throws makes it no answer. */
+  onEnd?: () => void;
 }
 
 /** An answer that means something, its body read; a batch's went to `onChunk`. */
@@ -67,9 +69,6 @@ const MEANINGS: ReadonlySet<string> = new Set([
   "429 busy",
   "500 failed",
 ]);
-
-/** The longest text of a refusal or failure that is read. */
-const MAX_MESSAGE_BYTES = 64 * 1024;
 
 /** A wait that its caller, silence or the client's end cut short. */
 class Wait {
@@ -215,10 +214,10 @@ export class PeerClient {
       throw wait.signal.reason;
     }
     onSignOfLife();
-    question.onHead?.();
     const { status, headers } = response;
     const { protocol } = this.#options;
     const meaning = protocol.meaningOf(status, headers);
+    if (meaning !== "429 busy") question.onHead?.();
     const isBatch = meaning === "200 batch";
     if (
       !MEANINGS.has(meaning) || response.redirected ||
@@ -256,7 +255,7 @@ export class PeerClient {
   /** Hands on a batch as it arrives. */
   async #pass(
     { body }: Response,
-    { onChunk }: Question,
+    { onChunk, onEnd }: Question,
     signal: AbortSignal,
     onSignOfLife: () => void,
   ): Promise<Uint8Array<ArrayBuffer>> {
@@ -266,6 +265,7 @@ export class PeerClient {
         onChunk!(chunk);
       }
     }
+    onEnd?.();
     return new Uint8Array();
   }
 

@@ -65,6 +65,9 @@ const WRITING = "PUT, DELETE, POST";
 /** The most keys that one request may ask for. */
 const MAX_KEYS = 4096;
 
+/** The most that one may remove: more than fit in the bodies that we send. */
+const MAX_REMOVED_KEYS = 150_000;
+
 const PENDING = Symbol("pending");
 
 /** Answers the requests of one pool. */
@@ -113,8 +116,9 @@ export class Handler {
       : this.#withBody(request, target);
   }
 
-  /** Ends the reading of bodies. */
+  /** Ends the reading of bodies, and what waits for askers. */
   close(): void {
+    this.#waits.close();
     this.#closing.abort(new Error("the pool is closed"));
   }
 
@@ -240,7 +244,7 @@ export class Handler {
         return put(request, local, pair?.key, pair?.value);
       }
       case "DELETE":
-        return remove(request, local, decodeKeys(body));
+        return remove(request, local, decodeKeys(body, MAX_REMOVED_KEYS));
       default:
         return badRequest(
           request,

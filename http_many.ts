@@ -10,7 +10,13 @@
 import { ByteView } from "./byte_view.ts";
 import type { Clock } from "./clock.ts";
 import { NotFoundError } from "./errors.ts";
-import { encodeResults, KIND, type Kind, type ResultFrame } from "./frames.ts";
+import {
+  encodeResults,
+  KIND,
+  type Kind,
+  MAX_MESSAGE_BYTES,
+  type ResultFrame,
+} from "./frames.ts";
 import { many, messageOf } from "./http_answers.ts";
 import type { Wait, Waits } from "./http_waits.ts";
 import type { LocalGroup } from "./local_group.ts";
@@ -29,6 +35,9 @@ const MAX_WAIT_MS = 50;
 
 /** Past so many bytes of values in memory, the rest is to be asked for again. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
+
+/** In characters: no character has more than 3 bytes. */
+const MAX_MESSAGE = Math.floor(MAX_MESSAGE_BYTES / 3);
 
 const NOTHING = ByteView.from("");
 
@@ -150,7 +159,7 @@ function valueFrame(index: number, value: PeerValue): ResultFrame {
 function failureFrame(index: number, error: unknown): ResultFrame {
   return error instanceof NotFoundError
     ? message(KIND.notFound, index)
-    : message(KIND.failed, index, messageOf(error));
+    : message(KIND.failed, index, messageOf(error).slice(0, MAX_MESSAGE));
 }
 
 function message(kind: Kind, index: number, text?: string): ResultFrame {

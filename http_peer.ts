@@ -6,7 +6,7 @@
 
 import type { ByteView } from "./byte_view.ts";
 import { LoadError, NotFoundError } from "./errors.ts";
-import { Batcher } from "./http_batch.ts";
+import { Batcher, Places } from "./http_batch.ts";
 import {
   type Answer,
   PeerClient,
@@ -44,6 +44,7 @@ export class HTTPPeer implements Peer {
   readonly #options: HTTPPeerOptions;
   readonly #client: PeerClient;
   readonly #batchers = new Map<string, Batcher>();
+  readonly #places = new Places();
 
   constructor(id: string, options: HTTPPeerOptions) {
     this.id = id;
@@ -91,6 +92,9 @@ export class HTTPPeer implements Peer {
       let answer: Answer;
       try {
         answer = await this.#ask({ ...question, onHead }, signal);
+      } catch (error) {
+        if (!signal?.aborted) batcher.fail(error);
+        throw error;
       } finally {
         onHead();
       }
@@ -104,6 +108,9 @@ export class HTTPPeer implements Peer {
         case "202 pending":
           // One that does not hold a request must not be asked in a tight loop.
           if (clock.now() - askedAt <= waitMs / 2) await this.#pause(signal);
+          if (this.#client.understandsBatches && !batcher.idle) {
+            return await batcher.get(key, signal);
+          }
           break;
         default:
           throw this.#client.refusal(answer);
@@ -227,11 +234,13 @@ export class HTTPPeer implements Peer {
   #batcher(group: string): Batcher {
     let batcher = this.#batchers.get(group);
     if (batcher === undefined) {
-      const { basePath, maxBodyBytes, clock } = this.#options;
+      const { basePath, maxBodyBytes, timeoutMs, clock } = this.#options;
       batcher = new Batcher({
         group,
         path: groupPath(basePath, group),
         maxBodyBytes,
+        timeoutMs,
+        places: this.#places,
         ask: async (question, signal) => {
           const answer = await this.#ask(question, signal);
           if (answer.meaning !== "200 batch") {
@@ -240,6 +249,8 @@ export class HTTPPeer implements Peer {
           return answer;
         },
         pause: () => this.#pause(),
+        tooLarge: () =>
+          this.#client.error(`the value is larger than ${maxBodyBytes} bytes`),
         now: () => clock.now(),
       });
       this.#batchers.set(group, batcher);

@@ -12,8 +12,8 @@ import type { LocalGroup } from "./local_group.ts";
 import type { PeerValue } from "./peers.ts";
 
 /**
- * How long a load is kept going for an asker that was told to ask again. It does
- * so at once, unless it has died.
+ * How long a load, and what it found, is kept for an asker that was told to ask
+ * again. It does so at once, unless it has died.
  */
 const LINGER_MS = 5_000;
 
@@ -27,45 +27,75 @@ export interface Wait {
   linger(): void;
 }
 
+/** A wait whose asker was told to ask again. */
+interface Lingering {
+  readonly wait: Wait;
+  /** The group's count of writes when the wait began. */
+  readonly writes: number;
+  readonly callOff: () => void;
+}
+
 /** The waits of all askers of one pool. */
 export class Waits {
   readonly #clock: Clock;
-  /** Ends the waits of those who were told to ask again, by asker, group and key. */
-  readonly #lingering = new Map<string, (() => void)[]>();
+  /** By asker, group and key; the longest waiting first. */
+  readonly #lingering = new Map<string, Lingering[]>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Begins, or goes on with, an asker's wait for a key. */
+  /**
+   * Begins an asker's wait for a key, or goes on with the one it was told to come
+   * back for: what was found meanwhile, were it that there is no such key, is not
+   * looked for again.
+   */
   join(asker: string, local: LocalGroup, key: string): Wait {
+    const id = JSON.stringify([asker, local.name, key]);
+    const last = this.#lingering.get(id)?.[0];
+    if (last !== undefined) {
+      this.#remove(id, last);
+      if (last.writes === local.writes) return last.wait;
+    }
+    const { writes } = local;
     const controller = new AbortController();
     const load = local.load(key, { signal: controller.signal });
-    const leave = (reason: unknown): void => controller.abort(reason);
-    const id = JSON.stringify([asker, local.name, key]);
-    // This wait takes the place of the asker's last one.
-    this.#lingering.get(id)?.shift()?.();
-    return { load, leave, linger: () => this.#linger(id, load, leave) };
+    // A wait from before a write must not answer a question from after it.
+    last?.wait.leave(new Error("the asker asked again"));
+    const wait: Wait = {
+      load,
+      leave: (reason) => controller.abort(reason),
+      linger: () => this.#linger(id, wait, writes),
+    };
+    return wait;
   }
 
-  #linger(
-    id: string,
-    load: Promise<PeerValue>,
-    leave: (reason: unknown) => void,
-  ): void {
-    const giveUp = (): void => leave(new Error("the asker did not ask again"));
-    const callOff = this.#clock.after(LINGER_MS, giveUp);
-    const others = this.#lingering.get(id);
-    if (others === undefined) this.#lingering.set(id, [giveUp]);
-    else others.push(giveUp);
-    const end = (): void => {
-      callOff();
-      const others = this.#lingering.get(id);
-      const place = others?.indexOf(giveUp) ?? -1;
-      if (place >= 0) others!.splice(place, 1);
-      if (others?.length === 0) this.#lingering.delete(id);
+  /** Forgets all who were told to ask again. */
+  close(): void {
+    for (const all of this.#lingering.values()) {
+      for (const { callOff } of all) callOff();
+    }
+    this.#lingering.clear();
+  }
+
+  #linger(id: string, wait: Wait, writes: number): void {
+    const giveUp = (): void => {
+      this.#remove(id, lingering);
+      wait.leave(new Error("the asker did not ask again"));
     };
-    // A wait that is left ends like one that got its answer.
-    load.then(end, end);
+    const callOff = this.#clock.after(LINGER_MS, giveUp);
+    const lingering: Lingering = { wait, writes, callOff };
+    const all = this.#lingering.get(id);
+    if (all === undefined) this.#lingering.set(id, [lingering]);
+    else all.push(lingering);
+    // If the asker never comes back, nobody hears of a failure.
+    wait.load.catch(() => {});
+  }
+
+  #remove(id: string, lingering: Lingering): void {
+    lingering.callOff();
+    const all = this.#lingering.get(id)!.filter((one) => one !== lingering);
+    if (all.length > 0) this.#lingering.set(id, all);
+    else this.#lingering.delete(id);
   }
 }

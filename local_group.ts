@@ -91,6 +91,8 @@ export class LocalGroup {
   readonly #asks = new SingleFlight<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
   #closed = false;
+  /** How many writes there were: a load from before the last one may be old. */
+  writes = 0;
   /** Kept here for both halves of the group. */
   readonly counts: GroupCounts = {
     gets: 0,
@@ -165,6 +167,7 @@ export class LocalGroup {
 
   /** Drops a key. What loads of it that are under way find is not kept. */
   remove(key: string): void {
+    this.writes++;
     this.#asks.forget(key);
     this.#loads.forget(key);
     this.#caches.delete(key);
@@ -172,6 +175,7 @@ export class LocalGroup {
 
   /** Drops everything. What loads under way find is not kept. */
   clear(): void {
+    this.writes++;
     this.#asks.forgetAll();
     this.#loads.forgetAll();
     this.#caches.clear();
@@ -252,7 +256,9 @@ export class LocalGroup {
   #asPeerValue(key: string, view: ByteView): PeerValue {
     const expiresAt = this.#caches.expiresAt(key);
     if (expiresAt === Infinity) return { value: view };
-    return { value: view, ttlMs: expiresAt - this.#options.clock.now() };
+    // The clock may have moved on since the cache looked at it.
+    const left = expiresAt - this.#options.clock.now();
+    return { value: view, ttlMs: Math.max(0, left) };
   }
 }
 

@@ -486,21 +486,51 @@ Deno.test("A request that ends after its answer was pending aborts nothing", asy
   await pool.close();
 });
 
-Deno.test("A load that ends while its asker is away leaves no timer", async () => {
-  for (const end of ["open", "fail"] as const) {
+Deno.test("What a load found while its asker is away is kept for it, and for no more than five seconds", async () => {
+  for (const comesBack of [true, false]) {
     const clock = new FakeClock();
     const opened = gate<string>();
     const pool = new HTTPPool(SELF, { clock });
-    pool.group("g", () => opened.opened);
+    let loads = 0;
+    pool.group("g", () => {
+      loads++;
+      return opened.opened;
+    });
     const headers = { ...PEER, "Geecache-Wait": "100" };
     const asked = ask(pool, "/_geecache/g/k", { headers });
     await clock.advance(100);
     assertEquals((await asked).status, 202);
     assertEquals(clock.pending, 1);
-    opened[end]("v");
+    opened.fail(new Error("no value to keep"));
     await settle();
-    assertEquals(clock.pending, 0, end);
+    if (comesBack) {
+      const again = await ask(pool, "/_geecache/g/k", { headers });
+      assertEquals([again.status, loads], [500, 1]);
+    } else {
+      await clock.advance(5_000);
+    }
+    assertEquals(clock.pending, 0);
   }
+});
+
+Deno.test("An asker that comes back after a write is not given what was loaded before it", async () => {
+  const clock = new FakeClock();
+  const gates = [gate<string>(), gate<string>()];
+  const pool = new HTTPPool(SELF, { clock });
+  let loads = 0;
+  const group = pool.group("g", () => gates[loads++]!.opened);
+  const headers = { ...PEER, "Geecache-Wait": "100" };
+  const asked = ask(pool, "/_geecache/g/k", { headers });
+  await clock.advance(100);
+  assertEquals((await asked).status, 202);
+  await group.remove("k");
+  gates[0]!.open("old");
+  await settle();
+  const again = ask(pool, "/_geecache/g/k", { headers });
+  await settle();
+  gates[1]!.open("new");
+  assertEquals([(await again).text, loads], ["new", 2]);
+  assertEquals(clock.pending, 0);
 });
 
 Deno.test("An asker that asked again and then leaves has left", async () => {

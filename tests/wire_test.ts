@@ -1,6 +1,5 @@
 import fc from "fast-check";
 import { ByteView } from "../byte_view.ts";
-import { decodeKeyAndValue, decodeKeys, encodeKeys } from "../frames.ts";
 import {
   decodeKey,
   decodeMs,
@@ -91,42 +90,6 @@ Deno.test("Keys as bodies are UTF-8, byte order mark and all", () => {
     assertEquals(decodeKey(encodeKey(key)), key);
   }));
   assertEquals(decodeKey(new Uint8Array([0xff])), undefined);
-});
-
-Deno.test("Frames come out as they went in", () => {
-  fc.assert(fc.property(fc.array(anyKey), fc.uint8Array(), (keys, bytes) => {
-    assertEquals(decodeKeys(encodeKeys(keys)), keys);
-    for (const key of keys.slice(0, 1)) {
-      const pair = decodeKeyAndValue(encodeKeys([key], ByteView.from(bytes)));
-      assertEquals([pair?.key, pair?.value.equals(bytes)], [key, true]);
-    }
-  }));
-});
-
-Deno.test("Frames are read from a part of a larger buffer", () => {
-  const frames = encodeKeys(["a", "日本"]);
-  const buffer = new Uint8Array(frames.length + 7).fill(0xff);
-  buffer.set(frames, 7);
-  assertEquals(decodeKeys(buffer.subarray(7)), ["a", "日本"]);
-});
-
-Deno.test("Frames that are cut or damaged are refused or read, never a crash", () => {
-  const damage = fc.record({
-    keys: fc.array(anyKey, { minLength: 1 }),
-    cut: fc.nat(),
-    at: fc.nat(),
-    byte: fc.nat(255),
-  });
-  fc.assert(fc.property(damage, ({ keys, cut, at, byte }) => {
-    const whole = encodeKeys(keys);
-    const part = whole.slice(0, cut % whole.length);
-    const read = decodeKeys(part);
-    if (read !== undefined) assertEquals(read, keys.slice(0, read.length));
-    const flipped = whole.slice();
-    flipped[at % whole.length] = byte;
-    decodeKeys(flipped);
-    decodeKeyAndValue(flipped);
-  }));
 });
 
 Deno.test("Time left is whole milliseconds, rounded down; for ever has no header", () => {
