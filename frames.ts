@@ -11,7 +11,7 @@
 
 import { ByteView } from "./byte_view.ts";
 import type { PeerValue } from "./peers.ts";
-import { decodeKey, encodeKey } from "./wire.ts";
+import { decodeKey, writeText } from "./wire.ts";
 
 /** What a result is. */
 export const KIND = {
@@ -60,19 +60,18 @@ export function encodeKeys(
   keys: readonly string[],
   value?: ByteView,
 ): Uint8Array<ArrayBuffer> {
-  const encoded = keys.map(encodeKey);
-  let length = value?.byteLength ?? 0;
-  for (const key of encoded) length += LENGTH_BYTES + key.length;
-  const body = new Uint8Array(length);
+  let room = value?.byteLength ?? 0;
+  for (const key of keys) room += maxKeyBytes(key);
+  const body = new Uint8Array(room);
   const numbers = new DataView(body.buffer);
   let at = 0;
-  for (const key of encoded) {
-    numbers.setUint32(at, key.length);
-    body.set(key, at + LENGTH_BYTES);
-    at += LENGTH_BYTES + key.length;
+  for (const key of keys) {
+    const end = writeText(body, at + LENGTH_BYTES, key);
+    numbers.setUint32(at, end - at - LENGTH_BYTES);
+    at = end;
   }
-  value?.copyTo(body.subarray(at));
-  return body;
+  if (value !== undefined) at += value.copyTo(body.subarray(at));
+  return body.slice(0, at);
 }
 
 /** How many bytes a key takes in a body, at the most. */

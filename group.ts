@@ -295,10 +295,10 @@ export class Group {
   async #ask(key: string, flight: Flight): Promise<ByteView> {
     const peers = this.#peers;
     const { signal } = flight;
-    const failed = new Set<Peer>();
+    let failed: Set<Peer> | undefined;
     let peer = peers?.pickPeer(key);
     // A picker that comes back to a peer that failed would never end.
-    while (peer !== undefined && !failed.has(peer)) {
+    while (peer !== undefined && !failed?.has(peer)) {
       this.#local.counts.loadsDeduped++;
       let answer: PeerValue;
       try {
@@ -308,6 +308,7 @@ export class Group {
         this.#local.counts.peerErrors++;
         // A busy owner is alive: nobody but us should load its key.
         if (isBusy(error)) break;
+        failed ??= new Set();
         failed.add(peer);
         peer = peers?.pickPeer(key, failed);
         continue;

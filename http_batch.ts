@@ -55,7 +55,7 @@ const MAX_OPEN = 8;
 /** How long an answer stays open for keys that are loading, at the most. */
 const HOLD_MS = 50;
 
-const MAX_KEYS = 1024;
+const MAX_KEYS = 128;
 const MAX_BYTES = 1024 * 1024;
 
 /** The places for requests to one peer, which its groups share. */

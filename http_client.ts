@@ -8,7 +8,7 @@ import type { Clock } from "./clock.ts";
 import { PeerError, quote } from "./errors.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "./frames.ts";
 import type { Protocol } from "./protocols.ts";
-import { chunksOf, encodeKey, HEADER, readBody } from "./wire.ts";
+import { chunksOf, encodeKey, HEADER, isSmall, readBody } from "./wire.ts";
 
 /** What a {@linkcode PeerClient} is made of. */
 export interface PeerClientOptions {
@@ -76,6 +76,7 @@ class Wait {
   readonly #clock: Clock;
   #callOff: () => void = () => {};
   #over = false;
+  #aliveAt = 0;
   #reject!: (reason: unknown) => void;
   /** Rejects when the wait is cut short: raced, since a `fetch` may not listen. */
   readonly cut: Promise<never> = new Promise((_, reject) => {
@@ -90,11 +91,25 @@ class Wait {
     return this.#controller.signal;
   }
 
-  /** Calls `run` after `ms`, in place of what was to be called. */
+  /** Calls `run` after `ms`. */
   after(ms: number, run: () => void): void {
-    if (this.#over) return;
-    this.#callOff();
-    this.#callOff = this.#clock.after(ms, run);
+    if (!this.#over) this.#callOff = this.#clock.after(ms, run);
+  }
+
+  /** Calls `run` when there was no sign of life for `ms`. */
+  watch(ms: number, run: () => void): void {
+    this.onSignOfLife();
+    // One timer, not one for each sign: they cost more than the rest of a wait.
+    const look = (): void => {
+      const left = this.#aliveAt + ms - this.#clock.now();
+      if (left > 0) this.after(left, look);
+      else run();
+    };
+    this.after(ms, look);
+  }
+
+  onSignOfLife(): void {
+    this.#aliveAt = this.#clock.now();
   }
 
   cutShort(reason: unknown): void {
@@ -187,12 +202,10 @@ export class PeerClient {
 
   async #exchange(question: Question, wait: Wait): Promise<Answer> {
     const { self, fetch, timeoutMs } = this.#options;
-    const onSignOfLife = (): void =>
-      wait.after(
-        timeoutMs,
-        () => wait.cutShort(this.error(`it was silent for ${timeoutMs} ms`)),
-      );
-    onSignOfLife();
+    wait.watch(
+      timeoutMs,
+      () => wait.cutShort(this.error(`it was silent for ${timeoutMs} ms`)),
+    );
     const { method, path, headers: more, body } = question;
     let response: Response;
     try {
@@ -213,12 +226,15 @@ export class PeerClient {
       await response.body?.cancel();
       throw wait.signal.reason;
     }
-    onSignOfLife();
+    wait.onSignOfLife();
     const { status, headers } = response;
     const { protocol } = this.#options;
     const meaning = protocol.meaningOf(status, headers);
-    if (meaning !== "429 busy") question.onHead?.();
     const isBatch = meaning === "200 batch";
+    // What comes in one go is taken before the next request leaves, which then
+    // takes more along.
+    const inOneGo = isBatch && isSmall(headers);
+    if (meaning !== "429 busy" && !inOneGo) question.onHead?.();
     if (
       !MEANINGS.has(meaning) || response.redirected ||
       (isBatch && question.onChunk === undefined)
@@ -240,8 +256,8 @@ export class PeerClient {
         status,
         headers,
         body: isBatch
-          ? await this.#pass(response, question, wait.signal, onSignOfLife)
-          : await this.#read(response, meaning, wait.signal, onSignOfLife),
+          ? await this.#pass(response, question, wait)
+          : await this.#read(response, meaning, wait),
       };
     } catch (cause) {
       if (cause instanceof PeerError) throw cause;
@@ -254,14 +270,15 @@ export class PeerClient {
 
   /** Hands on a batch as it arrives. */
   async #pass(
-    { body }: Response,
+    response: Response,
     { onChunk, onEnd }: Question,
-    signal: AbortSignal,
-    onSignOfLife: () => void,
+    wait: Wait,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    if (body !== null) {
-      for await (const chunk of chunksOf(body, signal)) {
-        onSignOfLife();
+    if (isSmall(response.headers)) {
+      onChunk!(new Uint8Array(await response.arrayBuffer()));
+    } else if (response.body !== null) {
+      for await (const chunk of chunksOf(response.body, wait.signal)) {
+        wait.onSignOfLife();
         onChunk!(chunk);
       }
     }
@@ -273,12 +290,16 @@ export class PeerClient {
   async #read(
     response: Response,
     meaning: string,
-    signal: AbortSignal,
-    onSignOfLife: () => void,
+    wait: Wait,
   ): Promise<Uint8Array<ArrayBuffer>> {
     const isValue = meaning === "200 value";
     const limit = isValue ? this.#options.maxBodyBytes : MAX_MESSAGE_BYTES;
-    const body = await readBody(response, limit, signal, onSignOfLife);
+    const body = await readBody(
+      response,
+      limit,
+      wait.signal,
+      () => wait.onSignOfLife(),
+    );
     const { status, headers } = response;
     if (body === undefined) {
       // What the getter said counts, if not in so many words.

@@ -23,6 +23,7 @@ import {
   groupPath,
   HEADER,
   keyPath,
+  MAX_PATH_LENGTH,
   withTtl,
 } from "./wire.ts";
 
@@ -52,29 +53,33 @@ export class HTTPPeer implements Peer {
     this.#client = new PeerClient(id, options);
   }
 
-  async get(
+  get(
     group: string,
     key: string,
     options: PeerRequestOptions = {},
   ): Promise<PeerValue> {
-    const path = this.#path(group, key);
     const batcher = this.#batcher(group);
+    // The path is made only for a key that needs one: it costs as much as the
+    // rest of a key's way.
     const together = this.#client.understandsBatches &&
-      (path === undefined || !batcher.idle);
+      (!batcher.idle || key.length > MAX_PATH_LENGTH);
     return together
       ? batcher.get(key, options.signal)
-      : await this.#getAlone(group, key, path, batcher, options.signal);
+      : this.#getAlone(group, key, batcher, options.signal);
   }
 
   /** One key in one request, and again for as long as the peer still loads it. */
   async #getAlone(
     group: string,
     key: string,
-    path: string | undefined,
     batcher: Batcher,
     signal: AbortSignal | undefined,
   ): Promise<PeerValue> {
     const { basePath, timeoutMs, clock } = this.#options;
+    const path = this.#path(group, key);
+    if (path === undefined && this.#client.understandsBatches) {
+      return await batcher.get(key, signal);
+    }
     // Half of its time to be silent: "pending" arrives before that is over.
     const waitMs = Math.floor(timeoutMs / 2);
     const headers = { [HEADER.wait]: String(waitMs) };

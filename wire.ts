@@ -35,6 +35,8 @@ export type Result =
   | "done"
   | "bad-request";
 
+const MAX_SMALL_BYTES = 256 * 1024;
+
 /** Longer paths travel as a POST with the key in its body. */
 export const MAX_PATH_LENGTH = 4096;
 
@@ -131,13 +133,44 @@ export function encodeKey(key: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(key);
 }
 
+/** Longer texts are left to the runtime, whose calls cost more than short ones do. */
+const MAX_SHORT = 64;
+
+/** Writes the UTF-8 of `text` to `target` and returns where it ends. */
+export function writeText(
+  target: Uint8Array,
+  at: number,
+  text: string,
+): number {
+  const { length } = text;
+  let i = 0;
+  if (length <= MAX_SHORT) {
+    for (; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) break;
+      target[at + i] = code;
+    }
+  }
+  return i === length
+    ? at + length
+    : at + encoder.encodeInto(text, target.subarray(at)).written;
+}
+
 /** The key that `bytes` are; `undefined`: they are no UTF-8. */
 export function decodeKey(bytes: Uint8Array): string | undefined {
+  if (bytes.length <= MAX_SHORT && isAscii(bytes)) {
+    return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  }
   try {
     return decoder.decode(bytes);
   } catch {
     return undefined;
   }
+}
+
+function isAscii(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! > 0x7f) return false;
+  return true;
 }
 
 /** Time left, for its header; `undefined`: for ever, and so no header. */
@@ -179,6 +212,10 @@ export async function readBody(
     await body?.cancel();
     return undefined;
   }
+  if (isSmall(headers)) {
+    const bytes = await untilAborted(message.arrayBuffer(), signal);
+    return bytes.byteLength > limit ? undefined : new Uint8Array(bytes);
+  }
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
@@ -195,6 +232,34 @@ export async function readBody(
     at += chunk.length;
   }
   return bytes;
+}
+
+/**
+ * Whether a body is said to be so small that it comes in one go. Reading it whole
+ * takes a third of the time that reading a stream takes.
+ */
+export function isSmall(headers: Headers): boolean {
+  const length = headers.get("Content-Length");
+  return length !== null && Number(length) <= MAX_SMALL_BYTES &&
+    !headers.has("Content-Encoding");
+}
+
+async function untilAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return await promise;
+  let leave!: () => void;
+  const aborted = new Promise<never>((_, reject) => {
+    leave = () => reject(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
 }
 
 /**

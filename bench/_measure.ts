@@ -21,7 +21,8 @@ async function nsPerOp(side: Side, ops: number): Promise<number> {
   return (performance.now() - start) * 1e6 / ops;
 }
 
-function median(numbers: readonly number[]): number {
+/** The middle of some numbers. */
+export function median(numbers: readonly number[]): number {
   const sorted = numbers.toSorted((a, b) => a - b);
   const middle = sorted.length >> 1;
   return sorted.length % 2 === 1
@@ -36,6 +37,43 @@ export function head(ours: string, theirs: string): void {
   );
 }
 
+/** What two sides gave, and `ours` as a multiple of `theirs`, round by round. */
+export interface Turns {
+  /** The medians. */
+  ours: number;
+  theirs: number;
+  ratio: number;
+  /** The lowest and the highest ratio. */
+  low: number;
+  high: number;
+}
+
+/** Measures two sides in turns, `rounds` times after a warm-up. */
+export async function takeTurns(
+  ours: () => Promise<number>,
+  theirs: () => Promise<number>,
+  rounds = 5,
+): Promise<Turns> {
+  await ours();
+  await theirs();
+  const a: number[] = [];
+  const b: number[] = [];
+  for (let round = 0; round < rounds; round++) {
+    // Who goes first changes: the second finds other caches, and other garbage.
+    if (round % 2 === 0) a.push(await ours());
+    b.push(await theirs());
+    if (round % 2 === 1) a.push(await ours());
+  }
+  const ratios = a.map((number, round) => number / b[round]!);
+  return {
+    ours: median(a),
+    theirs: median(b),
+    ratio: median(ratios),
+    low: Math.min(...ratios),
+    high: Math.max(...ratios),
+  };
+}
+
 /** Prints how long `ours` takes beside `theirs`, over `rounds` rounds after a warm-up. */
 export async function compare(
   what: string,
@@ -44,21 +82,16 @@ export async function compare(
   theirs: Side,
   rounds = 5,
 ): Promise<void> {
-  await nsPerOp(ours, ops);
-  await nsPerOp(theirs, ops);
-  const a: number[] = [];
-  const b: number[] = [];
-  for (let round = 0; round < rounds; round++) {
-    // Who goes first changes: the second finds other caches, and other garbage.
-    if (round % 2 === 0) a.push(await nsPerOp(ours, ops));
-    b.push(await nsPerOp(theirs, ops));
-    if (round % 2 === 1) a.push(await nsPerOp(ours, ops));
-  }
-  const ratios = a.map((ns, round) => ns / b[round]!);
-  const [low, high] = [Math.min(...ratios), Math.max(...ratios)];
+  const turns = await takeTurns(
+    () => nsPerOp(ours, ops),
+    () => nsPerOp(theirs, ops),
+    rounds,
+  );
   console.log(
-    `${what} | ${median(a).toFixed(1)} | ${median(b).toFixed(1)} | ` +
-      `${median(ratios).toFixed(2)} (${low.toFixed(2)}–${high.toFixed(2)})`,
+    `${what} | ${turns.ours.toFixed(1)} | ${turns.theirs.toFixed(1)} | ` +
+      `${turns.ratio.toFixed(2)} (${turns.low.toFixed(2)}–${
+        turns.high.toFixed(2)
+      })`,
   );
   if (Number.isNaN(sink)) throw new Error(`${what}: a side gave no number`);
 }

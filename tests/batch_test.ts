@@ -332,7 +332,7 @@ Deno.test("getMany() travels as a batch, and keeps the order asked for", () =>
     assertEquals([...answers.keys()], order);
     const texts = [...answers.values()].map((one) => (one as ByteView).text());
     assertEquals(texts, named(order));
-    assertEquals(seen.map(({ keys }) => keys.length), [1, 199]);
+    assertEquals(seen.map(({ keys }) => keys.length), [1, 128, 71]);
   }));
 
 Deno.test("removeMany() and long keys use the same frames", () =>
@@ -417,13 +417,17 @@ Deno.test("A peer that shows it no more is sent batches no more", () =>
 
 // ---- limits
 
-Deno.test("More than 1,024 keys travel in several batches and all arrive", () =>
+Deno.test("More than 128 keys travel in several batches and all arrive", () =>
   withPair(async ({ asker, owner, seen, keys }) => {
     const all = keys(3_000);
     const answers = await asker.group.getMany(all);
     const texts = [...answers.values()].map((one) => (one as ByteView).text());
     assertEquals(texts, named(all));
-    assertEquals(seen.map(({ keys }) => keys.length), [1, 1024, 1024, 951]);
+    const sizes = seen.map(({ keys }) => keys.length);
+    // One alone, since the peer was idle; what still loads is asked for again.
+    assertEquals(sizes[0], 1);
+    assertEquals(Math.max(...sizes), 128);
+    assert(sizes.length < 60, `${sizes}`);
     assertEquals(owner.loads.length, 3_000);
     assertEquals(asker.loads, []);
   }));
