@@ -132,7 +132,7 @@ export class HTTPPool implements PeerPicker {
   constructor(self: string, options: HTTPPoolOptions = {}) {
     const {
       protocol: protocolName = "native",
-      fetch = runtimeFetch,
+      fetch,
       timeoutMs = DEFAULT_TIMEOUT_MS,
       maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
       clock = systemClock,
@@ -165,7 +165,9 @@ export class HTTPPool implements PeerPicker {
     this.#peerOptions = {
       self: this.self,
       basePath,
-      fetch,
+      fetch: fetch === undefined
+        ? runtimeFetch
+        : (url, init) => fetch(new Request(url, init)),
       timeoutMs,
       maxBodyBytes,
       clock,
@@ -307,8 +309,9 @@ export class HTTPPool implements PeerPicker {
 }
 
 /** Looked up at each call: a test or an agent may replace it later. */
-function runtimeFetch(request: Request): Promise<Response> {
-  return fetch(request);
+function runtimeFetch(url: string, init: RequestInit): Promise<Response> {
+  // No `Request` is built: `fetch` would build it again.
+  return fetch(url, init);
 }
 
 /**

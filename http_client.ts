@@ -14,7 +14,8 @@ import { chunksOf, encodeKey, HEADER, isSmall, readBody } from "./wire.ts";
 export interface PeerClientOptions {
   /** The asker's own origin. */
   self: string;
-  fetch: (request: Request) => Promise<Response>;
+  /** As the runtime's `fetch`. */
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** How long the peer may give no sign of life. */
   timeoutMs: number;
   maxBodyBytes: number;
@@ -209,16 +210,14 @@ export class PeerClient {
     const { method, path, headers: more, body } = question;
     let response: Response;
     try {
-      response = await fetch(
-        new Request(this.id + path, {
-          method,
-          headers: { [HEADER.peer]: self, ...more },
-          // A redirect leads to another key's value, or to another program.
-          redirect: "manual",
-          signal: wait.signal,
-          ...(body === undefined ? {} : { body }),
-        }),
-      );
+      response = await fetch(this.id + path, {
+        method,
+        headers: { [HEADER.peer]: self, ...more },
+        // A redirect leads to another key's value, or to another program.
+        redirect: "manual",
+        signal: wait.signal,
+        ...(body === undefined ? {} : { body }),
+      });
     } catch (cause) {
       throw this.error(messageOf(cause), { cause });
     }

@@ -79,8 +79,8 @@ class RunningFlight<V> implements Flight {
 export class SingleFlight<K, V> {
   /** The flight that a caller for the key would join. */
   readonly #current = new Map<K, RunningFlight<V>>();
-  /** Every flight that somebody waits for, the forgotten ones too. */
-  readonly #running = new Set<RunningFlight<V>>();
+  /** Those that were forgotten, and that somebody still waits for. */
+  readonly #forgotten = new Set<RunningFlight<V>>();
   #closed: { reason: unknown } | undefined;
 
   /** How many flights a caller could join. */
@@ -117,13 +117,17 @@ export class SingleFlight<K, V> {
     const flight = this.#current.get(key);
     if (flight === undefined) return false;
     flight.current = false;
+    this.#forgotten.add(flight);
     this.#current.delete(key);
     return true;
   }
 
   /** Forgets the flights of all keys. */
   forgetAll(): void {
-    for (const flight of this.#current.values()) flight.current = false;
+    for (const flight of this.#current.values()) {
+      flight.current = false;
+      this.#forgotten.add(flight);
+    }
     this.#current.clear();
   }
 
@@ -131,22 +135,21 @@ export class SingleFlight<K, V> {
   close(reason: unknown): void {
     this.#closed ??= { reason };
     this.forgetAll();
-    for (const flight of this.#running) {
+    for (const flight of this.#forgotten) {
       flight.settled = true;
       flight.reject(reason);
       flight.abort(reason);
     }
-    this.#running.clear();
+    this.#forgotten.clear();
   }
 
   #start(key: K, run: (flight: Flight) => Promise<V>): RunningFlight<V> {
     const flight = new RunningFlight<V>();
     this.#current.set(key, flight);
-    this.#running.add(flight);
     const end = (): void => {
       flight.settled = true;
-      this.#running.delete(flight);
-      if (this.#current.get(key) === flight) this.#current.delete(key);
+      if (flight.current) this.#current.delete(key);
+      else this.#forgotten.delete(flight);
     };
     const resolve = (value: V): void => {
       end();
@@ -174,7 +177,7 @@ export class SingleFlight<K, V> {
         reject(signal.reason);
         if (--flight.waiting > 0 || flight.settled) return;
         if (this.#current.get(key) === flight) this.forget(key);
-        this.#running.delete(flight);
+        this.#forgotten.delete(flight);
         flight.abort(signal.reason);
       };
       signal.addEventListener("abort", leave, { once: true });
