@@ -52,6 +52,9 @@ class RunningFlight<V> implements Flight {
   }
 }
 
+/** The least number of flights that a map is used for. */
+const MIN_STARTS = 256;
+
 /**
  * Runs at most one flight per key at a time.
  *
@@ -78,7 +81,9 @@ class RunningFlight<V> implements Flight {
  */
 export class SingleFlight<K, V> {
   /** The flight that a caller for the key would join. */
-  readonly #current = new Map<K, RunningFlight<V>>();
+  #current = new Map<K, RunningFlight<V>>();
+  /** How many more may start in this map. */
+  #left = MIN_STARTS;
   /** Those that were forgotten, and that somebody still waits for. */
   readonly #forgotten = new Set<RunningFlight<V>>();
   #closed: { reason: unknown } | undefined;
@@ -145,6 +150,13 @@ export class SingleFlight<K, V> {
 
   #start(key: K, run: (flight: Flight) => Promise<V>): RunningFlight<V> {
     const flight = new RunningFlight<V>();
+    if (--this.#left < 0) {
+      // A map that keys come and go in was measured to keep what it once held
+      // alive through collections, as if its old tables held on to the new ones.
+      // A copy is free of that.
+      this.#current = new Map(this.#current);
+      this.#left = Math.max(MIN_STARTS, 4 * this.#current.size);
+    }
     this.#current.set(key, flight);
     const end = (): void => {
       flight.settled = true;
