@@ -310,6 +310,11 @@ export class HTTPPool implements PeerPicker {
 
 /** Looked up at each call: a test or an agent may replace it later. */
 function runtimeFetch(url: string, init: RequestInit): Promise<Response> {
+  if (typeof fetch !== "function") {
+    throw new TypeError(
+      "this runtime has no fetch: give HTTPPool one as its option",
+    );
+  }
   // No `Request` is built: `fetch` would build it again.
   return fetch(url, init);
 }

@@ -63,6 +63,7 @@ const MEANINGS: ReadonlySet<string> = new Set([
   "202 pending",
   "204 done",
   "400 bad-request",
+  "403 refused",
   "404 no-group",
   "404 not-found",
   "405 bad-request",
@@ -242,8 +243,8 @@ export class PeerClient {
       throw this.error(
         response.redirected
           ? `a redirect to ${quote(response.url)} was followed`
-          : `${status} with ${HEADER.result}: ${
-            headers.get(HEADER.result)
+          : `${status} ${
+            sayResult(headers)
           } is no answer in protocol ${protocol.name}`,
         { status },
       );
@@ -340,6 +341,13 @@ export class PeerClient {
       options,
     );
   }
+}
+
+function sayResult(headers: Headers): string {
+  const result = headers.get(HEADER.result);
+  return result === null
+    ? `without ${HEADER.result}`
+    : `with ${HEADER.result}: ${result}`;
 }
 
 /** The text of an answer, without the end of line that Go's error bodies have. */

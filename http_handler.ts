@@ -107,6 +107,7 @@ export class Handler {
         request,
         403,
         `${method} is for peers: it needs a ${HEADER.peer} header`,
+        "refused",
       );
     }
     const group = getGroup(target.group);

@@ -33,7 +33,8 @@ export type Result =
   | "pending"
   | "busy"
   | "done"
-  | "bad-request";
+  | "bad-request"
+  | "refused";
 
 const MAX_SMALL_BYTES = 256 * 1024;
 
