@@ -11,6 +11,7 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import { portableTests, readsTheRepository } from "./portable.ts";
 
 /** What TypeScript found, as far as the filter below looks at it. */
 interface Diagnostic {
@@ -28,17 +29,14 @@ function exit(message: string, code: number): never {
   Deno.exit(code);
 }
 
-/** The tests that name nothing of Deno but `Deno.test`, which alone has a shim. */
-async function portableTests(): Promise<string[]> {
-  const portable: string[] = [];
-  for await (const { name } of Deno.readDir("tests")) {
-    if (!name.endsWith("_test.ts")) continue;
-    const code = await Deno.readTextFile(`tests/${name}`);
-    if (!/\bDeno\.(?!test\b)|\bimport\.meta\b|"\.\/_process\.ts"/.test(code)) {
-      portable.push(name.replace(/\.ts$/, ""));
-    }
+/** The tests that can be carried along: `Deno.test` alone has a shim. */
+async function packedTests(): Promise<string[]> {
+  const packed: string[] = [];
+  for (const name of await portableTests()) {
+    if (await readsTheRepository(name)) continue;
+    packed.push(name.replace(/\.ts$/, ""));
   }
-  return portable.sort();
+  return packed;
 }
 
 /** The package's own files, and a look at what dnt made of the library. */
@@ -90,7 +88,7 @@ await build({
     useUnknownInCatchVariables: true,
   },
   rootTestDir: "tests",
-  testPattern: `{${(await portableTests()).join(",")}}.ts`,
+  testPattern: `{${(await packedTests()).join(",")}}.ts`,
   // The assertions' npm form has no types (TS7016). That concerns the tests alone.
   filterDiagnostic: ({ code, file }: Diagnostic): boolean =>
     !(code === 7016 && file?.fileName.includes("/src/tests/")),

@@ -1,12 +1,13 @@
 /** What the papers say in bytes and names is what the code does. */
 
+import { readFile } from "node:fs/promises";
 import { ByteView } from "../byte_view.ts";
 import { ConsistentHash, RendezvousHash } from "../consistent_hash.ts";
 import { encodeKeys, encodeResults, KIND, type Kind } from "../frames.ts";
 import { assert, assertEquals } from "./_assert.ts";
 
 const read = (name: string) =>
-  Deno.readTextFile(new URL(`../${name}`, import.meta.url));
+  readFile(new URL(`../${name}`, import.meta.url), "utf8");
 
 Deno.test("The vectors of docs/PROTOCOL.md are what is sent", async () => {
   const paper = await read("docs/PROTOCOL.md");

@@ -163,6 +163,7 @@ Deno.test("A write whose body arrives after removeGroup()+group() reaches the ne
         method: "PUT",
         headers: { "Geecache-Peer": "http://a" },
         body: new ReadableStream({ start: (c) => void (body = c) }),
+        duplex: "half",
       } as RequestInit,
     ),
   );
@@ -185,6 +186,7 @@ Deno.test("Close() ends a request whose body has not come", async () => {
         method: "PUT",
         headers: { "Geecache-Peer": "http://a" },
         body: new ReadableStream({ cancel: () => void (cancelled = true) }),
+        duplex: "half",
       } as RequestInit,
     ),
   );

@@ -1,4 +1,6 @@
 /** Holds the table of rooms: who may import whom, and what no library file may name. */
+import { readdir, readFile } from "node:fs/promises";
+import { withoutComments } from "../scripts/portable.ts";
 import { assert, assertEquals } from "./_assert.ts";
 
 /** Every library file, in the order in which one may import another: only from above. */
@@ -33,17 +35,10 @@ const ROOMS = [
 const PROGRAMS = ["serve.ts"];
 
 const root = new URL("../", import.meta.url);
-const read = (name: string) => Deno.readTextFile(new URL(name, root));
-
-function withoutComments(code: string): string {
-  return code.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
-}
+const read = (name: string) => readFile(new URL(name, root), "utf8");
 
 Deno.test("Every file at the top level is a room or a program", async () => {
-  const found: string[] = [];
-  for await (const { name } of Deno.readDir(root)) {
-    if (name.endsWith(".ts")) found.push(name);
-  }
+  const found = (await readdir(root)).filter((name) => name.endsWith(".ts"));
   assertEquals(found.sort(), [...ROOMS, ...PROGRAMS].sort());
 });
 
