@@ -1,0 +1,107 @@
+/**
+ * Runs the portable tests on Node 24, Node 22 and Bun, from npm.
+ *
+ * `deno task test:runtimes [node24] [node22] [bun]`; without a name, on all.
+ * A line for each says how it went: `node 24.21.0: 345 passed, 0 failed`.
+ *
+ * @module
+ */
+
+import { mkdir, mkdtemp, readFile, realpath, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { OF_DENO, portableTests } from "./portable.ts";
+import { installRuntime } from "./runtimes.ts";
+import { fill } from "./test_folder.ts";
+
+/** Those that run TypeScript as it is. */
+const NAMES = ["node24", "node22", "bun"] as const;
+type Name = typeof NAMES[number];
+
+/** How long one test may take. Only one that hangs takes so long. */
+const TIMEOUT_MS = 120_000;
+const PRELOAD = "./scripts/test_preload.ts";
+
+/** How each runtime runs `files`, with a JUnit report to `report`. */
+function testArgs(name: Name, files: string[], report: string): string[] {
+  if (name === "bun") {
+    return [
+      ...["test", "--only-failures", `--timeout=${TIMEOUT_MS}`],
+      ...[`--preload=${PRELOAD}`, "--reporter=junit"],
+      ...[`--reporter-outfile=${report}`, ...files],
+    ];
+  }
+  return [
+    ...["--test", `--test-timeout=${TIMEOUT_MS}`, `--import=${PRELOAD}`],
+    ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
+    ...["--test-reporter=junit", `--test-reporter-destination=${report}`],
+    ...files,
+  ];
+}
+
+/** Runs the tests on one runtime; whether there were any, and all passed. */
+async function testOn(
+  name: Name,
+  folder: string,
+  files: string[],
+  signal: AbortSignal,
+): Promise<boolean> {
+  const { version, path } = await installRuntime(name, folder);
+  signal.throwIfAborted();
+  const report = join(folder, `${name}.xml`);
+  const { success } = await new Deno.Command(path, {
+    args: testArgs(name, files, report),
+    cwd: join(folder, "project"),
+    env: { NO_COLOR: "1" },
+    signal,
+  }).spawn().status;
+  signal.throwIfAborted();
+  // Without a report the runtime broke before its first test.
+  const xml = await readFile(report, "utf8").catch(() => "");
+  const count = (tag: RegExp) => xml.match(tag)?.length ?? 0;
+  const bad = count(/<(failure|error|skipped)\b/g);
+  const passed = count(/<testcase\b/g) - bad;
+  const failed = bad + Number(bad === 0 && (!success || passed === 0));
+  const label = name === "bun" ? "bun" : "node";
+  console.log(`${label} ${version}: ${passed} passed, ${failed} failed`);
+  return failed === 0;
+}
+
+async function main(args: string[], signal: AbortSignal): Promise<boolean> {
+  const unknown = args.find((arg) => !NAMES.some((name) => name === arg));
+  if (unknown !== undefined) {
+    const known = NAMES.join(", ");
+    throw new Error(`a runtime must be one of ${known}: received ${unknown}`);
+  }
+  const names = NAMES.filter((name) =>
+    args.length === 0 || args.includes(name)
+  );
+  const files = (await portableTests()).map((name) => `./tests/${name}`);
+  const folder = await realpath(await mkdtemp(join(tmpdir(), "geecache-")));
+  try {
+    await mkdir(join(folder, "project"));
+    await fill(join(folder, "project"));
+    let good = true;
+    for (const name of names) {
+      good = await testOn(name, folder, files, signal) && good;
+    }
+    for (const [name, why] of Object.entries(OF_DENO)) {
+      console.log(`On Deno alone: tests/${name} ${why}`);
+    }
+    return good;
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+const stop = new AbortController();
+const signals: Deno.Signal[] = ["SIGINT"];
+if (Deno.build.os !== "windows") signals.push("SIGTERM");
+for (const signal of signals) {
+  Deno.addSignalListener(signal, () => stop.abort(new Error(signal)));
+}
+const good = await main(Deno.args, stop.signal).catch((error: Error) => {
+  console.error(`Cannot test on other runtimes: ${error.message}`);
+  return false;
+});
+Deno.exit(good ? 0 : 1);
