@@ -39,6 +39,8 @@ const serve = new URL("../serve.ts", import.meta.url);
 const PATIENCE_MS = 5_000;
 
 let stopping = false;
+/** Whether a node ended that nobody had told to. */
+let died = false;
 
 function start(port: string): Deno.ChildProcess {
   const last = port === ports.at(-1);
@@ -87,8 +89,8 @@ const ended = nodes.map(async (child, i) => {
   const { code } = await child.status;
   if (!stopping) {
     console.log(`[${ports[i]}] ended with exit code ${code}: stopping all`);
+    died = true;
     stop("SIGTERM");
-    return 1;
   }
   return code;
 });
@@ -112,4 +114,6 @@ All nodes are running. Ask twice: one of them loads Tom, once.
 Ctrl-C stops them.
 `);
 }
-Deno.exit(Math.max(...await Promise.all(ended)));
+const codes = await Promise.all(ended);
+// A node that was stopped before it listened for signals ends with 143.
+Deno.exit(died ? 1 : Math.max(...codes));
