@@ -1,6 +1,22 @@
 /**
  * The story of a `get`: memory, then the key's owner, then the getter.
  *
+ * @example Values that expire, and keys that are not there
+ * ```ts
+ * import { Group, NotFoundError } from "@geecache/geecache/group";
+ * import { assert, assertEquals, assertRejects } from "@std/assert";
+ *
+ * const db = new Map([["Tom", "630"]]);
+ * const scores = new Group("scores", (name) => {
+ *   const score = db.get(name);
+ *   return score === undefined ? undefined : { value: score, ttlMs: 60_000 };
+ * });
+ *
+ * assertEquals((await scores.get("Tom")).text(), "630");
+ * await assertRejects(() => scores.get("Kurt"), NotFoundError);
+ * assert((await scores.getMany(["Tom", "Kurt"])).get("Kurt") instanceof Error);
+ * ```
+ *
  * @module
  */
 
@@ -12,12 +28,31 @@ import {
   type Getter,
   type GroupCounts,
   LocalGroup,
+  locals,
   toPeerValue,
 } from "./local_group.ts";
 import { checkGroupName, keyRule } from "./names.ts";
 import type { Peer, PeerPicker, PeerValue } from "./peers.ts";
 import type { Flight } from "./singleflight.ts";
 import { Writes } from "./writes.ts";
+
+// What its users need beside it, for those who import this file alone.
+export { type BytesLike, ByteView } from "./byte_view.ts";
+export type { CacheStats } from "./cache.ts";
+export type { Clock } from "./clock.ts";
+export { LoadError, NotFoundError, PeerError } from "./errors.ts";
+export type {
+  Getter,
+  GetterContext,
+  GroupCounts,
+  Loaded,
+} from "./local_group.ts";
+export type {
+  Peer,
+  PeerPicker,
+  PeerRequestOptions,
+  PeerValue,
+} from "./peers.ts";
 
 /** Options for a {@linkcode Group}. */
 export interface GroupOptions {
@@ -72,9 +107,6 @@ export interface GroupStats extends GroupCounts {
   hot: CacheStats;
 }
 
-/** A group's part in this process, for those who carry peers' requests to it. */
-export let localOf: (group: Group) => LocalGroup;
-
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 const DEFAULT_MIRROR_TTL_MS = 60_000;
 
@@ -106,10 +138,6 @@ export class Group {
   readonly #writes: Writes;
   readonly #peers: PeerPicker | undefined;
   readonly #shouldMirror: GroupOptions["shouldMirror"];
-
-  static {
-    localOf = (group) => group.#local;
-  }
 
   /**
    * Makes an empty group.
@@ -150,6 +178,7 @@ export class Group {
       clock,
       owns: (key) => peers?.pickPeer(key) === undefined,
     });
+    locals.set(this, this.#local);
     this.#writes = new Writes(this.#local, peers);
   }
 

@@ -1,6 +1,28 @@
 /**
  * A pool: this process's place among its peers.
  *
+ * @example Two processes, and a network of two handlers
+ * ```ts
+ * import { HTTPPool } from "@geecache/geecache/http";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const urls = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
+ * const fetch = async (request: Request): Promise<Response> =>
+ *   await pools[urls.indexOf(new URL(request.url).origin)]!.handler(request);
+ * const pools: HTTPPool[] = urls.map((url) => new HTTPPool(url, { fetch }));
+ *
+ * let loads = 0;
+ * const groups = pools.map((pool) => {
+ *   pool.setPeers(urls);
+ *   return pool.group("scores", () => `${++loads}`);
+ * });
+ *
+ * // Whichever of them owns the key loads it, once for both.
+ * const values = await Promise.all(groups.map((group) => group.get("Tom")));
+ * assertEquals(values.map((value) => value.text()), ["1", "1"]);
+ * await Promise.all(pools.map((pool) => pool.close()));
+ * ```
+ *
  * @module
  */
 
@@ -15,7 +37,11 @@ import type { Getter } from "./local_group.ts";
 import type { Peer, PeerPicker } from "./peers.ts";
 import { type Protocol, type ProtocolName, PROTOCOLS } from "./protocols.ts";
 
+// What its users need beside it, for those who import this file alone.
+export * from "./group.ts";
 export type { Logger } from "./http_handler.ts";
+export type { PeerStats } from "./http_client.ts";
+export type { ProtocolName } from "./protocols.ts";
 
 /** Options for an {@linkcode HTTPPool}. */
 export interface HTTPPoolOptions {

@@ -10,7 +10,7 @@
 import { ByteView } from "./byte_view.ts";
 import type { Clock } from "./clock.ts";
 import { decodeKeyAndValue, decodeKeys } from "./frames.ts";
-import { type Group, localOf } from "./group.ts";
+import type { Group } from "./group.ts";
 import {
   badRequest,
   done,
@@ -21,7 +21,7 @@ import {
 } from "./http_answers.ts";
 import { answerMany } from "./http_many.ts";
 import { Waits } from "./http_waits.ts";
-import type { LocalGroup } from "./local_group.ts";
+import { type LocalGroup, locals } from "./local_group.ts";
 import { keyRule } from "./names.ts";
 import type { PeerValue } from "./peers.ts";
 import type { Protocol } from "./protocols.ts";
@@ -113,7 +113,7 @@ export class Handler {
     const group = getGroup(target.group);
     if (group === undefined) return noGroup(request, target.group);
     return reads
-      ? this.#get(request, localOf(group), target.key!)
+      ? this.#get(request, locals.get(group)!, target.key!)
       : this.#withBody(request, target);
   }
 
@@ -207,7 +207,7 @@ export class Handler {
     // Looked up again: it may have been replaced while the body came.
     const group = getGroup(target.group);
     if (group === undefined) return noGroup(request, target.group);
-    const local = localOf(group);
+    const local = locals.get(group)!;
     const { key } = target;
     switch (request.method) {
       case "PUT":

@@ -262,6 +262,12 @@ export class LocalGroup {
   }
 }
 
+/**
+ * Each `Group`'s part in this process, for those who carry peers' requests to
+ * it. Here, so that `group.ts` exports what is public and nothing else.
+ */
+export const locals: WeakMap<object, LocalGroup> = new WeakMap();
+
 /** Reads a getter's answer, or the arguments of a `set`. */
 export function toPeerValue(
   loaded: NonNullable<Loaded>,

@@ -8,6 +8,23 @@
  * an object for each entry would take three times the room, and be garbage that
  * V8 lets lie for long once the entry has left.
  *
+ * @example A budget in characters, and who had to go
+ * ```ts
+ * import { LRU } from "@geecache/geecache/lru";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const gone: string[] = [];
+ * const pages = new LRU<string, string>({
+ *   maxWeight: 10,
+ *   weigh: (_path, text) => text.length,
+ *   onEvict: (path, _text, reason) => gone.push(`${path}: ${reason}`),
+ * });
+ *
+ * pages.set("/", "hello").set("/a", "world").set("/b", "!");
+ * assertEquals(pages.get("/"), undefined);
+ * assertEquals([pages.weight, gone], [6, ["/: capacity"]]);
+ * ```
+ *
  * @module
  */
 

@@ -1,3 +1,6 @@
+import * as group from "../group.ts";
+import * as http from "../http.ts";
+import * as lru from "../lru.ts";
 import * as mod from "../mod.ts";
 import { assertEquals } from "./_assert.ts";
 
@@ -15,4 +18,18 @@ Deno.test("mod.ts exports these names and no others", () => {
     "SingleFlight",
     "crc32",
   ]);
+});
+
+Deno.test("The files that can be imported alone export what is in mod.ts, too", () => {
+  const ofGroup = [
+    "ByteView",
+    "Group",
+    "LoadError",
+    "NotFoundError",
+    "PeerError",
+  ];
+  assertEquals(Object.keys(lru), ["LRU"]);
+  assertEquals(Object.keys(group).sort(), ofGroup);
+  assertEquals(Object.keys(http).sort(), [...ofGroup, "HTTPPool"].sort());
+  assertEquals({ ...mod, ...lru, ...group, ...http }, { ...mod });
 });
