@@ -11,6 +11,12 @@
  */
 
 import config from "../deno.json" with { type: "json" };
+import {
+  packageJson,
+  PAPERS,
+  repositoryOfCi,
+  versionOf,
+} from "./package_json.ts";
 import { portableTests, readsTheRepository } from "./portable.ts";
 
 /** What TypeScript found, as far as the filter below looks at it. */
@@ -20,9 +26,6 @@ interface Diagnostic {
 }
 
 const OUT = "npm";
-/** A version as https://semver.org has it. */
-const SEMVER =
-  /^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-(0|[1-9]\d*|\d*[a-z-][\da-z-]*)(\.(0|[1-9]\d*|\d*[a-z-][\da-z-]*))*)?(\+[\da-z-]+(\.[\da-z-]+)*)?$/i;
 
 function exit(message: string, code: number): never {
   console.error(`Cannot build the npm package: ${message}`);
@@ -41,7 +44,7 @@ async function packedTests(): Promise<string[]> {
 
 /** The package's own files, and a look at what dnt made of the library. */
 async function finish(): Promise<void> {
-  for (const name of ["README.md", "LICENSE", "CHANGELOG.md"]) {
+  for (const name of PAPERS) {
     await Deno.copyFile(name, `${OUT}/${name}`);
   }
   // dnt adds shims, polyfills and dependencies without a word.
@@ -58,10 +61,11 @@ async function finish(): Promise<void> {
   }
 }
 
-const version = Deno.args[0] ?? config.version;
-if (Deno.args.length > 1 || !SEMVER.test(version)) {
-  const received = JSON.stringify(Deno.args.join(" "));
-  exit(`the version must be one such as 1.2.3-rc.1: received ${received}`, 2);
+let version: string;
+try {
+  version = versionOf(Deno.args);
+} catch (error) {
+  exit((error as Error).message, 2);
 }
 // A dynamic import, so that everything but this build goes without JSR.
 const { build, emptyDir } = await import("@deno/dnt").catch(
@@ -70,10 +74,10 @@ const { build, emptyDir } = await import("@deno/dnt").catch(
 );
 
 Deno.chdir(new URL("../", import.meta.url));
-const doors = Object.entries(config.exports);
 await emptyDir(OUT);
 await build({
-  entryPoints: doors.map(([name, path]) => ({ name, path })),
+  entryPoints: Object.entries(config.exports)
+    .map(([name, path]) => ({ name, path })),
   outDir: OUT,
   scriptModule: false,
   declarationMap: false,
@@ -93,19 +97,7 @@ await build({
   filterDiagnostic: ({ code, file }: Diagnostic): boolean =>
     !(code === 7016 && file?.fileName.includes("/src/tests/")),
   postBuild: finish,
-  package: {
-    name: "geecache",
-    version,
-    description:
-      "A read-through cache that lives inside your processes: every key is loaded once, kept within a byte budget, and shared over HTTP",
-    keywords: ["cache", "groupcache", "geecache", "lru", "singleflight"],
-    license: config.license,
-    engines: { node: ">=20.19" },
-    sideEffects: false,
-    // dnt writes the condition "import" alone, which `require` does not meet.
-    exports: Object.fromEntries(doors.map(([name, path]) => {
-      const file = `./esm/${path.slice(2, -".ts".length)}`;
-      return [name, { types: `${file}.d.ts`, default: `${file}.js` }];
-    })),
-  },
+  // With exports of its own: dnt writes the condition "import" alone, which
+  // `require` does not meet.
+  package: { ...packageJson(version, "./esm", repositoryOfCi()) },
 });

@@ -16,6 +16,7 @@ export const OF_DENO: Readonly<Record<string, string>> = {
   "import_by_url_test.ts": "imports the library by URL, which Deno alone does",
   "runtimes_test.ts": "tests a part of a script, which Deno runs",
   "serve_test.ts": "starts deno task serve and deno task cluster",
+  "version_test.ts": "tests a part of a script, which Deno runs",
 };
 
 const TESTS = new URL("../tests/", import.meta.url);

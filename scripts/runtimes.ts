@@ -79,7 +79,7 @@ const NPM = "npm:npm@11.19.1";
 export async function run(
   path: string,
   args: readonly string[],
-  cwd: string,
+  cwd: string | URL,
 ): Promise<Outcome> {
   const { code, stdout, stderr } = await new Deno.Command(path, {
     args: [...args],
