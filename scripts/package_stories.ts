@@ -1,0 +1,147 @@
+/**
+ * Programs that use each public module of the installed package: as ESM, as
+ * CommonJS, and in TypeScript, from one text each.
+ *
+ * @module
+ */
+
+/** The languages that a program can be written in, by the end of its file's name. */
+export type Kind = "mjs" | "cjs" | "mts" | "cts";
+
+/**
+ * What is done with each public module, in the words that JavaScript and
+ * TypeScript share. A module goes by the end of its subpath, and `same()` throws
+ * if its two arguments are not equal.
+ */
+const STORIES: Readonly<Record<string, string>> = {
+  ".": `
+  const pool = new geecache.HTTPPool("http://localhost:9999");
+  const scores = pool.group("scores", (name) => name === "Tom" ? "630" : undefined);
+  same((await scores.get("Tom")).text(), "630");
+  const none = await scores.get("Kurt").catch((error) => error);
+  same(none instanceof geecache.NotFoundError, true);
+  const request = new Request("http://localhost:9999/_geecache/scores/Tom");
+  const response = await pool.handler(request);
+  same([response.status, await response.text()], [200, "630"]);
+  await pool.close();
+`,
+  "./lru": `
+  const pages = new lru.LRU({ maxWeight: 10, weigh: (_path, text) => String(text).length });
+  pages.set("/", "hello").set("/a", "world").set("/b", "!");
+  same([...pages].map(([path]) => path), ["/a", "/b"]);
+`,
+  "./group": `
+  const users = new group.Group("users", (id) => ({ value: id + "!", ttlMs: 60_000 }));
+  same((await users.get("7")).text(), "7!");
+  await users.set("7", group.ByteView.from("seven"));
+  same(users.peek("7")?.text(), "seven");
+`,
+  "./http": `
+  const url = "http://10.0.0.1:8080";
+  const owner = new http.HTTPPool(url);
+  const asker = new http.HTTPPool("http://10.0.0.2:8080", {
+    fetch: async (request) => await owner.handler(request),
+  });
+  asker.setPeers([url]);
+  let loads = 0;
+  const groups = [owner, asker].map((pool) => pool.group("scores", () => String(++loads)));
+  const values = await Promise.all(groups.map((group) => group.get("Tom")));
+  same(values.map((value) => value.text()), ["1", "1"]);
+  await Promise.all([owner.close(), asker.close()]);
+`,
+  "./node": `
+  const { createServer } = await import("node:http");
+  const owner = new geecache.HTTPPool("http://127.0.0.1:9999");
+  owner.group("scores", (name) => name === "Tom" ? "630" : undefined);
+  const server = createServer(node.toNodeHandler(owner.handler));
+  await new Promise((resolve) => server.listen(0, "127.0.0.1", () => resolve(0)));
+  const address = server.address();
+  const port = typeof address === "object" ? address?.port : 0;
+  const fetch = node.keepAliveFetch();
+  const answer = await fetch(new Request("http://127.0.0.1:" + port + "/_geecache/scores/Tom"));
+  same([answer.status, await answer.text()], [200, "630"]);
+  fetch.close();
+  await owner.close();
+  await new Promise((resolve) => server.close(() => resolve(0)));
+`,
+};
+
+/** What a program calls a module: `"./lru"` is `lru`. */
+function nameOf(subpath: string): string {
+  return subpath === "." ? "geecache" : subpath.slice(2);
+}
+
+/** What the package calls a module: `"./lru"` is `geecache/lru`. */
+export function specifierOf(subpath: string): string {
+  return `geecache${subpath.slice(1)}`;
+}
+
+function importLine(kind: Kind, subpath: string): string {
+  const name = nameOf(subpath);
+  const from = `"${specifierOf(subpath)}"`;
+  if (kind === "cjs") return `const ${name} = require(${from});`;
+  if (kind === "cts") return `import ${name} = require(${from});`;
+  return `import * as ${name} from ${from};`;
+}
+
+/** Says which runtime it was, after a look at how often the classes are there. */
+function closing(kind: "mjs" | "cjs", subpaths: readonly string[]): string {
+  const compare = subpaths.map((subpath) => {
+    const from = `"${specifierOf(subpath)}"`;
+    return `  same({ ...require(${from}) }, { ...await import(${from}) });\n`;
+  });
+  const require = kind === "mjs"
+    ? `  const require = (await import("node:module")).createRequire(import.meta.url);\n`
+    : "";
+  return `${require}${compare.join("")}
+  console.log(process.versions.bun ?? process.versions.node);
+`;
+}
+
+/**
+ * A program in `kind` that uses all of `subpaths`. Run, it ends by printing the
+ * version of its runtime.
+ *
+ * @throws {Error} If there is no story for one of them
+ */
+export function program(kind: Kind, subpaths: readonly string[]): string {
+  const imports = subpaths.map((subpath) => importLine(kind, subpath));
+  const stories = subpaths.map((subpath) => {
+    const story = STORIES[subpath];
+    if (story === undefined) {
+      throw new Error(`Cannot test ${subpath}: nothing is known of it`);
+    }
+    return `  {${story}  }\n`;
+  });
+  let same: string;
+  let end: string;
+  if (kind === "mts" || kind === "cts") {
+    same = "declare function same(actual: unknown, expected: unknown): void;";
+    // What has no types would be any.
+    end = subpaths.map((subpath) =>
+      `  // @ts-expect-error: there is no such export.\n  ${
+        nameOf(subpath)
+      }.nothing;\n`
+    ).join("");
+  } else {
+    const assert = `"node:assert/strict"`;
+    same = kind === "mjs"
+      ? `import { deepStrictEqual as same } from ${assert};`
+      : `const { deepStrictEqual: same } = require(${assert});`;
+    end = closing(kind, subpaths);
+  }
+  return `${imports.join("\n")}
+${same}
+
+async function main() {
+${stories.join("")}${end}}
+
+main().catch((error) => {
+  ${
+    kind.endsWith("js")
+      ? "console.error(error);\n  process.exit(1);"
+      : "throw error;"
+  }
+});
+`;
+}
