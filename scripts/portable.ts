@@ -12,6 +12,7 @@ import { readdir, readFile } from "node:fs/promises";
 /** The test files that are Deno's by nature, and why. */
 export const OF_DENO: Readonly<Record<string, string>> = {
   "batch_serve_test.ts": "its sockets are those of Deno's own server",
+  "check_workflows_test.ts": "tests a part of a script, which Deno runs",
   "examples_test.ts": "starts the examples and the README's program with deno",
   "import_by_url_test.ts": "imports the library by URL, which Deno alone does",
   "runtimes_test.ts": "tests a part of a script, which Deno runs",
