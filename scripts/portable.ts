@@ -12,9 +12,11 @@ import { readdir, readFile } from "node:fs/promises";
 /** The test files that are Deno's by nature, and why. */
 export const OF_DENO: Readonly<Record<string, string>> = {
   "batch_serve_test.ts": "its sockets are those of Deno's own server",
+  "build_npm_test.ts": "starts the script behind deno task npm",
   "check_workflows_test.ts": "tests a part of a script, which Deno runs",
   "examples_test.ts": "starts the examples and the README's program with deno",
   "import_by_url_test.ts": "imports the library by URL, which Deno alone does",
+  "package_json_test.ts": "tests a part of a script, which Deno runs",
   "runtimes_test.ts": "tests a part of a script, which Deno runs",
   "serve_test.ts": "starts deno task serve and deno task cluster",
   "version_test.ts": "tests a part of a script, which Deno runs",
