@@ -10,7 +10,17 @@ Deno.test("whyNot() lets a tag pass that deno.json and CHANGELOG.md name", () =>
 });
 
 Deno.test("whyNot() says what is wrong with a tag", () => {
-  for (const tag of ["", "1.2.3", "v1.2", "v01.2.3", "v1.2.3-", "v1.2.3 x"]) {
+  for (
+    const tag of [
+      "",
+      "1.2.3",
+      "v1.2",
+      "v01.2.3",
+      "v1.2.3-",
+      "v1.2.3 x",
+      "x1.2.3",
+    ]
+  ) {
     assertEquals(
       whyNot(tag, "1.2.3", CHANGELOG),
       `the tag must be one such as v1.2.3-rc.1: received "${tag}"`,
