@@ -41,7 +41,7 @@ async function exchange(
 }
 
 /** Runs `run` for each, at most 16 at a time. */
-async function forEach<T>(
+export async function forEach<T>(
   items: Iterable<T>,
   run: (item: T) => Promise<void>,
 ): Promise<void> {
@@ -57,7 +57,8 @@ async function forEach<T>(
 /** How many checks there were so far, in all rings. */
 export const tally = { passed: 0, failed: 0 };
 
-async function check(
+/** Runs one check, prints how it went and counts it. */
+export async function check(
   what: string,
   run: () => Promise<string | void>,
 ): Promise<void> {
@@ -73,7 +74,7 @@ async function check(
 }
 
 /** Shapes of keys that something on the way might mangle; each is made unique by a number. */
-const ODD: readonly ((i: number) => string)[] = [
+export const ODD: readonly ((i: number) => string)[] = [
   (i) => `a b ${i}`,
   (i) => `a+b${i}`,
   (i) => `a b+c${i}`,
