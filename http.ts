@@ -103,6 +103,10 @@ export interface PoolStats {
   peers: PeerStats[];
 }
 
+/** Where a `fetch` says how it is called without a `Request`; see `node_fetch.ts`. */
+const DIRECT = Symbol.for("geecache.fetch");
+type Direct = { [DIRECT]?: HTTPPeerOptions["fetch"] };
+
 const DEFAULT_TIMEOUT_MS = 5_000;
 const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
 
@@ -191,9 +195,8 @@ export class HTTPPool implements PeerPicker {
     this.#peerOptions = {
       self: this.self,
       basePath,
-      fetch: fetch === undefined
-        ? runtimeFetch
-        : (url, init) => fetch(new Request(url, init)),
+      fetch: fetch === undefined ? runtimeFetch : (fetch as Direct)[DIRECT] ??
+        ((url, init) => fetch(new Request(url, init))),
       timeoutMs,
       maxBodyBytes,
       clock,

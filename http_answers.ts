@@ -10,6 +10,28 @@ import type { PeerValue } from "./peers.ts";
 import type { Protocol } from "./protocols.ts";
 import { encodeTtl, HEADER, type Result } from "./wire.ts";
 
+/** Where a request says how it is answered without a `Response`; see `node_request.ts`. */
+const RESPOND = Symbol.for("geecache.respond");
+type Respond = (
+  status: number,
+  headers: Record<string, string>,
+  body: Uint8Array<ArrayBuffer> | null,
+) => Response;
+
+function respond(
+  request: Request,
+  status: number,
+  headers: Record<string, string>,
+  bytes: Uint8Array<ArrayBuffer>,
+): Response {
+  const body = request.method === "HEAD" ? null : bytes;
+  if (body === null) headers["Content-Length"] = String(bytes.length);
+  const own = (request as { [RESPOND]?: Respond })[RESPOND];
+  return own === undefined
+    ? new Response(body, { status, headers })
+    : own(status, headers, body);
+}
+
 /** A value, with its time left. */
 export function value(
   request: Request,
@@ -24,10 +46,7 @@ export function value(
   if (native) headers[HEADER.batch] = "1";
   const ttl = encodeTtl(ttlMs);
   if (ttl !== undefined) headers[HEADER.ttl] = ttl;
-  const body = encode(value);
-  if (request.method !== "HEAD") return new Response(body, { headers });
-  headers["Content-Length"] = String(body.length);
-  return new Response(null, { headers });
+  return respond(request, 200, headers, encode(value));
 }
 
 /** A body of results for several keys. */
@@ -91,11 +110,7 @@ export function text(
     headers[HEADER.result] = result;
     headers[HEADER.batch] = "1";
   }
-  if (request.method !== "HEAD") {
-    return new Response(body, { status, headers });
-  }
-  headers["Content-Length"] = String(body.length);
-  return new Response(null, { status, headers });
+  return respond(request, status, headers, body);
 }
 
 /** The request is at fault. */

@@ -208,15 +208,17 @@ export async function readBody(
   signal?: AbortSignal,
   onChunk?: () => void,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const { body, headers } = message;
+  const { headers } = message;
   if (Number(headers.get("Content-Length") ?? 0) > limit) {
-    await body?.cancel();
+    await message.body?.cancel();
     return undefined;
   }
   if (isSmall(headers)) {
     const bytes = await untilAborted(message.arrayBuffer(), signal);
     return bytes.byteLength > limit ? undefined : new Uint8Array(bytes);
   }
+  // Looked at no earlier: a stream may be made for it.
+  const { body } = message;
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
   let length = 0;
