@@ -31,6 +31,18 @@ const ROOMS = [
   "http.ts",
   "mod.ts",
 ];
+/**
+ * The rooms of the entry point `node.ts`, in that order, too. They alone name
+ * `node:`, and no room above knows of them.
+ */
+const NODE_ROOMS = [
+  "node_lazy.ts",
+  "node_body.ts",
+  "node_request.ts",
+  "node_handler.ts",
+  "node_fetch.ts",
+  "node.ts",
+];
 /** Programs at the top level; the library knows nothing of them. */
 const PROGRAMS = ["serve.ts"];
 
@@ -39,7 +51,7 @@ const read = (name: string) => readFile(new URL(name, root), "utf8");
 
 Deno.test("Every file at the top level is a room or a program", async () => {
   const found = (await readdir(root)).filter((name) => name.endsWith(".ts"));
-  assertEquals(found.sort(), [...ROOMS, ...PROGRAMS].sort());
+  assertEquals(found.sort(), [...ROOMS, ...NODE_ROOMS, ...PROGRAMS].sort());
 });
 
 Deno.test("A room imports only from rooms above it, by ./x.ts", async () => {
@@ -68,8 +80,38 @@ Deno.test("No room names a runtime", async () => {
   }
 });
 
+Deno.test("The rooms behind node.ts name node: and each other, and nothing else", async () => {
+  for (const [place, room] of NODE_ROOMS.entries()) {
+    const code = withoutComments(await read(room));
+    for (const [, specifier] of code.matchAll(/\bfrom\s+"([^"]+)"/g)) {
+      const from = NODE_ROOMS.indexOf(specifier!.replace("./", ""));
+      assert(
+        specifier!.startsWith("node:") || from >= 0 && from < place,
+        `${room} imports ${specifier}`,
+      );
+    }
+    assert(!/\bimport\s*\(|^import\s+"/m.test(code), `${room}: bare import`);
+    assert(!/\bDeno\b|\bBun\b|\bprocess\./.test(code), room);
+  }
+});
+
+Deno.test("mod.ts loads nothing of node.ts", async () => {
+  const reached = new Set<string>();
+  const follow = async (room: string): Promise<void> => {
+    if (reached.has(room)) return;
+    reached.add(room);
+    const code = withoutComments(await read(room));
+    for (const [, specifier] of code.matchAll(/"([^"\n]+)"/g)) {
+      assert(!specifier!.startsWith("node:"), `${room} names ${specifier}`);
+      if (/^\.\/\w+\.ts$/.test(specifier!)) await follow(specifier!.slice(2));
+    }
+  };
+  await follow("mod.ts");
+  assertEquals([...reached].sort(), [...ROOMS].sort());
+});
+
 Deno.test("Rooms are of 30 to 400 lines", async () => {
-  for (const room of ROOMS) {
+  for (const room of [...ROOMS, ...NODE_ROOMS]) {
     const lines = (await read(room)).split("\n").length - 1;
     assert(lines >= 30 && lines <= 400, `${room} has ${lines} lines`);
   }
