@@ -79,10 +79,14 @@ export function collect(message: IncomingMessage): Promise<ArrayBuffer> {
   });
 }
 
-/** A body as a stream that reads when it is read; `onCancel` is told if nobody will. */
+/**
+ * A body as a stream that reads when it is read; `onCancel` is told if nobody
+ * will, `reasonOf` says what a failure of it means.
+ */
 export function streamOf(
   message: IncomingMessage,
-  onCancel: () => void,
+  onCancel: () => void = () => {},
+  reasonOf: (error: unknown) => unknown = (error) => error,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let leave: (() => void) | undefined;
   return new ReadableStream<Uint8Array<ArrayBuffer>>({
@@ -95,7 +99,7 @@ export function streamOf(
           controller.enqueue(new Uint8Array(buffer, byteOffset, length));
         },
         () => controller.close(),
-        (error) => controller.error(error),
+        (error) => controller.error(reasonOf(error)),
       );
       message.resume();
     },

@@ -212,6 +212,8 @@ class Agents {
     });
     request.on("response", (message) => {
       answered = true;
+      // If it breaks before anybody reads it, whoever reads it hears of it.
+      message.on("error", () => {});
       const encoding = message.headers["content-encoding"];
       if (encoding !== undefined && encoding !== "identity") {
         message.destroy();
@@ -304,11 +306,18 @@ class LazyResponse {
       return this.real().arrayBuffer();
     }
     this.#taken = true;
-    return collect(this.#message);
+    return collect(this.#message).catch((error) => {
+      throw this.#reasonOf(error);
+    });
   }
 
   real(): Response {
     return this.#real ??= this.#build();
+  }
+
+  /** What ended a body: its caller, or what broke. */
+  #reasonOf(error: unknown): unknown {
+    return this.#signal?.aborted ? this.#signal.reason : error;
   }
 
   #build(): Response {
@@ -323,7 +332,9 @@ class LazyResponse {
       const stop = (): void => {
         message.destroy();
       };
-      return new Response(streamOf(message, stop), init);
+      // Cut off by its caller, it says so.
+      const body = streamOf(message, stop, (error) => this.#reasonOf(error));
+      return new Response(body, init);
     }
     const response = new Response("taken", init);
     response.body!.cancel().catch(() => {});

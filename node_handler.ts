@@ -8,7 +8,7 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
 import { setImmediate } from "node:timers";
 import { LazyAnswer } from "./node_lazy.ts";
-import { LazyRequest, urlOf } from "./node_request.ts";
+import { hasLeft, LazyRequest, urlOf } from "./node_request.ts";
 
 /** Options for {@linkcode toNodeHandler}. */
 export interface NodeHandlerOptions {
@@ -138,7 +138,7 @@ class Answer {
     body: Uint8Array | string | null,
   ): void {
     const res = this.#res;
-    if (res.destroyed) return;
+    if (hasLeft(res)) return;
     if (body !== null && !("Content-Length" in headers)) {
       headers["Content-Length"] = String(
         typeof body === "string" ? body.length : body.byteLength,
@@ -154,6 +154,10 @@ class Answer {
   async #send(response: Response): Promise<void> {
     const { status, body } = response;
     const headers = this.#recordOf(response.headers);
+    // HTTP/2 has no words for a status.
+    if (response.statusText !== "" && this.#req.httpVersionMajor === 1) {
+      this.#res.statusMessage = response.statusText;
+    }
     if (body === null || this.#req.method === "HEAD") {
       // A body that nobody gets must not stay open.
       body?.cancel().catch(this.#onError);
@@ -170,7 +174,7 @@ class Answer {
     };
     res.once("close", leave);
     res.on("error", this.#onError);
-    if (res.closed || res.destroyed) leave();
+    if (hasLeft(res)) leave();
     try {
       await this.#pass(reader, status, headers);
     } finally {
@@ -191,16 +195,16 @@ class Answer {
     // Most bodies are one part: then its length can be told.
     const whole = first.done ||
       await Promise.race([ahead.then(({ done }) => done), soon()]);
-    if (res.destroyed) return;
+    if (hasLeft(res)) return;
     if (whole) headers["content-length"] ??= String(first.value?.length ?? 0);
     res.writeHead(status, headers);
     for (let part = first; !part.done;) {
       if (!res.write(part.value)) await drained(res);
-      if (res.destroyed) return;
+      if (hasLeft(res)) return;
       part = await (ahead ?? reader.read());
       ahead = undefined;
     }
-    if (!res.destroyed) res.end();
+    if (!hasLeft(res)) res.end();
   }
 
   #recordOf(headers: Headers): Record<string, string | string[]> {
@@ -216,7 +220,7 @@ class Answer {
 
   #fail(error: unknown): void {
     const res = this.#res;
-    const left = res.destroyed && error instanceof DOMException &&
+    const left = hasLeft(res) && error instanceof DOMException &&
       error.name === "AbortError";
     try {
       if (!left) this.#onError(error);

@@ -135,7 +135,7 @@ export class LazyRequest {
     const init: RequestInit & { duplex?: "half" } = { method, headers, signal };
     if (!hasBody(this.#req)) return new Request(this.url, init);
     init.duplex = "half";
-    init.body = this.#taken ? "taken" : streamOf(this.#req, () => {});
+    init.body = this.#taken ? "taken" : streamOf(this.#req);
     const request = new Request(this.url, init);
     if (this.#taken) request.body!.cancel().catch(() => {});
     return request;
@@ -155,15 +155,27 @@ Object.defineProperty(LazyRequest.prototype, Symbol.for("geecache.respond"), {
 
 standIn(LazyRequest, Request);
 
+/** Whether nobody is there any more to be answered. */
+export function hasLeft(res: ServerResponse): boolean {
+  // The last is what a response of HTTP/2 knows of it.
+  const { stream } = res as unknown as { stream?: { destroyed: boolean } };
+  return res.destroyed || res.closed || (stream?.destroyed ?? false);
+}
+
 /** A signal that fires when the client leaves before it is answered. */
 function signalOf(res: ServerResponse): AbortSignal {
   const controller = new AbortController();
   const leave = (): void => {
-    if (!res.writableFinished) {
+    // HTTP/2 tells only that its stream was cut short.
+    const { stream } = res as unknown as { stream?: { aborted: boolean } };
+    const answered = stream === undefined
+      ? res.writableFinished
+      : res.writableEnded && !stream.aborted;
+    if (!answered) {
       controller.abort(new DOMException("the client left", "AbortError"));
     }
   };
-  if (res.closed || res.destroyed) leave();
+  if (hasLeft(res)) leave();
   else res.once("close", leave);
   return controller.signal;
 }

@@ -229,6 +229,7 @@ Deno.test("An abort ends a request that waits for its answer", () =>
 Deno.test("An abort, or a cancel, ends a body that is being read", () =>
   withFetch((fetch) => {
     let left = gate();
+    const reason = new Error("enough");
     return withServer((_, res) => {
       res.on("close", () => left.open());
       res.writeHead(200, { "Content-Length": 1000 });
@@ -242,12 +243,12 @@ Deno.test("An abort, or a cancel, ends a body that is being read", () =>
             await reader.read();
             const next = reader.read();
             abort();
-            await assertRejects(() => next, Error);
+            assertEquals(await assertRejects(() => next, Error), reason);
           },
           async (response, abort) => {
             const whole = response.arrayBuffer();
             abort();
-            await assertRejects(() => whole, Error);
+            assertEquals(await assertRejects(() => whole, Error), reason);
           },
           (response) => response.body!.cancel(),
         ];
@@ -255,7 +256,10 @@ Deno.test("An abort, or a cancel, ends a body that is being read", () =>
         left = gate();
         const controller = new AbortController();
         const { signal } = controller;
-        await endOf(await fetch(url, { signal }), () => controller.abort());
+        await endOf(
+          await fetch(url, { signal }),
+          () => controller.abort(reason),
+        );
         await left.opened;
       }
     });
@@ -271,6 +275,10 @@ Deno.test("A body that breaks off is an error, whole or in parts", () =>
     }, async (url) => {
       const whole = await fetch(url);
       await assertRejects(() => whole.arrayBuffer(), Error);
+      const late = await fetch(url);
+      // It breaks before anybody reads it.
+      await (await fetch(url)).arrayBuffer().catch(() => {});
+      await assertRejects(() => late.arrayBuffer(), Error);
       const parts = await fetch(url);
       await assertRejects(() => parts.text(), Error);
     })

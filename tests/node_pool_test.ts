@@ -1,7 +1,7 @@
 /** Pools over `toNodeHandler` and `keepAliveFetch`, in the clear and over TLS. */
 
 import { spawn } from "node:child_process";
-import type { RequestListener, Server } from "node:http";
+import type { Server } from "node:http";
 import { connect as connectHttp2, createSecureServer } from "node:http2";
 import { createServer as createTLSServer } from "node:https";
 import process from "node:process";
@@ -10,6 +10,7 @@ import { HTTPPool, PeerError } from "../mod.ts";
 import { keepAliveFetch, toNodeHandler } from "../node.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
 import { end, portOf, withServer } from "./_node.ts";
+import { gate } from "./_gate.ts";
 import { identities } from "./_tls.ts";
 
 Deno.test("Two pools are one cache over node:http: keys, batches, writes", async () => {
@@ -95,7 +96,7 @@ Deno.test("Over mutual TLS, peers answer those whom their authority knows", asyn
     ca,
     requestCert: true,
     rejectUnauthorized: true,
-  }, listener as RequestListener);
+  }, listener);
   await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
   const origin = `https://127.0.0.1:${portOf(server)}`;
   const ask = async (
@@ -127,10 +128,19 @@ Deno.test("A pool answers over HTTP/2", async () => {
   const pool = new HTTPPool("https://127.0.0.1:1");
   pool.group("g", (key) => `<${key}>`);
   const urls: string[] = [];
+  const signals: AbortSignal[] = [];
+  const waits = gate();
   const server = createSecureServer(
     ours,
     toNodeHandler(async (request) => {
       urls.push(request.url);
+      signals.push(request.signal);
+      if (request.url.endsWith("/waits")) {
+        waits.open();
+        return await new Promise((_, reject) => {
+          request.signal.onabort = () => reject(request.signal.reason);
+        });
+      }
       const response = await pool.handler(request);
       if (request.method === "GET") return response;
       return new Response(await request.text(), {
@@ -169,8 +179,20 @@ Deno.test("A pool answers over HTTP/2", async () => {
   assertEquals([head[":status"], text], [200, "sent"]);
   assertEquals(head["set-cookie"], ["a=1", "b=2"]);
   assertEquals(urls[0], `${origin}/_geecache/g%2F..`);
+  const leaving = session.request({ ":path": "/waits" });
+  leaving.on("error", () => {});
+  await waits.opened;
+  const aborted = new Promise((resolve) =>
+    signals[3]!.addEventListener("abort", resolve)
+  );
+  leaving.close(8);
+  await aborted;
   await new Promise<void>((done) => session.close(done));
   await new Promise((done) => server.close(done));
+  assertEquals(
+    signals.map(({ aborted }) => aborted),
+    [false, false, false, true],
+  );
   await pool.close();
 });
 

@@ -335,14 +335,16 @@ Deno.test("What a handler throws is a 500, and the server goes on", async () => 
       const response = new Response("x");
       return response.text().then(() => response);
     }
-    return new Response("fine");
+    return new Response("fine", { statusText: "Very Well" });
   }, { onError: (error) => told.push(error) });
   await withServer(listener, async (port) => {
     for (const path of ["throw", "reject", "none", "used"]) {
       const answer = await answerTo(port, request(`GET /${path}`));
       assertEquals(parsed(answer), [500, "internal server error\n"], path);
     }
-    assertEquals(parsed(await answerTo(port, request("GET /"))), [200, "fine"]);
+    const fine = await answerTo(port, request("GET /"));
+    assertEquals(parsed(fine), [200, "fine"]);
+    assertMatch(fine, /^HTTP\/1.1 200 Very Well\r\n/);
   });
   assertEquals(told.slice(0, 2), [thrown, thrown]);
   assertEquals(told.length, 4);
