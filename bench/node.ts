@@ -31,8 +31,8 @@ const PACKAGES = {
 const GROUP = "bench";
 const KEYS = 1_000;
 const VALUE_BYTES = 64;
-const ROUND_MS = 500;
-const ROUNDS = 7;
+const ROUND_MS = 300;
+const ROUNDS = 15;
 const CONNECTIONS = 32;
 
 const SIDES = ["ours", "wrapped", "constant", "hono", "srvx"] as const;

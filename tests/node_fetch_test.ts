@@ -2,7 +2,8 @@
 
 import { createServer as createServerOfSockets, type Socket } from "node:net";
 import process from "node:process";
-import { keepAliveFetch } from "../node.ts";
+import { HTTPPool } from "../mod.ts";
+import { keepAliveFetch, toNodeHandler } from "../node.ts";
 import { Client, end, exchanges, portOf, withServer } from "./_node.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
 import { gate } from "./_gate.ts";
@@ -347,3 +348,23 @@ Deno.test("Nothing listens any more where nobody does", () =>
     const client = new Client(port);
     assertEquals(await client.whole(), "");
   }));
+
+Deno.test("A pool builds no Request for keepAliveFetch", async () => {
+  const fetch = keepAliveFetch();
+  const asRequest = () => Promise.reject(new Error("it was given a Request"));
+  const direct = Symbol.for("geecache.fetch");
+  const pool = new HTTPPool("http://127.0.0.1:1", {
+    fetch: Object.assign(asRequest, {
+      [direct]: (fetch as unknown as Record<symbol, unknown>)[direct],
+    }),
+  });
+  const owner = new HTTPPool("http://127.0.0.1:2");
+  owner.group("g", (key) => `<${key}>`);
+  await withServer(toNodeHandler(owner.handler), async (port) => {
+    pool.setPeers([`http://127.0.0.1:${port}`]);
+    const group = pool.group("g", () => "loaded here");
+    assertEquals((await group.get("Tom")).text(), "<Tom>");
+  });
+  await Promise.all([pool.close(), owner.close()]);
+  fetch.close();
+});
