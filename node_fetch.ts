@@ -203,7 +203,8 @@ class Agents {
     request.on("error", (error: NodeJS.ErrnoException) => {
       if (answered) return;
       over();
-      const stale = request.reusedSocket && !again && !signal?.aborted &&
+      // A new agent keeps none, so that this happens once.
+      const stale = request.reusedSocket && !signal?.aborted &&
         (error.code === "ECONNRESET" || error.code === "EPIPE") &&
         request.socket?.bytesRead === readBefore &&
         !(body instanceof ReadableStream);

@@ -145,7 +145,7 @@ Deno.test("A pool answers over HTTP/2", async () => {
       if (request.method === "GET") return response;
       return new Response(await request.text(), {
         headers: [
-          ["Connection", "close"],
+          ["Keep-Alive", "timeout=5"],
           ["Set-Cookie", "a=1"],
           ["Set-Cookie", "b=2"],
         ],
