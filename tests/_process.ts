@@ -15,9 +15,12 @@ export class Program {
   #wake: () => void = () => {};
   #over = false;
 
-  /** Starts `deno` with `args`, in the project's folder. */
-  constructor(args: string[], options: { cwd?: string | URL } = {}) {
-    this.#child = new Deno.Command(Deno.execPath(), {
+  /** Starts `deno`, or another program, with `args`, in the project's folder or another. */
+  constructor(
+    args: string[],
+    options: { cwd?: string | URL; path?: string } = {},
+  ) {
+    this.#child = new Deno.Command(options.path ?? Deno.execPath(), {
       args,
       cwd: options.cwd ?? root,
       env: { NO_COLOR: "1" },

@@ -1,6 +1,14 @@
 /** The examples, and the programs of the README, run as they stand. */
 
 import { assert, assertEquals } from "./_assert.ts";
+import {
+  answersAsOne,
+  answersOverTls,
+  loadsOf,
+  onDeno,
+  textOf,
+  withPrograms,
+} from "./_examples.ts";
 import { freePorts, Program } from "./_process.ts";
 
 const root = new URL("../", import.meta.url);
@@ -15,10 +23,6 @@ async function withProgram(
   } finally {
     await program.stop();
   }
-}
-
-async function textOf(url: string): Promise<string> {
-  return await (await fetch(url)).text();
 }
 
 Deno.test("The README's first program prints 630 by its line 20 and answers curl", async () => {
@@ -66,22 +70,13 @@ async function withPeers(
   run: (urls: string[], programs: Program[]) => Promise<void>,
 ): Promise<void> {
   const ports = freePorts(count);
-  const programs = ports.map((port) =>
-    new Program(["run", "--allow-net", file, `${port}`, ports.join()])
-  );
-  try {
-    for (const program of programs) await program.said(/Listening on/);
-    await run(ports.map((port) => `http://localhost:${port}`), programs);
-  } finally {
-    await Promise.all(programs.map((program) => program.stop()));
-  }
+  const programs = ports.map((port) => onDeno(file, [`${port}`, ports.join()]));
+  const urls = ports.map((port) => `http://localhost:${port}`);
+  await withPrograms(programs, () => run(urls, programs));
 }
 
-const loadsOf = (programs: Program[]) =>
-  programs.reduce((sum, program) => sum + program.count(/loading/), 0);
-
 Deno.test("examples/three_processes.ts loads a key once in three processes", () =>
-  withPeers("examples/three_processes.ts", 3, async (urls, programs) => {
+  withPeers("three_processes.ts", 3, async (urls, programs) => {
     for (const url of [...urls, ...urls]) {
       assertEquals(await textOf(`${url}/squares/12`), "144");
     }
@@ -89,7 +84,7 @@ Deno.test("examples/three_processes.ts loads a key once in three processes", () 
   }));
 
 Deno.test("examples/own_routes.ts lets its own peers in, and nobody else", () =>
-  withPeers("examples/own_routes.ts", 2, async (urls, programs) => {
+  withPeers("own_routes.ts", 2, async (urls, programs) => {
     for (const name of ["Ada", "Grace", "Mary", "Joan"]) {
       for (const url of urls) {
         assertEquals(
@@ -129,3 +124,12 @@ Deno.test("examples/client.ts asks a cluster that it is no part of", async () =>
     await Deno.remove(folder, { recursive: true });
   }
 });
+
+Deno.test("examples/hono.ts is one cache behind two Hono applications", () =>
+  answersAsOne(onDeno, "hono.ts"));
+
+Deno.test("examples/tls.ts is one cache for who trusts the authority, and for nobody else", () =>
+  answersOverTls(onDeno, "tls.ts", {
+    asker: (read) => ({ caCerts: [read("ca.crt")] }),
+    stranger: () => ({}),
+  }));
