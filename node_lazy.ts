@@ -14,9 +14,12 @@ interface Lazy<T> {
   readonly prototype: { real(): T };
 }
 
+type Ask = (...args: unknown[]) => unknown;
+
 /**
  * Makes `lazy` a class below `base`: what it does not have itself, it takes from
- * what its `real()` gives.
+ * what its `real()` gives. By name, since that need not be a `base`: a framework
+ * may have put a class of its own in its place by then, as Hono's server does.
  */
 export function standIn<T extends object>(
   lazy: Lazy<T>,
@@ -34,14 +37,15 @@ export function standIn<T extends object>(
       Object.defineProperty(lazy.prototype, name, {
         configurable: true,
         get(this: { real(): T }): unknown {
-          return get.call(this.real());
+          return Reflect.get(this.real(), name);
         },
       });
     } else if (typeof value === "function") {
       Object.defineProperty(lazy.prototype, name, {
         configurable: true,
         value(this: { real(): T }, ...args: unknown[]): unknown {
-          return value.apply(this.real(), args);
+          const real = this.real() as Record<PropertyKey, Ask>;
+          return real[name]!(...args);
         },
       });
     }
