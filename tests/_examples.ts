@@ -153,3 +153,20 @@ export async function answersOverTls(
     }
   });
 }
+
+/** The examples for Node that Deno runs, too, each with what is asked of it. */
+export const NODE_EXAMPLES: Record<string, (start: Start) => Promise<void>> = {
+  "node/http.ts": (start) => answersAsOne(start, "node/http.ts"),
+  "node/express.ts": (start) => answersAsOne(start, "node/express.ts"),
+  "node/hono.ts": (start) => answersAsOne(start, "node/hono.ts"),
+  "node/mutual_tls.ts": (start) =>
+    answersOverTls(start, "node/mutual_tls.ts", {
+      asker: (read) => ({
+        caCerts: [read("ca.crt")],
+        cert: read("a.crt"),
+        key: read("a.key"),
+      }),
+      // It trusts the peers. They do not trust it.
+      stranger: (read) => ({ caCerts: [read("ca.crt")] }),
+    }),
+};

@@ -18,12 +18,16 @@ export class Program {
   /** Starts `deno`, or another program, with `args`, in the project's folder or another. */
   constructor(
     args: string[],
-    options: { cwd?: string | URL; path?: string } = {},
+    options: {
+      cwd?: string | URL;
+      path?: string;
+      env?: Record<string, string>;
+    } = {},
   ) {
     this.#child = new Deno.Command(options.path ?? Deno.execPath(), {
       args,
       cwd: options.cwd ?? root,
-      env: { NO_COLOR: "1" },
+      env: { NO_COLOR: "1", ...options.env },
       stdin: "null",
       stdout: "piped",
       stderr: "piped",

@@ -1,17 +1,16 @@
-/** The examples, and the programs of the README, run as they stand. */
+/** The examples, run as they stand. */
 
 import { assert, assertEquals } from "./_assert.ts";
 import {
   answersAsOne,
   answersOverTls,
   loadsOf,
+  NODE_EXAMPLES,
   onDeno,
   textOf,
   withPrograms,
 } from "./_examples.ts";
 import { freePorts, Program } from "./_process.ts";
-
-const root = new URL("../", import.meta.url);
 
 async function withProgram(
   args: string[],
@@ -24,28 +23,6 @@ async function withProgram(
     await program.stop();
   }
 }
-
-Deno.test("The README's first program prints 630 by its line 20 and answers curl", async () => {
-  const readme = await Deno.readTextFile(new URL("README.md", root));
-  const code = /```ts ignore\n([\s\S]*?)```/.exec(readme)!;
-  const last = readme.slice(0, code.index + code[0].length);
-  assert(last.split("\n").length <= 20);
-  const folder = await Deno.makeTempDir();
-  const file = `${folder}/first.ts`;
-  await Deno.writeTextFile(file, code[1]!.replaceAll("9999", "0"));
-  try {
-    await withProgram(
-      ["--config", "deno.json", "--allow-net", file],
-      async (program) => {
-        await program.said(/^630$/);
-        const [, url] = await program.said(/Listening on (\S+)\//);
-        assertEquals(await textOf(`${url}/_geecache/scores/Sam`), "567");
-      },
-    );
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
-});
 
 Deno.test("examples/one_process.ts loads once for three callers", () =>
   withProgram(["examples/one_process.ts"], async (program) => {
@@ -133,3 +110,21 @@ Deno.test("examples/tls.ts is one cache for who trusts the authority, and for no
     asker: (read) => ({ caCerts: [read("ca.crt")] }),
     stranger: () => ({}),
   }));
+
+for (const [file, answers] of Object.entries(NODE_EXAMPLES)) {
+  Deno.test(`examples/${file} is one cache, with Deno as its Node`, () =>
+    answers((file, args) =>
+      new Program(["run", "--allow-all", `examples/${file}`, ...args])
+    ));
+}
+
+Deno.test("examples/README.md lists every example", async () => {
+  const folder = new URL("../examples/", import.meta.url);
+  const paper = await Deno.readTextFile(new URL("README.md", folder));
+  for (const place of ["./", "./node/"]) {
+    for await (const { name } of Deno.readDir(new URL(place, folder))) {
+      if (!name.endsWith(".ts")) continue;
+      assert(paper.includes(`| [${name}](${place}${name}) `), place + name);
+    }
+  }
+});

@@ -1,0 +1,58 @@
+/**
+ * One worker for each port, all behind one public port, and one cache between
+ * them. Each worker is a peer: the public port gives a request to any of them,
+ * so the others need a port that is this one's alone. Node 22.18 and later run
+ * it as it is:
+ *
+ *     npm install geecache
+ *     node cluster.ts 8000 8001,8002,8003,8004
+ *     curl http://127.0.0.1:8000/squares/12
+ */
+
+import cluster from "node:cluster";
+import { createServer } from "node:http";
+import process from "node:process";
+import { HTTPPool } from "geecache";
+import { keepAliveFetch, toNodeHandler } from "geecache/node";
+
+const [publicPort = "8000", ports = "8001,8002"] = process.argv.slice(2);
+
+function startPrimary(): void {
+  const portOf = new Map<number, string>();
+  const start = (port: string) => {
+    portOf.set(cluster.fork({ PEER_PORT: port }).id, port);
+  };
+  ports.split(",").forEach(start);
+  // The next one takes the port of the one that died: the list stays true.
+  cluster.on("exit", ({ id }) => start(portOf.get(id)!));
+}
+
+function startWorker(port: string): void {
+  const pool = new HTTPPool(`http://127.0.0.1:${port}`, {
+    fetch: keepAliveFetch(),
+  });
+  pool.setPeers(ports.split(",").map((port) => `http://127.0.0.1:${port}`));
+  const squares = pool.group("squares", (key) => {
+    console.log(`[${port}] loading ${key}`);
+    return String(Number(key) ** 2);
+  });
+
+  const peers = createServer(toNodeHandler(pool.handler));
+  // Exclusive: not shared with the other workers.
+  peers.listen({ host: "127.0.0.1", port: Number(port), exclusive: true });
+
+  const server = createServer(async (request, response) => {
+    const key = /^\/squares\/(\d+)$/.exec(request.url ?? "/")?.[1];
+    if (key === undefined) return response.writeHead(404).end("not found\n");
+    response.setHeader("X-Worker", port);
+    response.end((await squares.get(key)).bytes());
+  });
+  server.listen(Number(publicPort), "127.0.0.1", () => {
+    console.log(
+      `[${port}] Listening on http://127.0.0.1:${publicPort}/, process ${process.pid}`,
+    );
+  });
+}
+
+if (cluster.isPrimary) startPrimary();
+else startWorker(process.env.PEER_PORT!);
