@@ -17,6 +17,7 @@ export const OF_DENO: Readonly<Record<string, string>> = {
   "examples_test.ts": "starts the examples and the README's program with deno",
   "import_by_url_test.ts": "imports the library by URL, which Deno alone does",
   "package_json_test.ts": "tests a part of a script, which Deno runs",
+  "readme_test.ts": "starts the README's programs with deno",
   "runtimes_test.ts": "tests a part of a script, which Deno runs",
   "serve_test.ts": "starts deno task serve and deno task cluster",
   "version_test.ts": "tests a part of a script, which Deno runs",

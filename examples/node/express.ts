@@ -30,7 +30,7 @@ const app = express();
 // Before every body parser: what peers send is for the pool to read. A pattern,
 // since Express decodes parameters and `use` cuts its path off.
 app.all(/^\/_geecache\//, toNodeHandler(pool.handler));
-app.use(express.json(), express.raw({ type: "*/*" }));
+app.use(express.json());
 
 app.get("/squares/:key", async (request: Request, response: Response) => {
   try {
