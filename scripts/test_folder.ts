@@ -29,7 +29,9 @@ async function packages(): Promise<string[]> {
     const match = NPM.exec(target);
     if (match === null) continue; // JSR's are no test's.
     const [, name, range] = match;
-    found.add(`${name}@${lock.specifiers[`npm:${name}@${range}`] ?? range}`);
+    const locked = lock.specifiers[`npm:${name}@${range}`] ?? range;
+    // What a package's peers are stands behind its version: 2.1.9_hono@4.13.19.
+    found.add(`${name}@${locked.replace(/_.*/, "")}`);
   }
   return [...found];
 }
