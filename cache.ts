@@ -43,6 +43,8 @@ interface Mortal {
   readonly view: ByteView;
   /** By the group's clock. */
   readonly expiresAt: number;
+  /** When it would end if it were not a copy; absent: when it ends. */
+  readonly ownExpiresAt?: number;
 }
 
 /** What lives for ever, as most values do, needs no object around it. */
@@ -103,8 +105,30 @@ export class Cache {
       : stored.expiresAt;
   }
 
+  /** When the value would end if it were not a copy; `Infinity`: never. */
+  ownExpiresAt(key: string): number {
+    const stored = this.#lru.peek(key);
+    return stored === undefined || stored instanceof ByteView
+      ? Infinity
+      : stored.ownExpiresAt ?? stored.expiresAt;
+  }
+
   set(key: string, view: ByteView, expiresAt: number): void {
     this.#lru.set(key, expiresAt === Infinity ? view : { view, expiresAt });
+  }
+
+  /** Takes a value that another store gives up, to live until `expiresAt` at most. */
+  adopt(key: string, from: Cache, expiresAt: number): void {
+    const view = from.peek(key);
+    const ownExpiresAt = from.ownExpiresAt(key);
+    from.delete(key);
+    if (view === undefined) return;
+    this.#lru.set(
+      key,
+      ownExpiresAt <= expiresAt
+        ? { view, expiresAt: ownExpiresAt }
+        : { view, expiresAt, ownExpiresAt },
+    );
   }
 
   delete(key: string): void {
@@ -185,6 +209,21 @@ export class CachePair {
     this.#makeRoom(where, charge);
     const expiresAt = ttlMs === Infinity ? Infinity : this.#clock.now() + ttlMs;
     this[where].set(ownKey(key), compact, expiresAt);
+  }
+
+  /** When the value would end if it were not a copy; `Infinity`: never. */
+  ownExpiresAt(key: string): number {
+    return Math.min(this.main.ownExpiresAt(key), this.hot.ownExpiresAt(key));
+  }
+
+  /** Makes copies, which live for `ttlMs` at most, of what main holds of others' keys. */
+  demote(owns: (key: string) => boolean, ttlMs: number): void {
+    const expiresAt = this.#clock.now() + ttlMs;
+    for (const key of [...this.main.keys()]) {
+      if (owns(key)) continue;
+      if (ttlMs > 0) this.hot.adopt(key, this.main, expiresAt);
+      else this.main.delete(key);
+    }
   }
 
   delete(key: string): void {

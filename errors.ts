@@ -80,3 +80,15 @@ export class PeerError extends Error {
     if (options.status !== undefined) this.status = options.status;
   }
 }
+
+/**
+ * Too much is under way, so that this was not even tried: as many loads for
+ * owners out of reach as may run at a time run, and as many as may wait wait.
+ */
+export class BusyError extends Error {
+  /** Makes the error with what was to be done, and why it was not. */
+  constructor(message: string) {
+    super(message);
+    this.name = "BusyError";
+  }
+}

@@ -27,6 +27,8 @@ export const KIND = {
   pending: 4,
   /** What is wrong with the key. */
   badKey: 5,
+  /** Nothing: too much is under way, ask again or load it yourself. */
+  busy: 6,
 } as const;
 
 /** In a reader's results alone: more bytes than it takes, which it passed over. */
@@ -246,7 +248,7 @@ export class ResultReader {
     const kind = bytes[at]!;
     const index = uint32(bytes, at + 1);
     const length = uint32(bytes, at + 5);
-    if (kind > KIND.badKey) this.#fail(at, `${kind} is no kind of result`);
+    if (kind > KIND.busy) this.#fail(at, `${kind} is no kind of result`);
     if (index >= this.#expected) {
       this.#fail(at, `${index} is the place of no key`);
     }

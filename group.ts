@@ -22,16 +22,11 @@
 
 import { type BytesLike, type ByteView, promiseOf } from "./byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import { type Clock, systemClock } from "./clock.ts";
 import { LoadError, NotFoundError, PeerError, quote } from "./errors.ts";
-import {
-  type Getter,
-  type GroupCounts,
-  LocalGroup,
-  locals,
-  toPeerValue,
-} from "./local_group.ts";
-import { checkGroupName, keyRule } from "./names.ts";
+import { type GroupOptions, groupSettingsOf } from "./group_options.ts";
+import { type Getter, toPeerValue } from "./loaded.ts";
+import { type GroupCounts, LocalGroup, locals } from "./local_group.ts";
+import { keyRule } from "./names.ts";
 import type { Peer, PeerPicker, PeerValue } from "./peers.ts";
 import type { Flight } from "./singleflight.ts";
 import { Writes } from "./writes.ts";
@@ -40,55 +35,16 @@ import { Writes } from "./writes.ts";
 export { type BytesLike, ByteView } from "./byte_view.ts";
 export type { CacheStats } from "./cache.ts";
 export type { Clock } from "./clock.ts";
-export { LoadError, NotFoundError, PeerError } from "./errors.ts";
-export type {
-  Getter,
-  GetterContext,
-  GroupCounts,
-  Loaded,
-} from "./local_group.ts";
+export { BusyError, LoadError, NotFoundError, PeerError } from "./errors.ts";
+export type { GroupOptions } from "./group_options.ts";
+export type { Getter, GetterContext, Loaded } from "./loaded.ts";
+export type { GroupCounts } from "./local_group.ts";
 export type {
   Peer,
   PeerPicker,
   PeerRequestOptions,
   PeerValue,
 } from "./peers.ts";
-
-/** Options for a {@linkcode Group}. */
-export interface GroupOptions {
-  /**
-   * The most that main and hot together may be charged. An entry is charged its
-   * key as UTF-8, its value, and what the runtime was measured to add: 640 bytes
-   * and four for each of the value's, or 1,400 where the value is longer than
-   * 256. 0 caches nothing; `Infinity` never evicts. A value larger than all of it
-   * is returned, not stored, and evicts nothing.
-   *
-   * @default {67108864} 64 MiB
-   */
-  maxBytes?: number;
-  /** Who owns a key. Without it this process owns all. */
-  peers?: PeerPicker;
-  /**
-   * Whether to keep a copy of a value that a peer answered with. What it throws
-   * reaches the callers of that key.
-   *
-   * @default {() => false}
-   */
-  shouldMirror?: (key: string, value: ByteView) => boolean;
-  /**
-   * The longest life of a copy of somebody else's key, in milliseconds, whatever
-   * the value's own `ttlMs`. 0 keeps no copies.
-   *
-   * @default {60000}
-   */
-  mirrorTtlMs?: number;
-  /**
-   * Where time comes from.
-   *
-   * @default {Clock} the runtime's
-   */
-  clock?: Clock;
-}
 
 /** Options for {@linkcode Group.get}. */
 export interface GetOptions {
@@ -106,9 +62,6 @@ export interface GroupStats extends GroupCounts {
   /** The store of copies of keys that others own. */
   hot: CacheStats;
 }
-
-const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
-const DEFAULT_MIRROR_TTL_MS = 60_000;
 
 /**
  * A named set of keys, a getter that loads them, and the memory that keeps them.
@@ -148,35 +101,16 @@ export class Group {
    * @throws {RangeError} If a number is out of range.
    */
   constructor(name: string, getter: Getter, options: GroupOptions = {}) {
-    const {
-      maxBytes = DEFAULT_MAX_BYTES,
-      mirrorTtlMs = DEFAULT_MIRROR_TTL_MS,
-      clock = systemClock,
-      peers,
-      shouldMirror,
-    } = options;
-    checkGroupName(name);
-    const action = `Cannot create Group ${quote(name)}`;
-    if (typeof getter !== "function") {
-      throw new TypeError(
-        `${action}: getter must be a function: received ${getter}`,
-      );
-    }
-    for (const [option, value] of Object.entries({ maxBytes, mirrorTtlMs })) {
-      if (typeof value !== "number" || !(value >= 0)) {
-        throw new RangeError(
-          `${action}: ${option} must be a non-negative number: received ${value}`,
-        );
-      }
-    }
+    const settings = groupSettingsOf(name, getter, options);
+    const { peers } = settings;
     this.name = name;
     this.#peers = peers;
-    this.#shouldMirror = shouldMirror;
+    this.#shouldMirror = settings.shouldMirror;
     this.#local = new LocalGroup(name, getter, {
-      maxBytes,
-      mirrorTtlMs,
-      clock,
+      ...settings,
       owns: (key) => peers?.pickPeer(key) === undefined,
+      inherit: (key, flight) =>
+        peers?.pickHolder?.(key)?.peek?.(name, key, { signal: flight.signal }),
     });
     locals.set(this, this.#local);
     this.#writes = new Writes(this.#local, peers);
@@ -192,6 +126,8 @@ export class Group {
    * @throws {NotFoundError} If the getter returned `undefined`.
    * @throws {LoadError} If the getter failed in another process, or threw what is
    *   no `Error`. An `Error` of a getter in this process arrives as it is.
+   * @throws {BusyError} If the owner is out of reach, and too many loads for such
+   *   owners wait here already.
    */
   get(key: string, options?: GetOptions): Promise<ByteView> {
     const signal = options?.signal;
@@ -325,6 +261,7 @@ export class Group {
     const peers = this.#peers;
     const { signal } = flight;
     let failed: Set<Peer> | undefined;
+    let ownerIsGone: boolean | undefined;
     let peer = peers?.pickPeer(key);
     // A picker that comes back to a peer that failed would never end.
     while (peer !== undefined && !failed?.has(peer)) {
@@ -335,6 +272,7 @@ export class Group {
       } catch (error) {
         if (isFinal(error) || signal.aborted) throw error;
         this.#local.counts.peerErrors++;
+        ownerIsGone ??= !isDraining(error);
         // A busy owner is alive: nobody but us should load its key.
         if (isBusy(error)) break;
         failed ??= new Set();
@@ -344,7 +282,11 @@ export class Group {
       }
       return this.#take(key, answer, flight);
     }
-    return (await this.#local.load(key, { signal })).value;
+    const loaded = await this.#local.load(key, {
+      signal,
+      ownerIsGone: ownerIsGone ?? false,
+    });
+    return loaded.value;
   }
 
   /** Hands on what a peer answered, and mirrors it where that is wanted. */
@@ -373,6 +315,11 @@ export class Group {
 /** Whether an owner's answer ends the search: its getter has spoken. */
 function isFinal(error: unknown): boolean {
   return error instanceof NotFoundError || error instanceof LoadError;
+}
+
+/** Whether a peer is about to close: what is in its memory can be had still. */
+function isDraining(error: unknown): boolean {
+  return error instanceof PeerError && error.status === 503;
 }
 
 /** Whether a peer had no time for as long as it could be waited for. */

@@ -26,74 +26,29 @@
  * @module
  */
 
-import { type Clock, systemClock } from "./clock.ts";
-import type { Ring } from "./consistent_hash.ts";
 import { quote } from "./errors.ts";
 import { Group, type GroupOptions } from "./group.ts";
-import type { PeerStats } from "./http_client.ts";
-import { Handler, type Logger } from "./http_handler.ts";
-import { HTTPPeer, type HTTPPeerOptions } from "./http_peer.ts";
-import type { Getter } from "./local_group.ts";
+import { Doors } from "./http_doors.ts";
+import { Handler } from "./http_handler.ts";
+import { Members, originOf } from "./http_members.ts";
+import {
+  type HTTPPoolOptions,
+  type Settings,
+  settingsOf,
+} from "./http_options.ts";
+import type { PeerStats } from "./http_peer.ts";
+import type { Getter } from "./loaded.ts";
+import { locals } from "./local_group.ts";
 import type { Peer, PeerPicker } from "./peers.ts";
-import { type Protocol, type ProtocolName, PROTOCOLS } from "./protocols.ts";
+import { HEADER } from "./wire.ts";
 
 // What its users need beside it, for those who import this file alone.
+export type { BreakerState } from "./breaker.ts";
 export * from "./group.ts";
 export type { Logger } from "./http_handler.ts";
-export type { PeerStats } from "./http_client.ts";
+export type { HTTPPoolOptions } from "./http_options.ts";
+export type { PeerStats } from "./http_peer.ts";
 export type { ProtocolName } from "./protocols.ts";
-
-/** Options for an {@linkcode HTTPPool}. */
-export interface HTTPPoolOptions {
-  /**
-   * How the processes of the pool talk and place keys: among our own, or in a
-   * ring with Go programs. The same in all of them.
-   *
-   * @default {"native"}
-   */
-  protocol?: ProtocolName;
-  /**
-   * The path below which the pool answers; begins and ends with `/`.
-   *
-   * @default {"/_geecache/"} or `"/_groupcache/"`, as the protocol has it
-   */
-  basePath?: string;
-  /**
-   * How peers are reached. For TLS, proxies and tests.
-   *
-   * @default {fetch} the runtime's
-   */
-  fetch?: (request: Request) => Promise<Response>;
-  /**
-   * How long a peer may give no sign of life before the next node is asked, in
-   * milliseconds; more than 0. A getter may take longer: a peer whose getter
-   * runs says so.
-   *
-   * @default {5000}
-   */
-  timeoutMs?: number;
-  /**
-   * The largest body that is read, in bytes, of a request and of a peer's
-   * answer. A larger request is refused with 413, a larger answer is none.
-   *
-   * @default {67108864} 64 MiB
-   */
-  maxBodyBytes?: number;
-  /**
-   * Where time comes from, for the pool and its groups.
-   *
-   * @default {Clock} the runtime's
-   */
-  clock?: Clock;
-  /**
-   * A number from 0 to less than 1, for the jitter of waits.
-   *
-   * @default {Math.random}
-   */
-  random?: () => number;
-  /** Where a line for each request goes, as `debug`. Default: nowhere. */
-  logger?: Logger;
-}
 
 /** What a pool knows of its cluster, at one moment. */
 export interface PoolStats {
@@ -101,14 +56,28 @@ export interface PoolStats {
   nodes: readonly string[];
   /** The peers, in that order, without this process itself. */
   peers: PeerStats[];
+  /** The same in all processes that were told the same list of nodes. */
+  ring: string;
+  /** How many requests came from processes with another list. */
+  ringDisagreements: number;
+  /** How many requests of peers wait for loads here. */
+  serving: number;
+  /** How many requests came without the pool's secret. */
+  refused: number;
+  /** Whether it is about to close. */
+  draining: boolean;
 }
 
-/** Where a `fetch` says how it is called without a `Request`; see `node_fetch.ts`. */
-const DIRECT = Symbol.for("geecache.fetch");
-type Direct = { [DIRECT]?: HTTPPeerOptions["fetch"] };
-
-const DEFAULT_TIMEOUT_MS = 5_000;
-const DEFAULT_MAX_BODY_BYTES = 64 * 1024 * 1024;
+/** Options for {@linkcode HTTPPool.drain}. */
+export interface DrainOptions {
+  /**
+   * How long the others have to find out and to take over what is in memory, in
+   * milliseconds.
+   *
+   * @default {5000}
+   */
+  timeoutMs?: number;
+}
 
 /**
  * This process among its peers: its groups, the ring that spreads their keys, and
@@ -140,15 +109,17 @@ export class HTTPPool implements PeerPicker {
    * answers from this process's memory or getters and asks no peer.
    */
   readonly handler: (request: Request) => Promise<Response> | Response;
+  readonly #settings: Settings;
   readonly #groups = new Map<string, Group>();
+  readonly #members: Members;
+  readonly #doors: Doors;
   readonly #handler: Handler;
-  readonly #peerOptions: HTTPPeerOptions;
-  readonly #clock: Clock;
-  readonly #protocol: Protocol;
-  readonly #peers = new Map<string, HTTPPeer>();
-  #ring: Ring;
-  /** The peer of each name on the ring but this process's own. */
-  #byNode = new Map<string, HTTPPeer>();
+  /** What every request to a peer says of this process. */
+  #headers: Readonly<Record<string, string>> = {};
+  #ringDisagreements = 0;
+  /** Those whose other list was written to the log, peers or not. */
+  readonly #complainedOf = new Set<string>();
+  #endDrain: () => void = () => {};
   #closed = false;
 
   /**
@@ -160,57 +131,22 @@ export class HTTPPool implements PeerPicker {
    * @throws {RangeError} If a number is out of range.
    */
   constructor(self: string, options: HTTPPoolOptions = {}) {
-    const {
-      protocol: protocolName = "native",
-      fetch,
-      timeoutMs = DEFAULT_TIMEOUT_MS,
-      maxBodyBytes = DEFAULT_MAX_BODY_BYTES,
-      clock = systemClock,
-      random = Math.random,
-      logger,
-    } = options;
-    if (!Object.hasOwn(PROTOCOLS, protocolName)) {
-      throw new TypeError(
-        `Cannot create HTTPPool: protocol must be one of ${
-          Object.keys(PROTOCOLS).join(", ")
-        }: received ${quote(String(protocolName))}`,
-      );
-    }
-    const protocol = PROTOCOLS[protocolName];
-    const { basePath = protocol.basePath } = options;
-    this.self = originOf(self, "Cannot create HTTPPool: self");
-    checkBasePath(basePath);
-    this.#protocol = protocol;
-    this.#ring = protocol.ring([]);
-    if (!(timeoutMs > 0)) {
-      throw new RangeError(
-        `Cannot create HTTPPool: timeoutMs must be a number greater than 0: received ${timeoutMs}`,
-      );
-    }
-    if (!(maxBodyBytes >= 0)) {
-      throw new RangeError(
-        `Cannot create HTTPPool: maxBodyBytes must be a non-negative number: received ${maxBodyBytes}`,
-      );
-    }
-    this.#peerOptions = {
-      self: this.self,
-      basePath,
-      fetch: fetch === undefined ? runtimeFetch : (fetch as Direct)[DIRECT] ??
-        ((url, init) => fetch(new Request(url, init))),
-      timeoutMs,
-      maxBodyBytes,
-      clock,
-      random,
-      protocol,
-    };
-    this.#clock = clock;
+    const settings = settingsOf(self, options);
+    this.self = settings.self;
+    this.#settings = settings;
+    this.#members = new Members({
+      ...settings,
+      headers: () => this.#headers,
+      onChange: (id, state) => this.#onChange(id, state),
+    });
+    this.#doors = new Doors({
+      ...settings,
+      fingerprint: () => this.#members.fingerprint,
+      onRing: (peer, differs) => this.#onRing(peer, differs),
+    });
     this.#handler = new Handler({
-      self: this.self,
-      basePath,
-      maxBodyBytes,
-      clock,
-      logger,
-      protocol,
+      ...settings,
+      doors: this.#doors,
       getGroup: (name) => this.#groups.get(name),
     });
     this.handler = (request) => this.#handler.handle(request);
@@ -231,57 +167,56 @@ export class HTTPPool implements PeerPicker {
   setPeers(urls: Iterable<string>): void {
     const action = "Cannot set peers of HTTPPool";
     if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
+    const { native } = this.#settings.protocol;
     const origins = new Map<string, string>();
     for (const url of urls) {
       const origin = originOf(url, `${action}: each`);
       // Go hashes a node as it is listed, whatever else means the same.
-      origins.set(this.#protocol.native ? origin : url, origin);
+      origins.set(native ? origin : url, origin);
     }
-    this.#ring = this.#protocol.ring(origins.keys());
-    const stay = new Set(origins.values());
-    for (const [origin, peer] of this.#peers) {
-      if (stay.has(origin)) continue;
-      this.#peers.delete(origin);
-      peer.close();
-    }
-    this.#byNode = new Map();
-    for (const [node, origin] of origins) {
-      if (origin === this.self) continue;
-      let peer = this.#peers.get(origin);
-      if (peer === undefined) {
-        peer = new HTTPPeer(origin, this.#peerOptions);
-        this.#peers.set(origin, peer);
-      }
-      this.#byNode.set(node, peer);
+    const before = this.#members.fingerprint;
+    this.#members.set(origins);
+    this.#setHeaders();
+    if (this.#members.fingerprint === before) return;
+    this.#complainedOf.clear();
+    for (const group of this.#groups.values()) {
+      locals.get(group)!.onChange(this.#settings.handoverMs);
     }
   }
 
   /** The peer that owns `key`, or stands in for those in `failed`; `undefined`: this process. */
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined {
-    const byNode = this.#byNode;
-    if (byNode.size === 0) return undefined;
-    if (failed === undefined || failed.size === 0) {
-      return byNode.get(this.#ring.get(key)!);
-    }
-    for (const node of this.#ring.successors(key)) {
-      const peer = byNode.get(node);
-      if (peer === undefined || !failed.has(peer)) return peer;
-    }
-    return undefined;
+    return this.#members.pickPeer(key, failed);
   }
 
   /** All peers, without this process itself. */
   peers(): Iterable<Peer> {
-    return this.#peers.values();
+    return this.#members.peers();
+  }
+
+  /** Who may have a copy of `key`, which is about to be loaded here. */
+  pickHolder(key: string): Peer | undefined {
+    return this.#members.pickHolder(key);
+  }
+
+  /** Remembers a write for those who are out of the list at the moment. */
+  onWrite(group: string, keys?: readonly string[]): void {
+    this.#members.onWrite(group, keys);
   }
 
   /** What the pool knows of its cluster, as a snapshot. */
   stats(): PoolStats {
-    const { nodes } = this.#ring;
-    const peers = nodes.flatMap((node) => this.#byNode.get(node) ?? []);
+    const { nodes, fingerprint } = this.#members;
+    const { serving, refused, draining } = this.#doors;
+    const peers = [...this.#members.peers()].map((peer) => peer.stats());
     return {
       nodes,
-      peers: [...new Set(peers)].map((peer) => peer.stats()),
+      peers: peers.sort((a, b) => a.id < b.id ? -1 : 1),
+      ring: fingerprint,
+      ringDisagreements: this.#ringDisagreements,
+      serving,
+      refused,
+      draining,
     };
   }
 
@@ -303,11 +238,12 @@ export class HTTPPool implements PeerPicker {
       throw new TypeError(`${action}: the pool has a group of that name`);
     }
     const group = new Group(name, getter, {
-      clock: this.#clock,
+      clock: this.#settings.clock,
       ...options,
       peers: this,
     });
     this.#groups.set(name, group);
+    locals.get(group)!.onChange(this.#settings.handoverMs);
     return group;
   }
 
@@ -325,60 +261,77 @@ export class HTTPPool implements PeerPicker {
   }
 
   /**
+   * Prepares to close, and closes. For `timeoutMs` every answer says so, and
+   * nothing is loaded for peers any more: they ask the next node, which takes
+   * over what is in memory here. This process's own gets go on. A pool without
+   * peers closes at once; so does `close()` during a drain.
+   *
+   * @throws {RangeError} If `timeoutMs` is negative or NaN.
+   */
+  async drain({ timeoutMs = 5_000 }: DrainOptions = {}): Promise<void> {
+    if (!(timeoutMs >= 0)) {
+      throw new RangeError(
+        `Cannot drain HTTPPool: timeoutMs must be a non-negative number: received ${timeoutMs}`,
+      );
+    }
+    this.#doors.drain();
+    const isAlone = [...this.#members.peers()].length === 0;
+    if (!isAlone && !this.#closed) {
+      await new Promise<void>((resolve) => {
+        const callOff = this.#settings.clock.after(timeoutMs, resolve);
+        const endOthers = this.#endDrain;
+        this.#endDrain = () => {
+          endOthers();
+          callOff();
+          resolve();
+        };
+      });
+    }
+    await this.close();
+  }
+
+  /**
    * Closes the pool and its groups: every wait ends with an error. It answers and
    * asks no more, and nothing of it keeps the process alive.
    */
   close(): Promise<void> {
     if (!this.#closed) this.setPeers([]);
     this.#closed = true;
+    this.#endDrain();
     for (const name of [...this.#groups.keys()]) this.removeGroup(name);
     this.#handler.close();
     return Promise.resolve();
   }
-}
 
-/** Looked up at each call: a test or an agent may replace it later. */
-function runtimeFetch(url: string, init: RequestInit): Promise<Response> {
-  if (typeof fetch !== "function") {
-    throw new TypeError(
-      "this runtime has no fetch: give HTTPPool one as its option",
-    );
+  #setHeaders(): void {
+    const { secrets } = this.#settings;
+    this.#headers = {
+      [HEADER.peer]: this.self,
+      [HEADER.ring]: this.#members.fingerprint,
+      ...(secrets === undefined ? {} : { [HEADER.secret]: secrets[0]! }),
+    };
   }
-  // No `Request` is built: `fetch` would build it again.
-  return fetch(url, init);
-}
 
-/**
- * The origin that a URL is, without a slash at the end: how nodes are named and
- * compared.
- *
- * @throws {TypeError} If it is more or less than an origin.
- */
-function originOf(url: string, what: string): string {
-  const parsed = URL.canParse(url) ? new URL(url) : undefined;
-  const origin = parsed?.origin;
-  if (
-    parsed === undefined ||
-    (parsed.protocol !== "http:" && parsed.protocol !== "https:") ||
-    parsed.href !== `${origin}/`
-  ) {
-    throw new TypeError(
-      `${what} must be an http or https origin such as "http://10.0.0.1:8080": received ${
-        quote(String(url))
-      }`,
-    );
+  #onChange(id: string, state: "open" | "closed"): void {
+    const { logger } = this.#settings;
+    if (state === "open") {
+      logger?.warn(
+        `[Pool ${this.self}] ${id} is out of reach: its keys are asked of the next node`,
+      );
+    } else logger?.info(`[Pool ${this.self}] ${id} is back`);
   }
-  return parsed.origin;
-}
 
-function checkBasePath(basePath: string): void {
-  const url = `http://localhost${basePath}`;
-  const fits = basePath.endsWith("/") &&
-    URL.canParse(url) && new URL(url).pathname === basePath;
-  if (!fits) {
-    throw new TypeError(
-      'Cannot create HTTPPool: basePath must be a URL path that begins and ends with "/": ' +
-        `received ${quote(String(basePath))}`,
+  #onRing(id: string, differs: boolean): void {
+    const peer = this.#members.peer(id);
+    if (peer !== undefined) peer.ringDiffers = differs;
+    if (!differs) return;
+    this.#ringDisagreements++;
+    // Who is no peer may call itself anything: all of them count as one.
+    const who = peer === undefined ? "a process that is no peer" : id;
+    if (this.#complainedOf.has(who)) return;
+    this.#complainedOf.add(who);
+    this.#settings.logger?.warn(
+      `[Pool ${this.self}] ${who} has another list of nodes: until both have the same, keys may be loaded twice`,
     );
   }
 }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { NotFoundError } from "./errors.ts";
+import { BusyError, NotFoundError } from "./errors.ts";
 import type { LocalGroup } from "./local_group.ts";
 import type { PeerValue } from "./peers.ts";
 import type { Protocol } from "./protocols.ts";
@@ -86,6 +86,8 @@ export function failure(
   // Whoever asks should ask the next node: nothing failed.
   if (group.closed) return noGroup(request, group.name);
   const message = messageOf(error);
+  // Go knows no "busy": it would load the key, so it is told as any failure is.
+  if (error instanceof BusyError && native) return busy(request, message);
   return error instanceof NotFoundError
     ? text(request, native ? 404 : 500, message, "not-found")
     : text(request, 500, message, "failed");
@@ -116,7 +118,7 @@ export function text(
 /** The request is at fault. */
 export function badRequest(
   request: Request,
-  status: 400 | 405 | 413,
+  status: 400 | 405 | 408 | 413,
   message: string,
   more?: Record<string, string>,
 ): Response {
@@ -126,6 +128,11 @@ export function badRequest(
 /** Nothing is at fault: the next node should be asked. */
 export function noGroup(request: Request, name: string): Response {
   return text(request, 404, `no such group: ${name}`, "no-group");
+}
+
+/** There is no time now, but soon. */
+export function busy(request: Request, message: string): Response {
+  return text(request, 429, message, "busy", { "Retry-After": "1" });
 }
 
 /** The message of whatever was thrown. */

@@ -37,8 +37,12 @@ export interface BatcherOptions {
   >;
   /** Waits a little before a peer that did not hold a request is asked again. */
   pause: () => Promise<void>;
+  /** Beside those that every batch has. */
+  headers: Readonly<Record<string, string>>;
   /** A value that is larger than the asker takes. */
   tooLarge: () => PeerError;
+  /** A peer that had no time for as long as it could be waited for. */
+  tooBusy: () => PeerError;
   now: () => number;
   places: Places;
 }
@@ -85,6 +89,8 @@ interface Asked {
   reject(reason: unknown): void;
   /** The request that asks for it now. */
   sent: Sent | undefined;
+  /** How long the peer may go on being busy, once it was. */
+  busyUntil: number | undefined;
   over: boolean;
 }
 
@@ -149,6 +155,7 @@ export class Batcher {
       const asked: Asked = {
         key,
         sent: undefined,
+        busyUntil: undefined,
         over: false,
         resolve: (value) => {
           end();
@@ -204,7 +211,8 @@ export class Batcher {
     holdMs: number,
     holds: boolean,
   ): Promise<void> {
-    const { path, maxBodyBytes, ask, pause, now, places } = this.#options;
+    const { path, headers, maxBodyBytes, ask, pause, now, places } =
+      this.#options;
     const controller = new AbortController();
     const sent: Sent = { controller, waiting: batch.length };
     for (const asked of batch) asked.sent = sent;
@@ -224,7 +232,11 @@ export class Batcher {
       await ask({
         method: "POST",
         path,
-        headers: { [HEADER.method]: "GET", [HEADER.wait]: `${holdMs}` },
+        headers: {
+          ...headers,
+          [HEADER.method]: "GET",
+          [HEADER.wait]: `${holdMs}`,
+        },
         body: encodeKeys(batch.map((asked) => asked.key)),
         onHead,
         onChunk: (chunk) => {
@@ -238,7 +250,8 @@ export class Batcher {
       // One that has nothing and does not wait must not be asked in a tight loop.
       const waited = !holds || again.length < batch.length ||
         now() - sentAt > holdMs / 2;
-      if (!waited) await pause();
+      const wasBusy = again.some((asked) => asked.busyUntil !== undefined);
+      if (!waited || wasBusy) await pause();
     } catch (error) {
       for (const asked of batch) if (!asked.over) asked.reject(error);
       if (!begun && !controller.signal.aborted) this.fail(error);
@@ -265,6 +278,16 @@ export class Batcher {
           new LoadError(group, asked.key, value.value.text()),
         );
       case KIND.pending:
+        asked.busyUntil = undefined;
+        asked.sent!.waiting--;
+        asked.sent = undefined;
+        again.push(asked);
+        return;
+      case KIND.busy:
+        asked.busyUntil ??= this.#options.now() + this.#options.timeoutMs;
+        if (this.#options.now() >= asked.busyUntil) {
+          return asked.reject(this.#options.tooBusy());
+        }
         asked.sent!.waiting--;
         asked.sent = undefined;
         again.push(asked);

@@ -8,12 +8,13 @@ import type { Clock } from "./clock.ts";
 import { PeerError, quote } from "./errors.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "./frames.ts";
 import type { Protocol } from "./protocols.ts";
+import { Watch } from "./watch.ts";
 import { chunksOf, encodeKey, HEADER, isSmall, readBody } from "./wire.ts";
 
 /** What a {@linkcode PeerClient} is made of. */
 export interface PeerClientOptions {
-  /** The asker's own origin. */
-  self: string;
+  /** What every request says of its asker. */
+  headers: () => Readonly<Record<string, string>>;
   /** As the runtime's `fetch`. */
   fetch: (url: string, init: RequestInit) => Promise<Response>;
   /** How long the peer may give no sign of life. */
@@ -21,16 +22,6 @@ export interface PeerClientOptions {
   maxBodyBytes: number;
   clock: Clock;
   protocol: Protocol;
-}
-
-/** What was asked of one peer, counted since it became one. */
-export interface PeerStats {
-  /** Its origin. */
-  id: string;
-  /** Requests sent to it. */
-  requests: number;
-  /** Requests that it could not answer: silence, refusal, or what is no answer. */
-  errors: number;
 }
 
 /** A request, less what all requests have. */
@@ -63,75 +54,23 @@ const MEANINGS: ReadonlySet<string> = new Set([
   "202 pending",
   "204 done",
   "400 bad-request",
+  "401 refused",
   "403 refused",
   "404 no-group",
   "404 not-found",
   "405 bad-request",
+  "408 bad-request",
   "413 bad-request",
   "429 busy",
   "500 failed",
+  "503 draining",
 ]);
-
-/** A wait that its caller, silence or the client's end cut short. */
-class Wait {
-  readonly #controller = new AbortController();
-  readonly #clock: Clock;
-  #callOff: () => void = () => {};
-  #over = false;
-  #aliveAt = 0;
-  #reject!: (reason: unknown) => void;
-  /** Rejects when the wait is cut short: raced, since a `fetch` may not listen. */
-  readonly cut: Promise<never> = new Promise((_, reject) => {
-    this.#reject = reject;
-  });
-
-  constructor(clock: Clock) {
-    this.#clock = clock;
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  /** Calls `run` after `ms`. */
-  after(ms: number, run: () => void): void {
-    if (!this.#over) this.#callOff = this.#clock.after(ms, run);
-  }
-
-  /** Calls `run` when there was no sign of life for `ms`. */
-  watch(ms: number, run: () => void): void {
-    this.onSignOfLife();
-    // One timer, not one for each sign: they cost more than the rest of a wait.
-    const look = (): void => {
-      const left = this.#aliveAt + ms - this.#clock.now();
-      if (left > 0) this.after(left, look);
-      else run();
-    };
-    this.after(ms, look);
-  }
-
-  onSignOfLife(): void {
-    this.#aliveAt = this.#clock.now();
-  }
-
-  cutShort(reason: unknown): void {
-    this.#reject(reason);
-    this.end();
-    this.#controller.abort(reason);
-  }
-
-  /** Nothing is to happen any more. */
-  end(): void {
-    this.#over = true;
-    this.#callOff();
-  }
-}
 
 /** Carries requests to one origin. */
 export class PeerClient {
   readonly id: string;
   readonly #options: PeerClientOptions;
-  readonly #underWay = new Set<Wait>();
+  readonly #underWay = new Set<Watch>();
   #closed = false;
   #requests = 0;
   #errors = 0;
@@ -142,8 +81,14 @@ export class PeerClient {
     this.#options = options;
   }
 
-  stats(): PeerStats {
-    return { id: this.id, requests: this.#requests, errors: this.#errors };
+  /** Requests sent. */
+  get requests(): number {
+    return this.#requests;
+  }
+
+  /** Requests that the peer could not answer. */
+  get errors(): number {
+    return this.#errors;
   }
 
   /** Ends the requests under way, and all later ones, with an error. */
@@ -185,11 +130,11 @@ export class PeerClient {
 
   async #wait<T>(
     signal: AbortSignal | undefined,
-    run: (wait: Wait) => Promise<T>,
+    run: (wait: Watch) => Promise<T>,
   ): Promise<T> {
     if (this.#closed) throw this.#closedError();
     signal?.throwIfAborted();
-    const wait = new Wait(this.#options.clock);
+    const wait = new Watch(this.#options.clock);
     const leave = (): void => wait.cutShort(signal!.reason);
     signal?.addEventListener("abort", leave, { once: true });
     this.#underWay.add(wait);
@@ -202,8 +147,8 @@ export class PeerClient {
     }
   }
 
-  async #exchange(question: Question, wait: Wait): Promise<Answer> {
-    const { self, fetch, timeoutMs } = this.#options;
+  async #exchange(question: Question, wait: Watch): Promise<Answer> {
+    const { headers: ours, fetch, timeoutMs } = this.#options;
     wait.watch(
       timeoutMs,
       () => wait.cutShort(this.error(`it was silent for ${timeoutMs} ms`)),
@@ -213,7 +158,7 @@ export class PeerClient {
     try {
       response = await fetch(this.id + path, {
         method,
-        headers: { [HEADER.peer]: self, ...more },
+        headers: { ...ours(), ...more },
         // A redirect leads to another key's value, or to another program.
         redirect: "manual",
         signal: wait.signal,
@@ -251,14 +196,14 @@ export class PeerClient {
     }
     this.#understandsBatches = protocol.native && headers.has(HEADER.batch);
     try {
-      return {
-        meaning,
-        status,
-        headers,
-        body: isBatch
-          ? await this.#pass(response, question, wait)
-          : await this.#read(response, meaning, wait),
-      };
+      if (isBatch) {
+        const body = await this.#pass(response, question, wait);
+        return { meaning, status, headers, body };
+      }
+      const body = await this.#read(response, meaning, wait);
+      return body === undefined
+        ? { ...this.#tooLarge(), status, headers }
+        : { meaning, status, headers, body };
     } catch (cause) {
       if (cause instanceof PeerError) throw cause;
       const what = cause instanceof FrameError
@@ -272,7 +217,7 @@ export class PeerClient {
   async #pass(
     response: Response,
     { onChunk, onEnd }: Question,
-    wait: Wait,
+    wait: Watch,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (isSmall(response.headers)) {
       onChunk!(new Uint8Array(await response.arrayBuffer()));
@@ -286,12 +231,12 @@ export class PeerClient {
     return new Uint8Array();
   }
 
-  /** The body of any other answer. */
+  /** The body of any other answer; `undefined`: it is larger than a value may be. */
   async #read(
     response: Response,
     meaning: string,
-    wait: Wait,
-  ): Promise<Uint8Array<ArrayBuffer>> {
+    wait: Watch,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const isValue = meaning === "200 value";
     const limit = isValue ? this.#options.maxBodyBytes : MAX_MESSAGE_BYTES;
     const body = await readBody(
@@ -303,8 +248,7 @@ export class PeerClient {
     const { status, headers } = response;
     if (body === undefined) {
       // What the getter said counts, if not in so many words.
-      if (!isValue) return encodeKey(`(more than ${limit} bytes)`);
-      throw this.error(`the body is larger than ${limit} bytes`, { status });
+      return isValue ? undefined : encodeKey(`(more than ${limit} bytes)`);
     }
     const length = headers.get("Content-Length");
     const encoded = headers.has("Content-Encoding");
@@ -316,10 +260,19 @@ export class PeerClient {
     });
   }
 
+  /** The peer is in order, its answer of no use here. */
+  #tooLarge(): Pick<Answer, "meaning" | "body"> {
+    const { maxBodyBytes } = this.#options;
+    const body = encodeKey(`the body is larger than ${maxBodyBytes} bytes`);
+    return { meaning: "200 too-large", body };
+  }
+
   /** An answer that means that the peer cannot do what it was asked. */
   refusal(answer: Answer, why: string = textOf(answer)): PeerError {
-    // A peer that has no such group is in order, and about to have it or to go.
-    if (answer.meaning !== "404 no-group") this.#errors++;
+    // A peer that has no such group, or drains, is in order, and about to go.
+    const isLeaving = answer.meaning === "404 no-group" ||
+      answer.meaning === "503 draining";
+    if (!isLeaving) this.#errors++;
     return this.error(`${answer.meaning}: ${why}`, {
       status: answer.status,
     });

@@ -19,7 +19,9 @@ import {
   text,
   value,
 } from "./http_answers.ts";
-import { answerMany } from "./http_many.ts";
+import { Bodies } from "./http_bodies.ts";
+import type { Doors } from "./http_doors.ts";
+import { answerFromMemory, answerMany } from "./http_many.ts";
 import { Waits } from "./http_waits.ts";
 import { type LocalGroup, locals } from "./local_group.ts";
 import { keyRule } from "./names.ts";
@@ -30,7 +32,6 @@ import {
   decodeMs,
   HEADER,
   pathOf,
-  readBody,
   readTarget,
   type Target,
   withTtl,
@@ -53,9 +54,12 @@ export interface HandlerOptions {
   self: string;
   basePath: string;
   maxBodyBytes: number;
+  /** How long a body may give no sign of life. */
+  timeoutMs: number;
   clock: Clock;
   logger: Logger | undefined;
   protocol: Protocol;
+  doors: Doors;
   getGroup: (name: string) => Group | undefined;
 }
 
@@ -74,23 +78,32 @@ const PENDING = Symbol("pending");
 export class Handler {
   readonly #options: HandlerOptions;
   readonly #waits: Waits;
-  readonly #closing = new AbortController();
+  readonly #bodies: Bodies;
 
   constructor(options: HandlerOptions) {
     this.#options = options;
     this.#waits = new Waits(options.clock);
+    this.#bodies = new Bodies(options);
   }
 
   handle(request: Request): Promise<Response> | Response {
-    const { self, basePath, logger, getGroup, protocol } = this.#options;
+    const { self, basePath, logger, doors } = this.#options;
     const path = pathOf(request.url);
-    const { method } = request;
-    logger?.debug(`[Server ${self}] ${method} ${path}`);
-    const target = readTarget(path, basePath, protocol.native);
-    if (target === "outside") {
+    logger?.debug(`[Server ${self}] ${request.method} ${path}`);
+    if (!path.startsWith(basePath)) {
       return text(request, 404, `${path} is outside of ${basePath}`);
     }
-    if (target === "malformed") return badRequest(request, 400, "bad request");
+    const answer = doors.enter(request) ?? this.#answer(request, path);
+    return doors.draining ? markDraining(answer) : answer;
+  }
+
+  #answer(request: Request, path: string): Promise<Response> | Response {
+    const { basePath, getGroup, protocol } = this.#options;
+    const { method } = request;
+    const target = readTarget(path, basePath, protocol.native);
+    if (typeof target === "string") {
+      return badRequest(request, 400, "bad request");
+    }
     const reads = method === "GET" || method === "HEAD";
     if (reads && target.key === undefined) {
       return badRequest(request, 400, "bad request");
@@ -120,7 +133,7 @@ export class Handler {
   /** Ends the reading of bodies, and what waits for askers. */
   close(): void {
     this.#waits.close();
-    this.#closing.abort(new Error("the pool is closed"));
+    this.#bodies.close();
   }
 
   #get(
@@ -135,9 +148,16 @@ export class Handler {
         ? badRequest(request, 400, rule)
         : text(request, 500, rule, "failed");
     }
+    if (protocol.native && request.headers.has(HEADER.peek)) {
+      const copy = local.bequeath(key);
+      return copy === undefined
+        ? text(request, 404, "not in memory", "not-found")
+        : value(request, copy, protocol);
+    }
     const answer = local.answer(key);
     if (answer !== undefined) return value(request, answer, protocol);
-    return this.#load(request, local, key);
+    return this.#options.doors.refuseLoad(request) ??
+      this.#load(request, local, key);
   }
 
   async #load(
@@ -145,11 +165,12 @@ export class Handler {
     local: LocalGroup,
     key: string,
   ): Promise<Response> {
-    const { protocol } = this.#options;
+    const { protocol, doors } = this.#options;
     const waitMs = waitOf(request);
     const { signal } = request;
     // Its client left while the body came.
     if (signal.aborted) return failure(request, local, undefined, protocol);
+    const onEnd = doors.serve();
     try {
       const answer = waitMs === undefined
         ? await local.load(key, { signal })
@@ -158,6 +179,8 @@ export class Handler {
       return text(request, 202, "still loading: ask again", "pending");
     } catch (error) {
       return failure(request, local, error, protocol);
+    } finally {
+      onEnd();
     }
   }
 
@@ -190,19 +213,12 @@ export class Handler {
     request: Request,
     target: Target,
   ): Promise<Response> {
-    const { maxBodyBytes, getGroup } = this.#options;
-    const { signal } = this.#closing;
-    let body: Uint8Array<ArrayBuffer> | undefined;
-    try {
-      body = await readBody(request, maxBodyBytes, signal);
-    } catch {
-      return signal.aborted
+    const { getGroup } = this.#options;
+    const body = await this.#bodies.read(request);
+    if (!(body instanceof Uint8Array)) {
+      return body === "closed"
         ? noGroup(request, target.group)
-        : badRequest(request, 400, "the body could not be read");
-    }
-    if (body === undefined) {
-      const message = `the body is larger than ${maxBodyBytes} bytes`;
-      return badRequest(request, 413, message);
+        : badRequest(request, body.status, body.message);
     }
     // Looked up again: it may have been replaced while the body came.
     const group = getGroup(target.group);
@@ -264,12 +280,25 @@ export class Handler {
       const message = `the body must be at most ${MAX_KEYS} keys in frames`;
       return badRequest(request, 400, message);
     }
-    return answerMany(keys, local, this.#waits, this.#options.clock, {
+    if (request.headers.has(HEADER.peek)) return answerFromMemory(keys, local);
+    const { clock, doors } = this.#options;
+    return answerMany(keys, local, this.#waits, clock, {
+      refuse: () => doors.refuseLoad(request),
+      onOpen: () => doors.serve(),
       asker: askerOf(request),
       waitMs: waitOf(request) ?? 0,
       signal: request.signal,
     });
   }
+}
+
+/** Every answer says so: askers then go to the next node. */
+async function markDraining(
+  answer: Promise<Response> | Response,
+): Promise<Response> {
+  const response = await answer;
+  response.headers.set(HEADER.draining, "1");
+  return response;
 }
 
 function askerOf(request: Request): string {

@@ -9,7 +9,7 @@
 
 import { ByteView } from "./byte_view.ts";
 import type { Clock } from "./clock.ts";
-import { NotFoundError } from "./errors.ts";
+import { BusyError, NotFoundError } from "./errors.ts";
 import {
   encodeResults,
   KIND,
@@ -28,6 +28,10 @@ export interface Asking {
   asker: string;
   waitMs: number;
   signal: AbortSignal;
+  /** The answer where something has to be loaded, and cannot be; else `undefined`. */
+  refuse: () => Response | undefined;
+  /** An answer stays open for loads. Returns what is called when it has ended. */
+  onOpen: () => () => void;
 }
 
 /** No answer stays open longer for the sake of a load, whatever an asker says. */
@@ -47,7 +51,7 @@ export function answerMany(
   local: LocalGroup,
   waits: Waits,
   clock: Clock,
-  { asker, waitMs, signal }: Asking,
+  { asker, waitMs, signal, refuse, onOpen }: Asking,
 ): Response {
   const ready: ResultFrame[] = [];
   const loading: number[] = [];
@@ -68,6 +72,8 @@ export function answerMany(
     }
   }
   if (loading.length === 0) return many(encodeResults(ready));
+  const refusal = refuse();
+  if (refusal !== undefined) return refusal;
   const waiting = new Map<number, Wait>();
   for (const index of loading) {
     waiting.set(index, waits.join(asker, local, keys[index]!));
@@ -75,7 +81,15 @@ export function answerMany(
   const patience = Math.min(waitMs, MAX_WAIT_MS);
   if (patience > 0) {
     return many(
-      answerAsTheyCome(local, ready, waiting, patience, clock, signal),
+      answerAsTheyCome(
+        local,
+        ready,
+        waiting,
+        patience,
+        clock,
+        signal,
+        onOpen(),
+      ),
     );
   }
   for (const [index, wait] of waiting) {
@@ -83,6 +97,20 @@ export function answerMany(
     ready.push(message(KIND.pending, index));
   }
   return many(encodeResults(ready));
+}
+
+/** Answers what is in memory; for anything else, that it is not there. */
+export function answerFromMemory(
+  keys: readonly string[],
+  local: LocalGroup,
+): Response {
+  let bytes = 0;
+  return many(encodeResults(keys.map((key, index) => {
+    const value = bytes > MAX_ANSWER_BYTES ? undefined : local.bequeath(key);
+    if (value === undefined) return message(KIND.notFound, index);
+    bytes += value.value.byteLength;
+    return valueFrame(index, value);
+  })));
 }
 
 /** A body that gives what is ready at once, and each load when it ends. */
@@ -93,12 +121,14 @@ function answerAsTheyCome(
   patienceMs: number,
   clock: Clock,
   signal: AbortSignal,
+  onEnd: () => void,
 ): ReadableStream<Uint8Array<ArrayBuffer>> {
   let out = ready;
   let over = false;
   let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   const end = (): void => {
     over = true;
+    onEnd();
     callOff();
     signal.removeEventListener("abort", leave);
   };
@@ -157,6 +187,7 @@ function valueFrame(index: number, value: PeerValue): ResultFrame {
 }
 
 function failureFrame(index: number, error: unknown): ResultFrame {
+  if (error instanceof BusyError) return message(KIND.busy, index);
   return error instanceof NotFoundError
     ? message(KIND.notFound, index)
     : message(KIND.failed, index, messageOf(error).slice(0, MAX_MESSAGE));

@@ -1,25 +1,20 @@
 /**
- * Talking to one peer: what its answers mean, and how long it may be silent.
+ * Talking to one peer: what its answers mean, and when it is not asked.
  *
  * @module
  */
 
+import type { BreakerState } from "./breaker.ts";
 import type { ByteView } from "./byte_view.ts";
 import { LoadError, NotFoundError } from "./errors.ts";
 import { Batcher, Places } from "./http_batch.ts";
-import {
-  type Answer,
-  PeerClient,
-  type PeerClientOptions,
-  type PeerStats,
-  type Question,
-  textOf,
-} from "./http_client.ts";
+import { type Answer, type Question, textOf } from "./http_client.ts";
+import { Link, type LinkOptions } from "./http_link.ts";
+import { PeerWrites } from "./http_writes.ts";
+import type { Owed } from "./owed.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "./peers.ts";
-import { encodeKeys, maxKeyBytes } from "./frames.ts";
 import {
   encodeKey,
-  encodeTtl,
   groupPath,
   HEADER,
   keyPath,
@@ -27,49 +22,170 @@ import {
   withTtl,
 } from "./wire.ts";
 
-/** A body of keys to remove is cut into several of at most so many bytes, or one key. */
-const MAX_KEYS_BYTES = 1024 * 1024;
+/** What is known of one peer, since it became one. */
+export interface PeerStats {
+  /** Its origin. */
+  id: string;
+  /** Requests sent to it. */
+  requests: number;
+  /** Requests that it could not answer: silence, refusal, or what is no answer. */
+  errors: number;
+  /**
+   * `"closed"`: it is asked. `"open"`: it is out of reach, and its keys are asked
+   * of the next node. `"half-open"`: somebody looks whether it is back.
+   * `"draining"`: it is about to close.
+   */
+  state: BreakerState | "draining";
+  /** How many keys it missed the removal of; all keys of a group count as one. */
+  owed: number;
+  /** Whether its last request came from another list of nodes than this pool's. */
+  ringDiffers: boolean;
+}
 
-/** The shortest wait before a peer that did not wait itself is asked again. */
-const MIN_WAIT_MS = 50;
+/** How long a copy is waited for in place of a load. */
+const PEEK_MS = 500;
 
-/** What an {@linkcode HTTPPeer} is made of. */
-export interface HTTPPeerOptions extends PeerClientOptions {
-  basePath: string;
-  random: () => number;
+/** One way to ask: for values, or for what is in memory. */
+interface Way {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of its own: what is in memory must not wait behind what is loading. */
+  readonly places: Places;
+  readonly batchers: Map<string, Batcher>;
 }
 
 /** A peer behind an HTTP origin. */
 export class HTTPPeer implements Peer {
   readonly id: string;
-  readonly #options: HTTPPeerOptions;
-  readonly #client: PeerClient;
-  readonly #batchers = new Map<string, Batcher>();
-  readonly #places = new Places();
+  /** Whether its last request came from another list of nodes. */
+  ringDiffers = false;
+  readonly #options: LinkOptions;
+  readonly #link: Link;
+  readonly #writes: PeerWrites;
+  readonly #asking: Way = {
+    headers: {},
+    places: new Places(),
+    batchers: new Map(),
+  };
+  readonly #peeking: Way = {
+    headers: { [HEADER.peek]: "1" },
+    places: new Places(),
+    batchers: new Map(),
+  };
 
-  constructor(id: string, options: HTTPPeerOptions) {
+  /** @param owed What it is known to have missed. */
+  constructor(id: string, options: LinkOptions, owed: Owed) {
     this.id = id;
     this.#options = options;
-    this.#client = new PeerClient(id, options);
+    this.#link = new Link(id, options, () => this.#writes.settle());
+    this.#writes = new PeerWrites(this.#link, options, owed);
+    if (owed.size > 0) this.#link.lookLater();
   }
 
   get(
     group: string,
     key: string,
-    options: PeerRequestOptions = {},
+    { signal }: PeerRequestOptions = {},
   ): Promise<PeerValue> {
-    const batcher = this.#batcher(group);
+    if (this.#link.state !== "closed") {
+      return Promise.reject(this.#link.unavailable());
+    }
+    return this.#read(this.#asking, group, key, signal);
+  }
+
+  async peek(
+    group: string,
+    key: string,
+    { signal }: PeerRequestOptions = {},
+  ): Promise<PeerValue | undefined> {
+    const controller = new AbortController();
+    const leave = (): void => controller.abort(signal!.reason);
+    signal?.addEventListener("abort", leave, { once: true });
+    if (signal?.aborted) leave();
+    const { clock, timeoutMs } = this.#options;
+    const callOff = clock.after(Math.min(PEEK_MS, timeoutMs), () => {
+      this.#link.lookLater();
+      controller.abort(this.#link.error("it has no copy at hand"));
+    });
+    try {
+      return await this.#read(this.#peeking, group, key, controller.signal);
+    } catch {
+      // Whatever went wrong: the key can be loaded.
+      signal?.throwIfAborted();
+      return undefined;
+    } finally {
+      callOff();
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  set(
+    group: string,
+    key: string,
+    value: PeerValue,
+    options?: PeerRequestOptions,
+  ): Promise<void> {
+    return this.#writes.set(group, key, value, options);
+  }
+
+  remove(
+    group: string,
+    keys: readonly string[],
+    options?: PeerRequestOptions,
+  ): Promise<void> {
+    return this.#writes.remove(group, keys, options);
+  }
+
+  clear(group: string, options?: PeerRequestOptions): Promise<void> {
+    return this.#writes.clear(group, options);
+  }
+
+  owe(group: string, keys?: readonly string[]): void {
+    this.#writes.owe({ group, keys });
+  }
+
+  /** Whether a copy of it may be had: it answers, were it on its way out. */
+  get mayPeek(): boolean {
+    const { state } = this.#link;
+    return this.#options.protocol.native &&
+      (state === "closed" || state === "draining");
+  }
+
+  /** What it is known to have missed. */
+  get owed(): Owed {
+    return this.#writes.owed;
+  }
+
+  /** What was asked of it so far. */
+  stats(): PeerStats {
+    const { requests, errors, state } = this.#link;
+    const { id, owed, ringDiffers } = this;
+    return { id, requests, errors, state, owed: owed.size, ringDiffers };
+  }
+
+  /** Ends the requests under way, and all later ones, with an error. */
+  close(): void {
+    this.#link.close();
+  }
+
+  #read(
+    way: Way,
+    group: string,
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<PeerValue> {
+    const batcher = this.#batcher(way, group);
     // The path is made only for a key that needs one: it costs as much as the
     // rest of a key's way.
-    const together = this.#client.understandsBatches &&
+    const together = this.#link.understandsBatches &&
       (!batcher.idle || key.length > MAX_PATH_LENGTH);
     return together
-      ? batcher.get(key, options.signal)
-      : this.#getAlone(group, key, batcher, options.signal);
+      ? batcher.get(key, signal)
+      : this.#readAlone(way, group, key, batcher, signal);
   }
 
   /** One key in one request, and again for as long as the peer still loads it. */
-  async #getAlone(
+  async #readAlone(
+    way: Way,
     group: string,
     key: string,
     batcher: Batcher,
@@ -77,12 +193,12 @@ export class HTTPPeer implements Peer {
   ): Promise<PeerValue> {
     const { basePath, timeoutMs, clock } = this.#options;
     const path = this.#path(group, key);
-    if (path === undefined && this.#client.understandsBatches) {
+    if (path === undefined && this.#link.understandsBatches) {
       return await batcher.get(key, signal);
     }
     // Half of its time to be silent: "pending" arrives before that is over.
     const waitMs = Math.floor(timeoutMs / 2);
-    const headers = { [HEADER.wait]: String(waitMs) };
+    const headers = { ...way.headers, [HEADER.wait]: String(waitMs) };
     const question: Question = path === undefined
       ? {
         method: "POST",
@@ -96,7 +212,7 @@ export class HTTPPeer implements Peer {
       const onHead = batcher.begin();
       let answer: Answer;
       try {
-        answer = await this.#ask({ ...question, onHead }, signal);
+        answer = await this.#link.ask({ ...question, onHead }, signal);
       } catch (error) {
         if (!signal?.aborted) batcher.fail(error);
         throw error;
@@ -112,88 +228,16 @@ export class HTTPPeer implements Peer {
           throw new LoadError(group, key, textOf(answer));
         case "202 pending":
           // One that does not hold a request must not be asked in a tight loop.
-          if (clock.now() - askedAt <= waitMs / 2) await this.#pause(signal);
-          if (this.#client.understandsBatches && !batcher.idle) {
+          if (clock.now() - askedAt <= waitMs / 2) {
+            await this.#link.pause(signal);
+          }
+          if (this.#link.understandsBatches && !batcher.idle) {
             return await batcher.get(key, signal);
           }
           break;
         default:
-          throw this.#client.refusal(answer);
+          throw this.#link.refusal(answer);
       }
-    }
-  }
-
-  async set(
-    group: string,
-    key: string,
-    { value, ttlMs }: PeerValue,
-    options: PeerRequestOptions = {},
-  ): Promise<void> {
-    this.#checkWritable();
-    const { basePath } = this.#options;
-    const ttl = encodeTtl(ttlMs);
-    const headers: Record<string, string> = ttl === undefined
-      ? {}
-      : { [HEADER.ttl]: ttl };
-    const path = keyPath(basePath, group, key);
-    const answer = await this.#ask(
-      path === undefined
-        ? {
-          method: "POST",
-          path: groupPath(basePath, group),
-          headers: { ...headers, [HEADER.method]: "PUT" },
-          body: encodeKeys([key], value),
-        }
-        : { method: "PUT", path, headers, body: value.bytes() },
-      options.signal,
-    );
-    if (answer.meaning !== "204 done") throw this.#client.refusal(answer);
-  }
-
-  async remove(
-    group: string,
-    keys: readonly string[],
-    options: PeerRequestOptions = {},
-  ): Promise<void> {
-    this.#checkWritable();
-    const { basePath } = this.#options;
-    const path = keys.length === 1
-      ? keyPath(basePath, group, keys[0]!)
-      : undefined;
-    if (path !== undefined) {
-      return await this.#drop({ method: "DELETE", path }, options.signal);
-    }
-    const limit = Math.min(MAX_KEYS_BYTES, this.#options.maxBodyBytes);
-    for (const body of framesOf(keys, limit)) {
-      const headers = { [HEADER.method]: "DELETE" };
-      await this.#drop(
-        { method: "POST", path: groupPath(basePath, group), headers, body },
-        options.signal,
-      );
-    }
-  }
-
-  async clear(group: string, options: PeerRequestOptions = {}): Promise<void> {
-    this.#checkWritable();
-    const path = `${groupPath(this.#options.basePath, group)}?clear`;
-    await this.#drop({ method: "DELETE", path }, options.signal);
-  }
-
-  /** What was asked of it so far. */
-  stats(): PeerStats {
-    return this.#client.stats();
-  }
-
-  /** Ends the requests under way, and all later ones, with an error. */
-  close(): void {
-    this.#client.close();
-  }
-
-  /** A write after which nothing is left; a peer without the group has nothing. */
-  async #drop(question: Question, signal?: AbortSignal): Promise<void> {
-    const answer = await this.#ask(question, signal);
-    if (answer.meaning !== "204 done" && answer.meaning !== "404 no-group") {
-      throw this.#client.refusal(answer);
     }
   }
 
@@ -203,11 +247,11 @@ export class HTTPPeer implements Peer {
     try {
       view = this.#options.protocol.decode(answer.body);
     } catch (error) {
-      throw this.#client.refusal(answer, `the body is malformed: ${error}`);
+      throw this.#link.refusal(answer, `the body is malformed: ${error}`);
     }
     const value = withTtl(view, ttl);
     if (value !== undefined) return value;
-    throw this.#client.refusal(
+    throw this.#link.refusal(
       answer,
       `${HEADER.ttl} is not whole milliseconds: ${ttl}`,
     );
@@ -223,85 +267,37 @@ export class HTTPPeer implements Peer {
     const { basePath, protocol } = this.#options;
     const path = keyPath(basePath, group, key, protocol.native);
     if (path === undefined && !protocol.native) {
-      throw this.#client.error("its protocol cannot carry so long a key");
+      throw this.#link.error("its protocol cannot carry so long a key");
     }
     return path;
   }
 
-  /** Go checks no method: what is meant to write would load the key, and say 200. */
-  #checkWritable(): void {
-    const { native, name } = this.#options.protocol;
-    if (!native) {
-      throw this.#client.error(`protocol ${name} has no writes`);
-    }
-  }
-
-  #batcher(group: string): Batcher {
-    let batcher = this.#batchers.get(group);
+  #batcher({ headers, places, batchers }: Way, group: string): Batcher {
+    let batcher = batchers.get(group);
     if (batcher === undefined) {
       const { basePath, maxBodyBytes, timeoutMs, clock } = this.#options;
+      const link = this.#link;
       batcher = new Batcher({
         group,
         path: groupPath(basePath, group),
+        headers,
         maxBodyBytes,
         timeoutMs,
-        places: this.#places,
+        places,
         ask: async (question, signal) => {
-          const answer = await this.#ask(question, signal);
-          if (answer.meaning !== "200 batch") {
-            throw this.#client.refusal(answer);
-          }
+          const answer = await link.ask(question, signal);
+          if (answer.meaning !== "200 batch") throw link.refusal(answer);
           return answer;
         },
-        pause: () => this.#pause(),
+        pause: () => link.pause(),
         tooLarge: () =>
-          this.#client.error(`the value is larger than ${maxBodyBytes} bytes`),
+          link.error(`the value is larger than ${maxBodyBytes} bytes`),
+        tooBusy: () =>
+          link.error(`it was busy for ${timeoutMs} ms`, { status: 429 }),
         now: () => clock.now(),
       });
-      this.#batchers.set(group, batcher);
+      batchers.set(group, batcher);
     }
     return batcher;
   }
-
-  #pause(signal?: AbortSignal): Promise<void> {
-    return this.#client.delay(MIN_WAIT_MS, signal);
-  }
-
-  /**
-   * Asks, and asks again while the peer is busy, as long as it may be silent. The
-   * waits are as long as it says, with some jitter.
-   */
-  async #ask(question: Question, signal?: AbortSignal): Promise<Answer> {
-    const { clock, random, timeoutMs } = this.#options;
-    let until: number | undefined;
-    for (;;) {
-      const answer = await this.#client.ask(question, signal);
-      if (answer.meaning !== "429 busy") return answer;
-      until ??= clock.now() + timeoutMs;
-      const left = until - clock.now();
-      if (left <= 0) throw this.#client.refusal(answer);
-      const told = Number(answer.headers.get("Retry-After")) * 1000 || 0;
-      const wait = Math.max(told, MIN_WAIT_MS) * (1 + random() / 4);
-      await this.#client.delay(Math.min(wait, left), signal);
-    }
-  }
-}
-
-/** Keys as bodies of at most `limit` bytes, or one key. */
-function* framesOf(
-  keys: readonly string[],
-  limit: number,
-): IterableIterator<Uint8Array<ArrayBuffer>> {
-  let from = 0;
-  let bytes = 0;
-  for (const [index, key] of keys.entries()) {
-    const size = maxKeyBytes(key);
-    if (index > from && bytes + size > limit) {
-      yield encodeKeys(keys.slice(from, index));
-      from = index;
-      bytes = 0;
-    }
-    bytes += size;
-  }
-  if (from < keys.length) yield encodeKeys(keys.slice(from));
 }

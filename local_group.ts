@@ -8,43 +8,15 @@
  * @module
  */
 
-import { type BytesLike, ByteView } from "./byte_view.ts";
+import type { ByteView } from "./byte_view.ts";
 import { CachePair, type CacheStats } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { LoadError, NotFoundError, quote } from "./errors.ts";
+import { Fence } from "./fence.ts";
+import { Limiter } from "./limiter.ts";
+import { describe, type Getter, type Loaded, toPeerValue } from "./loaded.ts";
 import type { PeerRequestOptions, PeerValue } from "./peers.ts";
 import { type Flight, SingleFlight } from "./singleflight.ts";
-
-/**
- * What a getter may answer: bytes or a string; a plain object with the value and
- * the milliseconds that it has to live; or `undefined`: there is no such key.
- */
-export type Loaded =
-  | BytesLike
-  | {
-    /** The bytes. */
-    value: BytesLike;
-    /** How long they live, in milliseconds; absent: for ever; 0: not kept at all. */
-    ttlMs?: number;
-  }
-  | undefined;
-
-/** What a getter is told beside the key. */
-export interface GetterContext {
-  /** The group's name. */
-  readonly group: string;
-  /** Fires when nobody waits for the answer any more, in any process. */
-  readonly signal: AbortSignal;
-}
-
-/**
- * Loads a key from the slow source. Called once at a time for a key, however
- * many wait for it. What it throws or rejects with reaches all of them.
- */
-export type Getter = (
-  key: string,
-  context: GetterContext,
-) => Loaded | Promise<Loaded>;
 
 /** What a group did, counted since it was made; the names are groupcache's. */
 export interface GroupCounts {
@@ -64,6 +36,8 @@ export interface GroupCounts {
   localLoads: number;
   /** Calls of the getter that failed or found no such key. */
   localLoadErrs: number;
+  /** Values taken from the memory of a key's last owner, in place of a load. */
+  inherited: number;
   /** Keys that peers, or other HTTP clients, asked of this process. */
   serverRequests: number;
 }
@@ -75,6 +49,22 @@ export interface LocalGroupOptions {
   clock: Clock;
   /** Whether this process owns `key`, so that what it loads goes to main. */
   owns: (key: string) => boolean;
+  /** The copy of somebody who owned the key until now; `undefined`: there is nobody to ask. */
+  inherit: (
+    key: string,
+    flight: Flight,
+  ) => Promise<PeerValue | undefined> | undefined;
+  /** How many keys that others own may be loaded at a time. */
+  maxStandInLoads: number;
+}
+
+/** How many more such loads may wait for their turn. */
+const MAX_STAND_IN_QUEUE = 10_000;
+
+/** Options for {@linkcode LocalGroup.load}. */
+export interface LoadOptions extends PeerRequestOptions {
+  /** Not to ask for the owner's copy: it was just asked for more than that. */
+  ownerIsGone?: boolean;
 }
 
 /**
@@ -90,6 +80,8 @@ export class LocalGroup {
   // a peer: two processes whose lists disagree would wait for each other.
   readonly #asks = new SingleFlight<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
+  readonly #standIns: Limiter;
+  readonly #fence: Fence;
   #closed = false;
   /** How many writes there were: a load from before the last one may be old. */
   writes = 0;
@@ -103,6 +95,7 @@ export class LocalGroup {
     peerErrors: 0,
     localLoads: 0,
     localLoadErrs: 0,
+    inherited: 0,
     serverRequests: 0,
   };
 
@@ -111,6 +104,11 @@ export class LocalGroup {
     this.#getter = getter;
     this.#options = options;
     this.#caches = new CachePair(options.maxBytes, options.clock);
+    this.#fence = new Fence(options.clock);
+    this.#standIns = new Limiter({
+      max: options.maxStandInLoads,
+      maxWaiting: MAX_STAND_IN_QUEUE,
+    });
   }
 
   /** The value in memory, as a counted use. */
@@ -130,7 +128,9 @@ export class LocalGroup {
   answer(key: string): PeerValue | undefined {
     this.counts.serverRequests++;
     const view = this.hit(key);
-    if (view !== undefined) return this.#asPeerValue(key, view);
+    if (view !== undefined) {
+      return this.#asPeerValue(view, this.#caches.expiresAt(key));
+    }
     this.counts.loads++;
     return undefined;
   }
@@ -146,8 +146,32 @@ export class LocalGroup {
   }
 
   /** Runs the getter for `key`, or joins the run that is under way. */
-  load(key: string, options?: PeerRequestOptions): Promise<PeerValue> {
-    return this.#loads.do(key, (flight) => this.#run(key, flight), options);
+  load(key: string, options?: LoadOptions): Promise<PeerValue> {
+    const ownerIsGone = options?.ownerIsGone ?? false;
+    return this.#loads.do(
+      key,
+      (flight) => this.#run(key, flight, ownerIsGone),
+      options,
+    );
+  }
+
+  /**
+   * What memory has, for who owns the key from now on or stands in for this
+   * process: with all the life that it has, copy or not. Nothing is counted.
+   */
+  bequeath(key: string): PeerValue | undefined {
+    const view = this.#caches.peek(key);
+    if (view === undefined) return undefined;
+    return this.#asPeerValue(view, this.#caches.ownExpiresAt(key));
+  }
+
+  /**
+   * The cluster has changed: what is no longer owned becomes a copy, and for
+   * `handoverMs` what was removed or set since is not asked of its last owner.
+   */
+  onChange(handoverMs: number): void {
+    this.#caches.demote(this.#options.owns, this.#options.mirrorTtlMs);
+    this.#fence.begin(handoverMs);
   }
 
   /**
@@ -168,6 +192,7 @@ export class LocalGroup {
   /** Drops a key. What loads of it that are under way find is not kept. */
   remove(key: string): void {
     this.writes++;
+    this.#fence.add(key);
     this.#asks.forget(key);
     this.#loads.forget(key);
     this.#caches.delete(key);
@@ -176,6 +201,7 @@ export class LocalGroup {
   /** Drops everything. What loads under way find is not kept. */
   clear(): void {
     this.writes++;
+    this.#fence.addAll();
     this.#asks.forgetAll();
     this.#loads.forgetAll();
     this.#caches.clear();
@@ -208,14 +234,36 @@ export class LocalGroup {
     this.#caches.set("main", key, loaded.value, loaded.ttlMs ?? Infinity);
   }
 
-  async #run(key: string, flight: Flight): Promise<PeerValue> {
+  async #run(
+    key: string,
+    flight: Flight,
+    ownerIsGone: boolean,
+  ): Promise<PeerValue> {
     // A load that ended since the caller looked has left its value here.
     const view = this.#caches.peek(key);
-    if (view !== undefined) return this.#asPeerValue(key, view);
+    if (view !== undefined) {
+      return this.#asPeerValue(view, this.#caches.expiresAt(key));
+    }
+    if (!ownerIsGone && !this.#fence.has(key)) {
+      const copy = this.#options.inherit(key, flight);
+      const inherited = copy && await copy;
+      if (inherited !== undefined) {
+        this.counts.inherited++;
+        if (flight.current) this.#keep(key, inherited);
+        return inherited;
+      }
+    }
     this.counts.loadsDeduped++;
     let loaded: PeerValue;
     try {
-      loaded = await this.#ask(key, flight);
+      loaded = this.#options.owns(key)
+        ? await this.#ask(key, flight)
+        : await this.#standIns.run(
+          `Cannot load ${quote(key)} of group ${quote(this.name)}, ` +
+            "which another process owns",
+          () => this.#ask(key, flight),
+          flight.signal,
+        );
     } catch (error) {
       this.counts.localLoadErrs++;
       throw error;
@@ -253,8 +301,7 @@ export class LocalGroup {
     );
   }
 
-  #asPeerValue(key: string, view: ByteView): PeerValue {
-    const expiresAt = this.#caches.expiresAt(key);
+  #asPeerValue(view: ByteView, expiresAt: number): PeerValue {
     if (expiresAt === Infinity) return { value: view };
     // The clock may have moved on since the cache looked at it.
     const left = expiresAt - this.#options.clock.now();
@@ -267,55 +314,3 @@ export class LocalGroup {
  * it. Here, so that `group.ts` exports what is public and nothing else.
  */
 export const locals: WeakMap<object, LocalGroup> = new WeakMap();
-
-/** Reads a getter's answer, or the arguments of a `set`. */
-export function toPeerValue(
-  loaded: NonNullable<Loaded>,
-  action: string,
-): PeerValue {
-  const { value, ttlMs } = isEnvelope(loaded)
-    ? loaded
-    : { value: loaded, ttlMs: undefined };
-  let view: ByteView;
-  try {
-    view = ByteView.from(value);
-  } catch (cause) {
-    throw new TypeError(
-      `${action}: the value must be a string, a Uint8Array or a ByteView: received ${
-        describe(value)
-      }`,
-      { cause },
-    );
-  }
-  if (ttlMs === undefined) return { value: view };
-  if (typeof ttlMs !== "number") {
-    throw new TypeError(
-      `${action}: ttlMs must be a number: received ${describe(ttlMs)}`,
-    );
-  }
-  if (!(ttlMs >= 0)) {
-    throw new RangeError(
-      `${action}: ttlMs must be at least 0: received ${ttlMs}`,
-    );
-  }
-  return { value: view, ttlMs };
-}
-
-/** Only a plain object is an envelope: bytes may have a `value` of their own. */
-function isEnvelope(
-  loaded: unknown,
-): loaded is { value: BytesLike; ttlMs?: number } {
-  if (typeof loaded !== "object" || loaded === null) return false;
-  const prototype = Object.getPrototypeOf(loaded);
-  return (prototype === Object.prototype || prototype === null) &&
-    "value" in loaded;
-}
-
-/** An unexpected value, as an error message shows it. */
-function describe(value: unknown): string {
-  if (typeof value === "string") return quote(value);
-  if (typeof value === "object" && value !== null) {
-    return Object.prototype.toString.call(value);
-  }
-  return typeof value === "function" ? "a function" : String(value);
-}

@@ -22,6 +22,7 @@
 
 export { type BytesLike, ByteView } from "./byte_view.ts";
 export type { CacheStats } from "./cache.ts";
+export type { BreakerState } from "./breaker.ts";
 export type { Clock } from "./clock.ts";
 export {
   ConsistentHash,
@@ -31,7 +32,7 @@ export {
   RendezvousHash,
   type Ring,
 } from "./consistent_hash.ts";
-export { LoadError, NotFoundError, PeerError } from "./errors.ts";
+export { BusyError, LoadError, NotFoundError, PeerError } from "./errors.ts";
 export {
   type GetOptions,
   Group,
@@ -39,18 +40,15 @@ export {
   type GroupStats,
 } from "./group.ts";
 export {
+  type DrainOptions,
   HTTPPool,
   type HTTPPoolOptions,
   type Logger,
   type PoolStats,
 } from "./http.ts";
-export type { PeerStats } from "./http_client.ts";
-export type {
-  Getter,
-  GetterContext,
-  GroupCounts,
-  Loaded,
-} from "./local_group.ts";
+export type { PeerStats } from "./http_peer.ts";
+export type { Getter, GetterContext, Loaded } from "./loaded.ts";
+export type { GroupCounts } from "./local_group.ts";
 export type { ProtocolName } from "./protocols.ts";
 export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";
 export type {

@@ -58,6 +58,21 @@ export interface Peer {
   ): Promise<void>;
   /** Drops a whole group at that peer alone. */
   clear(group: string, options?: PeerRequestOptions): Promise<void>;
+  /**
+   * It could not be told of a write, and is not to be tried now: it is to be told
+   * later that these keys were removed, or all of them. A peer without it hears
+   * of that write no more.
+   */
+  owe?(group: string, keys?: readonly string[]): void;
+  /**
+   * What it has in memory, at once; `undefined`: nothing, or it cannot be asked.
+   * It loads nothing and asks nobody. A peer without it hands on no copies.
+   */
+  peek?(
+    group: string,
+    key: string,
+    options?: PeerRequestOptions,
+  ): Promise<PeerValue | undefined>;
 }
 
 /** Who knows which peer owns a key. */
@@ -69,4 +84,14 @@ export interface PeerPicker {
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined;
   /** All peers, without this process itself. */
   peers(): Iterable<Peer>;
+  /**
+   * Who may have a copy of a key that this process is about to load: its owner,
+   * or who owned it until a moment ago; `undefined`: nobody worth asking.
+   */
+  pickHolder?(key: string): Peer | undefined;
+  /**
+   * Hears of each write that leaves this process, for the sake of those who are
+   * no peers at the moment; without keys, of a `clear`.
+   */
+  onWrite?(group: string, keys?: readonly string[]): void;
 }

@@ -13,12 +13,20 @@ export const HEADER = {
   peer: "Geecache-Peer",
   /** On a request: the asker takes "pending" for an answer after so many milliseconds. */
   wait: "Geecache-Wait",
+  /** On a request: a fingerprint of the asker's ring. */
+  ring: "Geecache-Ring",
+  /** On a request: what the processes of the pool know and others do not. */
+  secret: "Geecache-Secret",
+  /** On a request: only what is in memory is wanted. */
+  peek: "Geecache-Peek",
   /** On a POST: the method that it stands for; its body is framed then. */
   method: "Geecache-Method",
   /** On every answer: what it means. */
   result: "Geecache-Result",
   /** On every answer: the newest form of batches that is understood. */
   batch: "Geecache-Batch",
+  /** On an answer: the process is about to close. */
+  draining: "Geecache-Draining",
   /** Beside a value: the milliseconds that it has left. */
   ttl: "Geecache-Ttl",
 } as const;
@@ -34,7 +42,8 @@ export type Result =
   | "busy"
   | "done"
   | "bad-request"
-  | "refused";
+  | "refused"
+  | "draining";
 
 const MAX_SMALL_BYTES = 256 * 1024;
 

@@ -27,6 +27,7 @@ export class Writes {
     if (this.#peers === undefined) return this.#local.set(key, value);
     const { name } = this.#local;
     const write = new Broadcast();
+    this.#peers.onWrite?.(name, [key]);
     const owner = this.#peers.pickPeer(key);
     if (owner === undefined) this.#local.set(key, value);
     else {
@@ -44,6 +45,7 @@ export class Writes {
     const { name } = this.#local;
     const ownedBy = this.#byOwner(keys);
     const write = new Broadcast();
+    this.#peers?.onWrite?.(name, keys);
     this.#drop(keys);
     await write.tell(
       ownedBy.keys(),
@@ -51,11 +53,15 @@ export class Writes {
     );
     this.#drop(keys);
     const others = this.#others((p) => ownedBy.get(p)?.size !== keys.length);
-    await write.tell(others, (peer) => {
+    const restOf = (peer: Peer): readonly string[] => {
       const told = ownedBy.get(peer);
-      const rest = told === undefined ? keys : keys.filter((k) => !told.has(k));
-      return peer.remove(name, rest);
-    });
+      return told === undefined ? keys : keys.filter((key) => !told.has(key));
+    };
+    await write.tell(
+      others,
+      (peer) => peer.remove(name, restOf(peer)),
+      (peer) => peer.owe?.(name, restOf(peer)),
+    );
     write.end(`Cannot remove keys of group ${quote(name)}`);
   }
 
@@ -63,6 +69,7 @@ export class Writes {
   async clear(): Promise<void> {
     const { name } = this.#local;
     const write = new Broadcast();
+    this.#peers?.onWrite?.(name);
     // Every peer owns keys, and may mirror one between its own turn and that of
     // the key's owner: so all are told twice.
     for (let wave = 0; wave < 2; wave++) {
@@ -101,14 +108,15 @@ class Broadcast {
 
   /**
    * Tells `peers`, all at once, and waits until each was told or could not be.
-   * One that could not be told in an earlier wave is left out.
+   * One that could not be told in an earlier wave is left out, and owed it.
    */
   async tell(
     peers: Iterable<Peer>,
     write: (peer: Peer) => Promise<void>,
+    owe: (peer: Peer) => void = () => {},
   ): Promise<void> {
     await Promise.all(Array.from(peers, async (peer) => {
-      if (this.#failures.has(peer)) return;
+      if (this.#failures.has(peer)) return owe(peer);
       try {
         await write(peer);
       } catch (error) {

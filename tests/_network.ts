@@ -22,6 +22,8 @@ export interface Sent {
   readonly to: string;
   readonly method: string;
   readonly path: string;
+  /** Whether only what is in memory was asked for. */
+  readonly peeks: boolean;
 }
 
 export class FakeNetwork {
@@ -41,8 +43,9 @@ export class FakeNetwork {
   fetchFrom(from: string): (request: Request) => Promise<Response> {
     return async (request) => {
       const { origin: to, pathname, search } = new URL(request.url);
-      const { method, signal } = request;
-      this.sent.push({ from, to, method, path: pathname + search });
+      const { method, signal, headers } = request;
+      const peeks = headers.has("Geecache-Peek");
+      this.sent.push({ from, to, method, path: pathname + search, peeks });
       const handler = this.#handlers.get(to);
       if (handler === undefined || this.#cut(from, to)) {
         throw new TypeError("connection refused");
@@ -63,7 +66,7 @@ export class FakeNetwork {
 
   /** Requests that match. */
   count(which: Partial<Sent>): number {
-    const fields = Object.entries(which) as [keyof Sent, string][];
+    const fields = Object.entries(which) as [keyof Sent, unknown][];
     return this.sent.filter((one) =>
       fields.every(([field, value]) => one[field] === value)
     ).length;
@@ -150,6 +153,8 @@ export class Cluster {
       fetch: network.fetchFrom(origin),
       clock: network.clock,
       random: () => 0,
+      // Nobody owned anything before: there is nothing to hand over.
+      handoverMs: 0,
       ...options.pool,
     });
     const group = pool.group("g", (key, context) => {
@@ -198,4 +203,20 @@ export class Cluster {
   async close(): Promise<void> {
     for (const { pool } of this.nodes) await pool.close();
   }
+}
+
+/** Runs a cluster; afterwards it is closed and has left no timer behind. */
+export async function withCluster(
+  size: number,
+  run: (cluster: Cluster) => Promise<void>,
+  options?: ClusterOptions,
+): Promise<void> {
+  const cluster = new Cluster(size, options);
+  try {
+    await run(cluster);
+  } finally {
+    await cluster.close();
+  }
+  const { pending } = cluster.clock;
+  if (pending !== 0) throw new Error(`${pending} timers are left`);
 }

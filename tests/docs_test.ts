@@ -4,6 +4,7 @@ import { readFile } from "node:fs/promises";
 import { ByteView } from "../byte_view.ts";
 import { ConsistentHash, RendezvousHash } from "../consistent_hash.ts";
 import { encodeKeys, encodeResults, KIND, type Kind } from "../frames.ts";
+import { HTTPPool } from "../http.ts";
 import { assert, assertEquals } from "./_assert.ts";
 
 const read = (name: string) =>
@@ -63,6 +64,15 @@ Deno.test("The owners of docs/PROTOCOL.md are those of the rings", async () => {
   assertEquals(count, 14);
 });
 
+Deno.test("The fingerprint of docs/PROTOCOL.md is what a pool sends", async () => {
+  const paper = await read("docs/PROTOCOL.md");
+  const pool = new HTTPPool("http://localhost:8001");
+  pool.setPeers([8001, 8002, 8003].map((port) => `http://localhost:${port}`));
+  const { ring } = pool.stats();
+  await pool.close();
+  assert(paper.includes(`it is \`${ring}\``), ring);
+});
+
 Deno.test("ARCHITECTURE.md has every room, in the order of the imports", async () => {
   const rooms = [
     ...(await read("ARCHITECTURE.md")).matchAll(/^\| `(\w+\.ts)`/gm),
@@ -77,8 +87,8 @@ Deno.test("ARCHITECTURE.md has every room, in the order of the imports", async (
 Deno.test("The README has every option of a pool and of a group", async () => {
   const readme = await read("README.md");
   for (
-    const [file, name] of [["http.ts", "HTTPPoolOptions"], [
-      "group.ts",
+    const [file, name] of [["http_options.ts", "HTTPPoolOptions"], [
+      "group_options.ts",
       "GroupOptions",
     ]]
   ) {

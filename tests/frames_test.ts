@@ -330,7 +330,7 @@ Deno.test("A body of results is kind, place and length, then time left and bytes
     ...[1, 0, 0, 0, 1, 0, 0, 0, 9, 0x3f, 0xf0, 0, 0, 0, 0, 0, 0, 118],
     ...[4, 0, 0, 0, 2, 0, 0, 0, 0],
   ]);
-  assertEquals(Object.values(KIND), [0, 1, 2, 3, 4, 5]);
+  assertEquals(Object.values(KIND), [0, 1, 2, 3, 4, 5, 6]);
 });
 
 Deno.test("A value shares no memory with the chunk that it came in", () => {
@@ -473,7 +473,7 @@ Deno.test("What is wrong with a result is a FrameError that says what and where"
     [frame(KIND.value, 0, 0), "a second result for key 0, at byte 10"],
     [frame(KIND.pending, 2, 0), "2 is the place of no key, at byte 10"],
     [frame(0, 2 ** 32 - 1, 0), "4294967295 is the place of no key, at byte 10"],
-    [frame(6, 1, 0), "6 is no kind of result, at byte 10"],
+    [frame(7, 1, 0), "7 is no kind of result, at byte 10"],
     [frame(255, 1, 0), "255 is no kind of result, at byte 10"],
     [frame(0, 1, 2 ** 32 - 1), "4294967295 bytes are more than 1073741824"],
     [frame(1, 1, 7, new Uint8Array(7)), "without its time left, at byte 10"],

@@ -364,6 +364,7 @@ Deno.test("Group.stats() counts what happened", async () => {
     peerErrors: 0,
     localLoads: 1,
     localLoadErrs: 1,
+    inherited: 0,
     serverRequests: 0,
   });
   assertEquals([main.items, main.gets, main.hits], [1, 3, 1]);

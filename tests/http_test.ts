@@ -259,6 +259,7 @@ Deno.test("A peer's questions are counted as gets, and as questions of peers", a
     peerErrors: 0,
     localLoads: 1,
     localLoadErrs: 0,
+    inherited: 0,
     serverRequests: 2,
   });
 });

@@ -6,6 +6,7 @@ import { assertEquals } from "./_assert.ts";
 
 Deno.test("mod.ts exports these names and no others", () => {
   assertEquals(Object.keys(mod).sort(), [
+    "BusyError",
     "ByteView",
     "ConsistentHash",
     "Group",
@@ -22,6 +23,7 @@ Deno.test("mod.ts exports these names and no others", () => {
 
 Deno.test("The files that can be imported alone export what is in mod.ts, too", () => {
   const ofGroup = [
+    "BusyError",
     "ByteView",
     "Group",
     "LoadError",

@@ -1,0 +1,105 @@
+/**
+ * Who is let in, and how many at a time.
+ *
+ * @module
+ */
+
+import { busy, text } from "./http_answers.ts";
+import type { Protocol } from "./protocols.ts";
+import { isOneOf } from "./secret.ts";
+import { HEADER } from "./wire.ts";
+
+/** What {@linkcode Doors} are made of. */
+export interface DoorsOptions {
+  protocol: Protocol;
+  /** Any of which lets in; `undefined`: everybody is let in. */
+  secrets: readonly string[] | undefined;
+  /** How many requests of peers may wait for loads at a time. */
+  maxPeerRequests: number;
+  /** This process's own ring, as a peer's request says its own. */
+  fingerprint: () => string;
+  /** A peer's request came from that ring, which is not this one's, or is again. */
+  onRing: (peer: string, differs: boolean) => void;
+}
+
+/** What a request passes before it is looked at, and before it may load. */
+export class Doors {
+  readonly #options: DoorsOptions;
+  #serving = 0;
+  #refused = 0;
+  #draining = false;
+
+  constructor(options: DoorsOptions) {
+    this.#options = options;
+  }
+
+  /** How many requests of peers wait for loads. */
+  get serving(): number {
+    return this.#serving;
+  }
+
+  /** How many requests came without the secret. */
+  get refused(): number {
+    return this.#refused;
+  }
+
+  get draining(): boolean {
+    return this.#draining;
+  }
+
+  /** From now on nothing is loaded for peers of our own. */
+  drain(): void {
+    this.#draining = true;
+  }
+
+  /** The answer to who is not let in; `undefined`: it is. */
+  enter(request: Request): Response | undefined {
+    const { secrets, fingerprint, onRing } = this.#options;
+    const { headers } = request;
+    if (secrets !== undefined) {
+      const given = headers.get(HEADER.secret);
+      if (!isOneOf(secrets, given ?? "")) {
+        this.#refused++;
+        const what = given === null ? "it has none" : "it is another one";
+        const message = `requests need this pool's secret: ${what}`;
+        return text(request, 401, message, "refused");
+      }
+    }
+    const ring = headers.get(HEADER.ring);
+    if (ring !== null) {
+      onRing(headers.get(HEADER.peer) ?? "", ring !== fingerprint());
+    }
+    return undefined;
+  }
+
+  /**
+   * The answer to a request for which something would have to be loaded, and must
+   * not be now; `undefined`: it may. Go's processes know neither answer, and would
+   * all load what one of ours can load for them.
+   */
+  refuseLoad(request: Request): Response | undefined {
+    const { protocol, maxPeerRequests } = this.#options;
+    if (!protocol.native || !request.headers.has(HEADER.wait)) return undefined;
+    if (this.#draining) {
+      return text(
+        request,
+        503,
+        "about to close: ask the next node",
+        "draining",
+      );
+    }
+    return this.#serving >= maxPeerRequests
+      ? busy(request, `${this.#serving} requests of peers are under way`)
+      : undefined;
+  }
+
+  /** Counts a request that waits for a load. Returns what ends it, once. */
+  serve(): () => void {
+    this.#serving++;
+    let over = false;
+    return () => {
+      if (!over) this.#serving--;
+      over = true;
+    };
+  }
+}

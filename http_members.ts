@@ -1,0 +1,183 @@
+/**
+ * Who is in the cluster, who owns a key, and who did until a moment ago.
+ *
+ * @module
+ */
+
+import { crc32, type Ring } from "./consistent_hash.ts";
+import { quote } from "./errors.ts";
+import type { LinkOptions } from "./http_link.ts";
+import { HTTPPeer } from "./http_peer.ts";
+import { Owed } from "./owed.ts";
+import type { Peer, PeerPicker } from "./peers.ts";
+
+/** What {@linkcode Members} are made of. */
+export interface MembersOptions extends LinkOptions {
+  self: string;
+  /** For how long after a change the last owner of a key is asked for its copy. */
+  handoverMs: number;
+}
+
+/** So many peers that left are remembered, and what they missed since. */
+const MAX_DEPARTED = 64;
+
+/** The members of a pool's cluster, as this process was told. */
+export class Members implements PeerPicker {
+  readonly #options: MembersOptions;
+  readonly #peers = new Map<string, HTTPPeer>();
+  /** What those who left the list are owed, should they come back. */
+  readonly #departed = new Map<string, Owed>();
+  #ring: Ring;
+  /** The peer of each name on the ring but this process's own. */
+  #byNode = new Map<string, HTTPPeer>();
+  #fingerprint: string;
+  /** Who owned the keys before the last change, and how long that matters. */
+  #last: { ring: Ring; byNode: Map<string, HTTPPeer>; until: number };
+
+  constructor(options: MembersOptions) {
+    this.#options = options;
+    this.#ring = options.protocol.ring([]);
+    this.#fingerprint = fingerprintOf(this.#ring);
+    this.#last = { ring: this.#ring, byNode: this.#byNode, until: -Infinity };
+  }
+
+  /** The names on the ring. */
+  get nodes(): readonly string[] {
+    return this.#ring.nodes;
+  }
+
+  /** A short text that is the same in all processes that were told the same list. */
+  get fingerprint(): string {
+    return this.#fingerprint;
+  }
+
+  /**
+   * Replaces the list.
+   *
+   * @param origins The origin of each name.
+   */
+  set(origins: ReadonlyMap<string, string>): void {
+    const { protocol, self, clock, handoverMs } = this.#options;
+    const ring = protocol.ring(origins.keys());
+    const fingerprint = fingerprintOf(ring);
+    const isChange = fingerprint !== this.#fingerprint;
+    const stay = new Set(origins.values());
+    for (const [origin, peer] of this.#peers) {
+      if (stay.has(origin)) continue;
+      this.#peers.delete(origin);
+      peer.close();
+      this.#remember(origin, peer.owed);
+    }
+    const byNode = new Map<string, HTTPPeer>();
+    for (const [node, origin] of origins) {
+      if (origin !== self) byNode.set(node, this.#peerAt(origin));
+    }
+    if (isChange) {
+      for (const peer of byNode.values()) peer.ringDiffers = false;
+      // Who was alone until now did not own what the others did: before this
+      // process came, the list was the rest.
+      const wasAlone = this.#byNode.size === 0;
+      this.#last = {
+        ring: wasAlone ? protocol.ring(byNode.keys()) : this.#ring,
+        byNode: wasAlone ? byNode : this.#byNode,
+        until: clock.now() + handoverMs,
+      };
+    }
+    this.#ring = ring;
+    this.#byNode = byNode;
+    this.#fingerprint = fingerprint;
+  }
+
+  pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined {
+    const byNode = this.#byNode;
+    if (byNode.size === 0) return undefined;
+    if (failed === undefined || failed.size === 0) {
+      return byNode.get(this.#ring.get(key)!);
+    }
+    for (const node of this.#ring.successors(key)) {
+      const peer = byNode.get(node);
+      if (peer === undefined || !failed.has(peer)) return peer;
+    }
+    return undefined;
+  }
+
+  peers(): Iterable<HTTPPeer> {
+    return this.#peers.values();
+  }
+
+  /** The peer of that origin. */
+  peer(origin: string): HTTPPeer | undefined {
+    return this.#peers.get(origin);
+  }
+
+  pickHolder(key: string): HTTPPeer | undefined {
+    if (this.#byNode.size === 0) return undefined;
+    const owner = this.#byNode.get(this.#ring.get(key)!) ??
+      this.#lastOwner(key);
+    return owner?.mayPeek ? owner : undefined;
+  }
+
+  onWrite(group: string, keys?: readonly string[]): void {
+    if (!this.#options.protocol.native) return;
+    for (const owed of this.#departed.values()) owed.add({ group, keys });
+  }
+
+  /** Who owned a key of this process's until the list changed, if that was not long ago. */
+  #lastOwner(key: string): HTTPPeer | undefined {
+    const { ring, byNode, until } = this.#last;
+    if (this.#options.clock.now() >= until) return undefined;
+    const peer = byNode.get(ring.get(key)!);
+    // One that has left is asked no more.
+    return peer !== undefined && this.#peers.get(peer.id) === peer
+      ? peer
+      : undefined;
+  }
+
+  #peerAt(origin: string): HTTPPeer {
+    let peer = this.#peers.get(origin);
+    if (peer === undefined) {
+      const owed = this.#departed.get(origin) ?? new Owed();
+      this.#departed.delete(origin);
+      peer = new HTTPPeer(origin, this.#options, owed);
+      this.#peers.set(origin, peer);
+    }
+    return peer;
+  }
+
+  #remember(origin: string, owed: Owed): void {
+    this.#departed.set(origin, owed);
+    if (this.#departed.size <= MAX_DEPARTED) return;
+    for (const oldest of this.#departed.keys()) {
+      this.#departed.delete(oldest);
+      return;
+    }
+  }
+}
+
+function fingerprintOf({ nodes }: Ring): string {
+  const names = new TextEncoder().encode(nodes.join("\n"));
+  return crc32(names).toString(16).padStart(8, "0");
+}
+
+/**
+ * The origin that a URL is, without a slash at the end: how nodes are named and
+ * compared.
+ *
+ * @throws {TypeError} If it is more or less than an origin.
+ */
+export function originOf(url: string, what: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : undefined;
+  const origin = parsed?.origin;
+  if (
+    parsed === undefined ||
+    (parsed.protocol !== "http:" && parsed.protocol !== "https:") ||
+    parsed.href !== `${origin}/`
+  ) {
+    throw new TypeError(
+      `${what} must be an http or https origin such as "http://10.0.0.1:8080": received ${
+        quote(String(url))
+      }`,
+    );
+  }
+  return parsed.origin;
+}

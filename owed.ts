@@ -1,0 +1,55 @@
+/**
+ * What a peer has missed and is to be told.
+ *
+ * Only removes are owed, never values: a value that arrives late could be older
+ * than what it replaces, a remove that arrives late costs a load.
+ *
+ * @module
+ */
+
+/** What is told at a time: some keys of a group; `undefined`: all of them. */
+export interface Debt {
+  readonly group: string;
+  readonly keys: readonly string[] | undefined;
+}
+
+/** Past so many keys of one group all of them are owed: a `clear`. */
+export const MAX_OWED_KEYS = 10_000;
+
+/** What one peer is owed. */
+export class Owed {
+  readonly #groups = new Map<string, Set<string> | undefined>();
+
+  /** How many keys, where all of a group's count as one. */
+  get size(): number {
+    let size = 0;
+    for (const keys of this.#groups.values()) size += keys?.size ?? 1;
+    return size;
+  }
+
+  /** Owes removes of keys; without keys, of a whole group. */
+  add({ group, keys }: Debt): void {
+    const before = this.#groups.get(group);
+    if (keys === undefined) this.#groups.set(group, undefined);
+    else if (before !== undefined) {
+      for (const key of keys) before.add(key);
+      if (before.size > MAX_OWED_KEYS) this.#groups.set(group, undefined);
+    } else if (!this.#groups.has(group)) {
+      this.#groups.set(group, new Set());
+      this.add({ group, keys });
+    }
+  }
+
+  /**
+   * Takes what is to be told next; `undefined`: nothing. What could not be told
+   * is to be added again. What is owed meanwhile is kept apart, since a remove
+   * that is on its way may arrive before the write that it does not know of.
+   */
+  take(): Debt | undefined {
+    for (const [group, keys] of this.#groups) {
+      this.#groups.delete(group);
+      return { group, keys: keys === undefined ? undefined : [...keys] };
+    }
+    return undefined;
+  }
+}

@@ -1,0 +1,371 @@
+/** What a node that joins, leaves or drains costs, and how processes notice that their lists differ. */
+
+import { type ByteView, HTTPPool } from "../mod.ts";
+import { assert, assertEquals, assertRejects } from "./_assert.ts";
+import { gate, settle } from "./_gate.ts";
+import { type Cluster, type Node, withCluster } from "./_network.ts";
+
+const KEYS = Array.from({ length: 200 }, (_, i) => `key-${i}`);
+const originsOf = ({ nodes }: Cluster) => nodes.map(({ origin }) => origin);
+
+/** Takes the last node out of the lists of the others, who load all keys; then puts it in. */
+async function join(cluster: Cluster): Promise<Node> {
+  const joiner = cluster.nodes.at(-1)!;
+  const others = cluster.nodes.slice(0, -1);
+  const before = others.map(({ origin }) => origin);
+  for (const { pool } of others) pool.setPeers(before);
+  joiner.pool.setPeers([]);
+  await others[0]!.group.getMany(KEYS);
+  assertEquals(cluster.loads.length, KEYS.length);
+  for (const { pool } of cluster.nodes) pool.setPeers(originsOf(cluster));
+  return joiner;
+}
+
+const HANDOVER = { pool: { handoverMs: 30_000 } };
+const textOf = async (value: Promise<ByteView>) => (await value).text();
+
+Deno.test("A node that joins takes the copies of those who owned its keys, and loads nothing that they have", () =>
+  withCluster(4, async (cluster) => {
+    const joiner = await join(cluster);
+    for (const { group } of cluster.nodes) {
+      for (const [key, value] of await group.getMany(KEYS)) {
+        assertEquals((value as ByteView).text(), `<${key}>`);
+      }
+    }
+    assertEquals(cluster.loads.length, KEYS.length);
+    const { main, inherited } = joiner.group.stats();
+    assert(inherited > 20);
+    assertEquals(main.items, inherited);
+    // What it took over lives as long as it did there, not as long as a copy.
+    await cluster.clock.advance(3_600_000);
+    await cluster.nodes[0]!.group.getMany(KEYS);
+    assertEquals(cluster.loads.length, KEYS.length);
+  }, HANDOVER));
+
+Deno.test("A value that expires does so at its new owner, too", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    const key = KEYS.find((key) => cluster.ownerOf(key) === joiner)!;
+    await cluster.clock.advance(5_000);
+    await joiner.group.get(key);
+    assertEquals(joiner.loads, []);
+    await cluster.clock.advance(4_999);
+    assert(joiner.group.peek(key) !== undefined);
+    await cluster.clock.advance(1);
+    assertEquals(joiner.group.peek(key), undefined);
+  }, {
+    ...HANDOVER,
+    getter: () => (key) => ({ value: `<${key}>`, ttlMs: 10_000 }),
+  }));
+
+Deno.test("A key that was removed or set since the change is not asked of its last owner", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    const others = cluster.nodes.filter((node) => node !== joiner);
+    const [removed, set, cleared] = KEYS.filter((key) =>
+      cluster.ownerOf(key) === joiner
+    ) as [string, string, string];
+    // The last owners are not reached: they have the old values still.
+    const { network } = cluster;
+    network.partition([joiner.origin], others.map(({ origin }) => origin));
+    await assertRejects(() => joiner.group.remove(removed), AggregateError);
+    await assertRejects(() => joiner.group.set(set, "new"), AggregateError);
+    network.partition();
+    assert(others.some(({ group }) => group.peek(removed) !== undefined));
+    assertEquals(await textOf(joiner.group.get(removed)), `<${removed}>`);
+    assertEquals(await textOf(joiner.group.get(set)), "new");
+    assertEquals(joiner.loads, [removed]);
+    network.partition([joiner.origin], others.map(({ origin }) => origin));
+    await assertRejects(() => joiner.group.clear(), AggregateError);
+    network.partition();
+    await joiner.group.get(cleared);
+    assertEquals(joiner.loads, [removed, cleared]);
+  }, HANDOVER));
+
+Deno.test("A copy that arrives after a remove is not kept", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    const key = KEYS.find((key) => cluster.ownerOf(key) === joiner)!;
+    const arrives = gate();
+    for (const { origin } of cluster.nodes) {
+      cluster.network.fault(origin, async (request, next) => {
+        const response = await next();
+        if (request.headers.has("Geecache-Peek")) await arrives.opened;
+        return response;
+      });
+    }
+    const get = textOf(joiner.group.get(key));
+    await settle();
+    await joiner.group.remove(key);
+    arrives.open();
+    assertEquals(await get, `<${key}>`);
+    assertEquals(joiner.group.peek(key), undefined);
+    await joiner.group.get(key);
+    assertEquals(joiner.loads, [key]);
+  }, HANDOVER));
+
+Deno.test("A peek looks in memory and loads nothing; what is not there the new owner loads", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    const key = "not loaded yet";
+    let fresh = key;
+    for (let i = 0; cluster.ownerOf(fresh) !== joiner; i++) {
+      fresh = `${key} ${i}`;
+    }
+    assertEquals(await textOf(joiner.group.get(fresh)), `<${fresh}>`);
+    assertEquals(joiner.loads, [fresh]);
+    assertEquals(cluster.loads.filter((one) => one === fresh).length, 1);
+    assertEquals(cluster.network.count({ peeks: true }), 1);
+  }, HANDOVER));
+
+Deno.test("A last owner that is slow holds up a load for half a second, one that is dead for nothing", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    const others = cluster.nodes.filter((node) => node !== joiner);
+    const [slow, dead] = KEYS.filter((key) =>
+      cluster.ownerOf(key) === joiner
+    ) as [string, string];
+    for (const { origin } of others) cluster.network.silence(origin);
+    const get = textOf(joiner.group.get(slow));
+    await cluster.clock.advance(499);
+    assertEquals(joiner.loads, []);
+    await cluster.clock.advance(1);
+    assertEquals(await get, `<${slow}>`);
+    for (const { origin } of others) {
+      cluster.network.fault(origin);
+      cluster.network.kill(origin);
+    }
+    assertEquals(await textOf(joiner.group.get(dead)), `<${dead}>`);
+  }, HANDOVER));
+
+Deno.test("A while after the change nobody is asked for copies, and with handoverMs 0 at no time", async () => {
+  for (const handoverMs of [30_000, 0]) {
+    await withCluster(3, async (cluster) => {
+      const joiner = await join(cluster);
+      await cluster.clock.advance(handoverMs);
+      const key = KEYS.find((key) => cluster.ownerOf(key) === joiner)!;
+      await joiner.group.get(key);
+      assertEquals(joiner.loads, [key]);
+      assertEquals(cluster.network.count({ peeks: true }), 0);
+    }, { pool: { handoverMs } });
+  }
+});
+
+Deno.test("A stand-in asks the owner for its copy, which only the asker could not reach", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    await owner.group.get("k");
+    // The asker cannot reach the owner, the stand-in can.
+    cluster.network.fault(owner.origin, async (request, next) => {
+      if (request.headers.get("Geecache-Peer") === asker.origin) {
+        throw new TypeError("no route to host");
+      }
+      return await next();
+    });
+    assertEquals(await textOf(asker.group.get("k")), "<k>");
+    assertEquals(cluster.loads, ["k"]);
+    assertEquals(standIn.group.stats().inherited, 1);
+    assertEquals(standIn.group.stats().hot.items, 1);
+  }));
+
+Deno.test("A peek is answered at once and by memory alone, alone and in a batch", async () => {
+  const pool = new HTTPPool("http://a");
+  const group = pool.group("g", () => new Promise<string>(() => {}));
+  await group.set("held", "v");
+  const peek = async (key: string) => {
+    const response = await pool.handler(
+      new Request(`http://a/_geecache/g/${key}`, {
+        headers: { "Geecache-Peek": "1" },
+      }),
+    );
+    return [response.status, response.headers.get("Geecache-Result")];
+  };
+  assertEquals(await peek("held"), [200, "value"]);
+  assertEquals(await peek("other"), [404, "not-found"]);
+  const { gets, serverRequests, loads } = group.stats();
+  assertEquals([gets, serverRequests, loads], [0, 0, 0]);
+  await pool.close();
+});
+
+// ---- the list of peers
+
+Deno.test("setPeers() keeps the breakers of peers that stay, and ends those of peers that leave", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.kill(owner.origin);
+    for (let i = 0; i < 3; i++) {
+      await assertRejects(() => asker.group.remove("k"), AggregateError);
+    }
+    const states = () =>
+      Object.fromEntries(
+        asker.pool.stats().peers.map(({ id, state }) => [id, state]),
+      );
+    asker.pool.setPeers([...originsOf(cluster), "http://n9"]);
+    assertEquals(states(), {
+      [owner.origin]: "open",
+      [next.origin]: "closed",
+      "http://n9": "closed",
+    });
+    assertEquals(cluster.clock.pending, 1);
+    asker.pool.setPeers([next.origin, asker.origin]);
+    assertEquals(states(), { [next.origin]: "closed" });
+    assertEquals(cluster.clock.pending, 0);
+  }));
+
+Deno.test("Each request says which list its sender has; another one is counted, shown, and written to the log once", async () => {
+  const lines: string[] = [];
+  const logger = {
+    debug: () => {},
+    info: () => {},
+    error: () => {},
+    warn: (line: string) => void lines.push(line),
+  };
+  await withCluster(2, async (cluster) => {
+    const [a, b] = cluster.nodes as [Node, Node];
+    const rings = new Set<string | null>();
+    cluster.network.fault(b.origin, (request, next) => {
+      rings.add(request.headers.get("Geecache-Ring"));
+      return next();
+    });
+    const ask = () => a.pool.pickPeer(keyOf(b))!.get("g", keyOf(b));
+    const keyOf = (node: Node) =>
+      KEYS.find((key) => cluster.ownerOf(key) === node)!;
+    const key = keyOf(b);
+    await ask();
+    assertEquals(rings, new Set([b.pool.stats().ring]));
+    assertEquals(b.pool.stats().ringDisagreements, 0);
+    const differs = () =>
+      b.pool.stats().peers.find(({ id }) => id === a.origin)!.ringDiffers;
+    const peer = [...a.pool.peers()][0]!;
+    a.pool.setPeers([...originsOf(cluster), "http://n9"]);
+    assert(a.pool.stats().ring !== b.pool.stats().ring);
+    await peer.get("g", key);
+    await peer.get("g", key);
+    assertEquals([b.pool.stats().ringDisagreements, differs()], [2, true]);
+    assertEquals(lines, [
+      `[Pool ${b.origin}] ${a.origin} has another list of nodes: ` +
+      "until both have the same, keys may be loaded twice",
+    ]);
+    a.pool.setPeers(originsOf(cluster));
+    await peer.get("g", key);
+    assertEquals([b.pool.stats().ringDisagreements, differs()], [2, false]);
+  }, { pool: { logger } });
+});
+
+Deno.test("Processes that are no peers, however many names they use, are one line of the log", async () => {
+  const lines: string[] = [];
+  const logger = {
+    debug: () => {},
+    info: () => {},
+    error: () => {},
+    warn: (line: string) => void lines.push(line),
+  };
+  const pool = new HTTPPool("http://a", { logger });
+  const group = pool.group("g", (key) => key);
+  await group.get("k");
+  for (let i = 0; i < 100; i++) {
+    await pool.handler(
+      new Request("http://a/_geecache/g/k", {
+        headers: { "Geecache-Peer": `http://x${i}`, "Geecache-Ring": `${i}` },
+      }),
+    );
+  }
+  assertEquals(pool.stats().ringDisagreements, 100);
+  assertEquals(lines.length, 1);
+  await pool.close();
+});
+
+// ---- drain
+
+Deno.test("Who drains says so, loads for nobody else, and is asked for copies by the next node", () =>
+  withCluster(3, async (cluster) => {
+    const { clock } = cluster;
+    const [leaver, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    const keys = KEYS.filter((key) =>
+      cluster.ownerOf(key) === leaver && cluster.inOrder(key)[1] === next
+    );
+    const [held, fresh] = [keys.slice(0, 5), keys.slice(5, 10)];
+    for (const key of held) await leaver.group.get(key);
+    let drained = false;
+    const drain = leaver.pool.drain({ timeoutMs: 10_000 })
+      .then(() => drained = true);
+    assert(leaver.pool.stats().draining);
+    // The first answer says so; from then on the next node is asked.
+    assertEquals(await textOf(asker.group.get(held[0]!)), `<${held[0]}>`);
+    const state = () =>
+      asker.pool.stats().peers.find(({ id }) => id === leaver.origin)!.state;
+    assertEquals(state(), "draining");
+    for (const key of [...held, ...fresh]) {
+      assertEquals(await textOf(asker.group.get(key)), `<${key}>`);
+    }
+    assertEquals([...leaver.loads].sort(), [...held].sort());
+    assertEquals([...next.loads].sort(), [...fresh].sort());
+    assertEquals(next.group.stats().inherited, 5);
+    // Its own gets go on, and so do writes to it.
+    assertEquals(await textOf(leaver.group.get(fresh[0]!)), `<${fresh[0]}>`);
+    await asker.group.remove(held[1]!);
+    assertEquals(leaver.group.peek(held[1]!), undefined);
+    await clock.advance(9_999);
+    assert(!drained);
+    await clock.advance(1);
+    await drain;
+    await assertRejects(() => leaver.group.get("other"), Error, "closed");
+  }));
+
+Deno.test("The first question after a drain began may be one that has to be loaded", () =>
+  withCluster(3, async (cluster) => {
+    const [leaver, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    const drain = leaver.pool.drain({ timeoutMs: 1_000 });
+    assertEquals(await textOf(asker.group.get("k")), "<k>");
+    assertEquals([leaver.loads, next.loads], [[], ["k"]]);
+    assertEquals(asker.pool.stats().peers.map(({ errors }) => errors), [0, 0]);
+    await cluster.clock.advance(1_000);
+    await drain;
+  }));
+
+Deno.test("A process that drained and was started again is asked again", () =>
+  withCluster(3, async (cluster) => {
+    const { clock, network } = cluster;
+    const [leaver, , asker] = cluster.inOrder("k") as [Node, Node, Node];
+    const drain = leaver.pool.drain({ timeoutMs: 1_000 });
+    await asker.group.get("k");
+    await clock.advance(1_000);
+    await drain;
+    network.kill(leaver.origin);
+    await clock.advance(20_000);
+    const state = () =>
+      asker.pool.stats().peers.find(({ id }) => id === leaver.origin)!.state;
+    assertEquals(state(), "open");
+    const pool = new HTTPPool(leaver.origin, {
+      fetch: network.fetchFrom(leaver.origin),
+      clock,
+    });
+    pool.group("g", (key) => `again ${key}`);
+    network.join(leaver.origin, pool.handler);
+    await clock.advance(10_000);
+    assertEquals(state(), "closed");
+    await asker.group.remove("k");
+    assertEquals(await textOf(asker.group.get("k")), "again k");
+    await pool.close();
+  }));
+
+Deno.test("drain() closes at once where there are no peers, with close(), and refuses a bad time", async () => {
+  const pool = new HTTPPool("http://a");
+  await assertRejects(
+    () => pool.drain({ timeoutMs: -1 }),
+    RangeError,
+    "Cannot drain HTTPPool: timeoutMs must be a non-negative number: received -1",
+  );
+  assert(!pool.stats().draining);
+  await pool.drain();
+  await assertRejects(
+    () => Promise.resolve().then(() => pool.group("g", () => "")),
+    TypeError,
+    "closed",
+  );
+  await withCluster(2, async ({ nodes: [one] }) => {
+    const drains = [one!.pool.drain(), one!.pool.drain({ timeoutMs: 1 })];
+    await one!.pool.close();
+    await Promise.all(drains);
+  });
+});

@@ -1,0 +1,275 @@
+/** What a write promises, and how what was missed is told later. */
+
+import type { PeerError } from "../mod.ts";
+import { assert, assertEquals, assertRejects } from "./_assert.ts";
+import { gate, settle } from "./_gate.ts";
+import { type Cluster, type Node, withCluster } from "./_network.ts";
+
+const owedTo = ({ pool }: Node, { origin }: Node) =>
+  pool.stats().peers.find(({ id }) => id === origin)!.owed;
+
+/** Everybody has a copy of "k", the owner in main, the others in hot. */
+async function fill(cluster: Cluster, key = "k"): Promise<void> {
+  for (const { group } of cluster.nodes) await group.get(key);
+  for (const { group } of cluster.nodes) assert(group.peek(key) !== undefined);
+}
+
+/** The writes that were sent to a node, in order. */
+const writesTo = ({ network }: Cluster, { origin }: Node) =>
+  network.sent
+    .filter(({ to, method }) => to === origin && method !== "GET")
+    .map(({ method, path }) => `${method} ${path.replace("/_geecache", "")}`);
+
+const MIRROR = { shouldMirror: () => true, mirrorTtlMs: 60_000 };
+
+Deno.test("A remove that rejected names who missed it, and that one is told as soon as it answers", () =>
+  withCluster(3, async (cluster) => {
+    const { network, clock } = cluster;
+    const [owner, missing, writer] = cluster.inOrder("k") as [Node, Node, Node];
+    await fill(cluster);
+    network.kill(missing.origin);
+    const { errors } = await assertRejects(
+      () => writer.group.remove("k"),
+      AggregateError,
+    );
+    assertEquals((errors as PeerError[]).map(({ peer }) => peer), [
+      missing.origin,
+    ]);
+    assertEquals([owner.group.peek("k"), writer.group.peek("k")], [
+      undefined,
+      undefined,
+    ]);
+    assertEquals(owedTo(writer, missing), 1);
+    await clock.advance(30_000);
+    assert(missing.group.peek("k") !== undefined);
+    network.join(missing.origin, missing.pool.handler);
+    await clock.advance(10_000);
+    assertEquals(missing.group.peek("k"), undefined);
+    assertEquals(owedTo(writer, missing), 0);
+  }, { group: MIRROR }));
+
+Deno.test("An owner that missed a remove is told before it is asked again", () =>
+  withCluster(3, async (cluster) => {
+    const { network, clock } = cluster;
+    const [owner, , writer] = cluster.inOrder("k") as [Node, Node, Node];
+    await fill(cluster);
+    network.kill(owner.origin);
+    for (let i = 0; i < 3; i++) {
+      await assertRejects(() => writer.group.remove("k"), AggregateError);
+    }
+    const told = gate();
+    network.fault(owner.origin, async (request, next) => {
+      if (request.method === "DELETE") await told.opened;
+      return await next();
+    });
+    network.join(owner.origin, owner.pool.handler);
+    const before = network.sent.length;
+    await clock.advance(10_000);
+    // It answers, and is being told: until it was, its keys are asked elsewhere.
+    const get = writer.group.get("k");
+    await clock.advance(500);
+    assertEquals((await get).text(), "<k>");
+    const since = network.sent.slice(before).filter(({ from, to }) =>
+      from === writer.origin && to === owner.origin
+    );
+    assert(since.length > 0);
+    assert(
+      since.every(({ method, path }) =>
+        method === "DELETE" || path === "/_geecache/"
+      ),
+    );
+    assert(owner.group.peek("k") !== undefined);
+    told.open();
+    await clock.advance(10_000);
+    assertEquals(owner.group.peek("k"), undefined);
+  }, { group: { mirrorTtlMs: 1_000, shouldMirror: () => true } }));
+
+Deno.test("What was missed is told as removes, never as values", () =>
+  withCluster(3, async (cluster) => {
+    const { network, clock } = cluster;
+    const [owner, other, writer] = cluster.inOrder("k") as [Node, Node, Node];
+    await fill(cluster);
+    network.kill(owner.origin);
+    const { errors } = await assertRejects(
+      () => writer.group.set("k", "new"),
+      AggregateError,
+    );
+    assertEquals((errors as PeerError[]).map(({ peer }) => peer), [
+      owner.origin,
+    ]);
+    assertEquals([other.group.peek("k"), writer.group.peek("k")], [
+      undefined,
+      undefined,
+    ]);
+    network.join(owner.origin, owner.pool.handler);
+    const puts = () => network.count({ to: owner.origin, method: "PUT" });
+    const before = puts();
+    await clock.advance(10_000);
+    assertEquals([owner.group.peek("k"), puts()], [undefined, before]);
+  }, { group: MIRROR }));
+
+Deno.test("Each write that was missed is told: keys of several groups, and all of a group", () =>
+  withCluster(2, async (cluster) => {
+    const { network, clock } = cluster;
+    const [missing, writer] = cluster.nodes as [Node, Node];
+    const others = cluster.nodes.map(({ pool }) =>
+      pool.group("other", (key) => key)
+    );
+    await others[0]!.get("all");
+    await missing.group.get("a");
+    await missing.group.get("b");
+    await missing.group.get("c");
+    network.kill(missing.origin);
+    await assertRejects(
+      () => writer.group.removeMany(["a", "b"]),
+      AggregateError,
+    );
+    await assertRejects(() => others[1]!.clear(), AggregateError);
+    assertEquals(owedTo(writer, missing), 3);
+    network.join(missing.origin, missing.pool.handler);
+    network.sent.length = 0;
+    await clock.advance(10_000);
+    assertEquals(writesTo(cluster, missing), [
+      "POST /g",
+      "DELETE /other?clear",
+    ]);
+    assertEquals([...missing.group.keys()], ["c"]);
+    assertEquals([...others[0]!.keys()], []);
+  }, { group: MIRROR }));
+
+Deno.test("Past 10,000 keys the peer is told to drop the whole group", () =>
+  withCluster(2, async (cluster) => {
+    const { network, clock } = cluster;
+    const [missing, writer] = cluster.nodes as [Node, Node];
+    await missing.group.get("untouched");
+    network.kill(missing.origin);
+    const keys = Array.from({ length: 10_001 }, (_, i) => `key-${i}`);
+    await assertRejects(() => writer.group.removeMany(keys), AggregateError);
+    assertEquals(owedTo(writer, missing), 1);
+    network.join(missing.origin, missing.pool.handler);
+    network.sent.length = 0;
+    await clock.advance(10_000);
+    assertEquals(writesTo(cluster, missing), ["DELETE /g?clear"]);
+    assertEquals([...missing.group.keys()], []);
+  }));
+
+Deno.test("A peer that refuses the keys that it missed is told to drop the whole group", () =>
+  withCluster(2, async (cluster) => {
+    const { network, clock } = cluster;
+    const [missing, writer] = cluster.nodes as [Node, Node];
+    const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+      .filter((key) => cluster.ownerOf(key) === missing);
+    await missing.group.getMany(keys);
+    network.fault(
+      missing.origin,
+      (request, next) =>
+        request.method === "POST"
+          ? new Response("too large\n", {
+            status: 413,
+            headers: { "Geecache-Result": "bad-request" },
+          })
+          : next(),
+    );
+    await assertRejects(() => writer.group.removeMany(keys), AggregateError);
+    assertEquals(owedTo(writer, missing), keys.length);
+    await clock.advance(60_000);
+    assertEquals([...missing.group.keys()], []);
+    assertEquals(owedTo(writer, missing), 0);
+  }));
+
+Deno.test("What could not be told is tried again for as long as it takes", () =>
+  withCluster(2, async (cluster) => {
+    const { network, clock } = cluster;
+    const [missing, writer] = cluster.inOrder("k") as [Node, Node];
+    await missing.group.get("k");
+    network.fault(
+      missing.origin,
+      (request, next) =>
+        request.method === "DELETE"
+          ? new Response(null, { status: 502 })
+          : next(),
+    );
+    await assertRejects(() => writer.group.remove("k"), AggregateError);
+    await clock.advance(3_600_000);
+    assertEquals(owedTo(writer, missing), 1);
+    network.fault(missing.origin);
+    await clock.advance(10_000);
+    assertEquals([owedTo(writer, missing), missing.group.peek("k")], [
+      0,
+      undefined,
+    ]);
+  }));
+
+Deno.test("A write that its caller called off is owed to nobody", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, writer] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.silence(owner.origin);
+    const leave = new AbortController();
+    const peer = writer.pool.pickPeer("k")!;
+    const write = peer.remove("g", ["k"], { signal: leave.signal });
+    await settle();
+    leave.abort(new Error("enough"));
+    await assertRejects(() => write, Error, "enough");
+    assertEquals(owedTo(writer, owner), 0);
+  }));
+
+Deno.test("A peer that leaves the list and comes back is told what it missed, before and while it was away", () =>
+  withCluster(3, async (cluster) => {
+    const { network, clock } = cluster;
+    const [owner, other, writer] = cluster.inOrder("k") as [Node, Node, Node];
+    const all = cluster.nodes.map(({ origin }) => origin);
+    const rest = [other.origin, writer.origin];
+    await fill(cluster);
+    await fill(cluster, "l");
+    await owner.group.get("m");
+    network.kill(owner.origin);
+    await assertRejects(() => writer.group.remove("k"), AggregateError);
+    writer.pool.setPeers(rest);
+    await writer.group.remove("l");
+    network.join(owner.origin, owner.pool.handler);
+    await clock.advance(60_000);
+    assert([...owner.group.keys()].includes("k"));
+    writer.pool.setPeers(all);
+    assertEquals(owedTo(writer, owner), 2);
+    await clock.advance(10_000);
+    assertEquals([...owner.group.keys()].filter((key) => key !== "m"), []);
+  }, { group: { ...MIRROR, mirrorTtlMs: Infinity } }));
+
+Deno.test("After setPeers() what is no longer owned is a copy, limited in time, though it be owned again", () =>
+  withCluster(2, async (cluster) => {
+    const { clock } = cluster;
+    const [owner, other] = cluster.inOrder("k") as [Node, Node];
+    await owner.group.get("k");
+    const kept = cluster.ownerOf("key-0") === owner ? "key-0" : "key-1";
+    await owner.group.get(kept);
+    const before = owner.group.stats();
+    owner.pool.setPeers([other.origin]);
+    assertEquals(owner.group.peek("k")?.text(), "<k>");
+    const { main, hot } = owner.group.stats();
+    assertEquals([main.items, hot.items], [0, before.main.items]);
+    assertEquals(hot.bytes, before.main.bytes);
+    // Owned again: it lives on as what it has become, a copy.
+    owner.pool.setPeers([owner.origin, other.origin]);
+    assertEquals(owner.group.stats().main.items, 0);
+    await clock.advance(59_999);
+    assertEquals(owner.group.peek("k")?.text(), "<k>");
+    await clock.advance(1);
+    assertEquals(owner.group.peek("k"), undefined);
+  }));
+
+Deno.test("What is still owned stays as it is, and nothing is copied where nothing may be", () =>
+  withCluster(3, async (cluster) => {
+    const [one] = cluster.nodes as [Node];
+    const keys = Array.from({ length: 100 }, (_, i) => `key-${i}`);
+    const own = keys.filter((key) => cluster.ownerOf(key) === one);
+    for (const key of own) await one.group.get(key);
+    const origins = cluster.nodes.map(({ origin }) => origin);
+    one.pool.setPeers([...origins, "http://n3"]);
+    const still = own.filter((key) => one.pool.pickPeer(key) === undefined);
+    assert(still.length < own.length);
+    assertEquals([...one.group.keys()], still);
+    assertEquals(one.group.stats().main.items, still.length);
+    // The same list in another order changes nothing.
+    one.pool.setPeers(["http://n3", ...origins]);
+    assertEquals(one.group.stats().main.items, still.length);
+  }, { group: { mirrorTtlMs: 0 } }));

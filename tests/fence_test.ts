@@ -1,0 +1,41 @@
+import { Fence } from "../fence.ts";
+import { assert, assertEquals } from "./_assert.ts";
+import { FakeClock } from "./_gate.ts";
+
+Deno.test("A fence knows what was written since the last change, for a while", async () => {
+  const clock = new FakeClock();
+  const fence = new Fence(clock);
+  fence.add("before any change");
+  fence.addAll();
+  assert(!fence.has("before any change"));
+  fence.begin(1_000);
+  fence.add("a");
+  assertEquals([fence.has("a"), fence.has("b")], [true, false]);
+  await clock.advance(999);
+  assert(fence.has("a"));
+  await clock.advance(1);
+  assert(!fence.has("a"));
+});
+
+Deno.test("A new change begins anew", async () => {
+  const clock = new FakeClock();
+  const fence = new Fence(clock);
+  fence.begin(1_000);
+  fence.addAll();
+  assert(fence.has("anything"));
+  await clock.advance(500);
+  fence.begin(1_000);
+  assert(!fence.has("anything"));
+  fence.add("a");
+  await clock.advance(900);
+  assertEquals([fence.has("a"), fence.has("b")], [true, false]);
+});
+
+Deno.test("Past 100,000 keys all count as written", () => {
+  const fence = new Fence(new FakeClock());
+  fence.begin(1_000);
+  for (let i = 0; i < 100_000; i++) fence.add(`k${i}`);
+  assert(!fence.has("other"));
+  fence.add("one more");
+  assert(fence.has("other"));
+});
