@@ -75,6 +75,46 @@ Deno.test("examples/own_routes.ts lets its own peers in, and nobody else", () =>
     assertEquals(await textOf(inside), "unauthorized\n");
   }));
 
+Deno.test("examples/trusted.ts lets no stranger in, and hands over what it has when it is stopped", async () => {
+  const ports = freePorts(3);
+  const urls = ports.map((port) => `http://localhost:${port}`);
+  const programs = ports.map((port) =>
+    new Program([
+      ...["run", "--allow-net", "--allow-env=SECRET", "examples/trusted.ts"],
+      ...[`${port}`, ports.join(), "2000"],
+    ], { env: { SECRET: "a-secret-of-this-test" } })
+  );
+  const numbers = Array.from({ length: 24 }, (_, i) => i);
+  const askAll = async (urls: string[]) => {
+    for (const number of numbers) {
+      for (const url of urls) {
+        assertEquals(
+          await textOf(`${url}/squares/${number}`),
+          `${number ** 2}`,
+        );
+      }
+    }
+  };
+  await withPrograms(programs, async () => {
+    await askAll(urls);
+    assertEquals(loadsOf(programs), 24);
+    const stranger = await fetch(`${urls[0]}/_geecache/squares/12`);
+    assertEquals(stranger.status, 401);
+    await stranger.body?.cancel();
+    const [leaver] = programs as [Program];
+    assert(leaver.count(/ loading /) > 0);
+    leaver.kill("SIGTERM");
+    while (!/"draining":true/.test(await textOf(`${urls[0]}/stats`)));
+    const others = urls.slice(1);
+    await askAll(others);
+    assertEquals(await leaver.ended, 0);
+    assertEquals(leaver.count(/ handed over$/), 1);
+    await askAll(others);
+    // All but the first key, whose answer told them that it drains.
+    assertEquals(loadsOf(programs), 25);
+  });
+});
+
 Deno.test("examples/client.ts asks a cluster that it is no part of", async () => {
   const folder = await Deno.makeTempDir();
   const [port] = freePorts(1);
