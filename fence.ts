@@ -24,9 +24,9 @@ export class Fence {
     this.#clock = clock;
   }
 
-  /** The cluster changed: for `ms`, what is written counts. */
+  /** The cluster changed, perhaps again: for `ms`, what was written since the first change counts. */
   begin(ms: number): void {
-    this.#written = new Set();
+    this.#isDown();
     this.#until = this.#clock.now() + ms;
   }
 

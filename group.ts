@@ -109,8 +109,7 @@ export class Group {
     this.#local = new LocalGroup(name, getter, {
       ...settings,
       owns: (key) => peers?.pickPeer(key) === undefined,
-      inherit: (key, flight) =>
-        peers?.pickHolder?.(key)?.peek?.(name, key, { signal: flight.signal }),
+      inherit: (key, flight) => this.#inherit(key, flight),
     });
     locals.set(this, this.#local);
     this.#writes = new Writes(this.#local, peers);
@@ -297,6 +296,29 @@ export class Group {
       this.#local.mirror(key, answer);
     }
     return answer.value;
+  }
+
+  /** The copy of the first who has one, if there is somebody to ask. */
+  #inherit(
+    key: string,
+    flight: Flight,
+  ): Promise<PeerValue | undefined> | undefined {
+    const holders = this.#peers?.holders?.(key);
+    if (holders === undefined) return undefined;
+    const asking = [...holders];
+    return asking.length === 0 ? undefined : this.#peek(asking, key, flight);
+  }
+
+  async #peek(
+    holders: readonly Peer[],
+    key: string,
+    { signal }: Flight,
+  ): Promise<PeerValue | undefined> {
+    for (const holder of holders) {
+      const copy = await holder.peek?.(this.name, key, { signal });
+      if (copy !== undefined) return copy;
+    }
+    return undefined;
   }
 
   #check(key: string, verb: string): void {

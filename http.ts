@@ -195,8 +195,8 @@ export class HTTPPool implements PeerPicker {
   }
 
   /** Who may have a copy of `key`, which is about to be loaded here. */
-  pickHolder(key: string): Peer | undefined {
-    return this.#members.pickHolder(key);
+  holders(key: string): Iterable<Peer> {
+    return this.#members.holders(key);
   }
 
   /** Remembers a write for those who are out of the list at the moment. */

@@ -18,6 +18,9 @@ export interface MembersOptions extends LinkOptions {
   handoverMs: number;
 }
 
+/** So many are asked for a copy before a key is loaded. */
+const MAX_HOLDERS = 2;
+
 /** So many peers that left are remembered, and what they missed since. */
 const MAX_DEPARTED = 64;
 
@@ -31,14 +34,14 @@ export class Members implements PeerPicker {
   /** The peer of each name on the ring but this process's own. */
   #byNode = new Map<string, HTTPPeer>();
   #fingerprint: string;
-  /** Who owned the keys before the last change, and how long that matters. */
-  #last: { ring: Ring; byNode: Map<string, HTTPPeer>; until: number };
+  /** The ring before the last change, and how long that matters. */
+  #last: { ring: Ring; until: number };
 
   constructor(options: MembersOptions) {
     this.#options = options;
     this.#ring = options.protocol.ring([]);
     this.#fingerprint = fingerprintOf(this.#ring);
-    this.#last = { ring: this.#ring, byNode: this.#byNode, until: -Infinity };
+    this.#last = { ring: this.#ring, until: -Infinity };
   }
 
   /** The names on the ring. */
@@ -79,7 +82,6 @@ export class Members implements PeerPicker {
       const wasAlone = this.#byNode.size === 0;
       this.#last = {
         ring: wasAlone ? protocol.ring(byNode.keys()) : this.#ring,
-        byNode: wasAlone ? byNode : this.#byNode,
         until: clock.now() + handoverMs,
       };
     }
@@ -110,11 +112,12 @@ export class Members implements PeerPicker {
     return this.#peers.get(origin);
   }
 
-  pickHolder(key: string): HTTPPeer | undefined {
-    if (this.#byNode.size === 0) return undefined;
-    const owner = this.#byNode.get(this.#ring.get(key)!) ??
-      this.#lastOwner(key);
-    return owner?.mayPeek ? owner : undefined;
+  holders(key: string): Iterable<HTTPPeer> {
+    if (this.#byNode.size === 0) return [];
+    const owner = this.#byNode.get(this.#ring.get(key)!);
+    if (owner !== undefined) return owner.mayPeek ? [owner] : [];
+    const isLate = this.#options.clock.now() >= this.#last.until;
+    return isLate ? [] : this.#lastOwners(key);
   }
 
   onWrite(group: string, keys?: readonly string[]): void {
@@ -122,15 +125,19 @@ export class Members implements PeerPicker {
     for (const owed of this.#departed.values()) owed.add({ group, keys });
   }
 
-  /** Who owned a key of this process's until the list changed, if that was not long ago. */
-  #lastOwner(key: string): HTTPPeer | undefined {
-    const { ring, byNode, until } = this.#last;
-    if (this.#options.clock.now() >= until) return undefined;
-    const peer = byNode.get(ring.get(key)!);
-    // One that has left is asked no more.
-    return peer !== undefined && this.#peers.get(peer.id) === peer
-      ? peer
-      : undefined;
+  /**
+   * Who owned a key of this process's until the list changed, and who did before:
+   * of nodes that joined one after the other, the last may not have been asked
+   * for it yet. The order in which nodes draw a key is the same on every ring.
+   */
+  *#lastOwners(key: string): IterableIterator<HTTPPeer> {
+    let count = 0;
+    for (const node of this.#last.ring.successors(key)) {
+      if (count++ === MAX_HOLDERS) return;
+      // One that has left is asked no more.
+      const peer = this.#byNode.get(node);
+      if (peer?.mayPeek) yield peer;
+    }
   }
 
   #peerAt(origin: string): HTTPPeer {

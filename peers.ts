@@ -85,10 +85,10 @@ export interface PeerPicker {
   /** All peers, without this process itself. */
   peers(): Iterable<Peer>;
   /**
-   * Who may have a copy of a key that this process is about to load: its owner,
-   * or who owned it until a moment ago; `undefined`: nobody worth asking.
+   * Who may have a copy of a key that this process is about to load, the likeliest
+   * first: its owner, or those who owned it until a moment ago.
    */
-  pickHolder?(key: string): Peer | undefined;
+  holders?(key: string): Iterable<Peer>;
   /**
    * Hears of each write that leaves this process, for the sake of those who are
    * no peers at the moment; without keys, of a `clear`.

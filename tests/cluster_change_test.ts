@@ -18,6 +18,7 @@ async function join(cluster: Cluster): Promise<Node> {
   await others[0]!.group.getMany(KEYS);
   assertEquals(cluster.loads.length, KEYS.length);
   for (const { pool } of cluster.nodes) pool.setPeers(originsOf(cluster));
+  cluster.network.sent.length = 0;
   return joiner;
 }
 
@@ -115,11 +116,12 @@ Deno.test("A peek looks in memory and loads nothing; what is not there the new o
     assertEquals(await textOf(joiner.group.get(fresh)), `<${fresh}>`);
     assertEquals(joiner.loads, [fresh]);
     assertEquals(cluster.loads.filter((one) => one === fresh).length, 1);
-    assertEquals(cluster.network.count({ peeks: true }), 1);
+    // The last owner, and the one before, of two nodes.
+    assertEquals(cluster.network.count({ peeks: true }), 2);
   }, HANDOVER));
 
-Deno.test("A last owner that is slow holds up a load for half a second, one that is dead for nothing", () =>
-  withCluster(3, async (cluster) => {
+Deno.test("Last owners that are slow hold up a load for half a second each, two at most, those that are dead for nothing", () =>
+  withCluster(4, async (cluster) => {
     const joiner = await join(cluster);
     const others = cluster.nodes.filter((node) => node !== joiner);
     const [slow, dead] = KEYS.filter((key) =>
@@ -127,7 +129,7 @@ Deno.test("A last owner that is slow holds up a load for half a second, one that
     ) as [string, string];
     for (const { origin } of others) cluster.network.silence(origin);
     const get = textOf(joiner.group.get(slow));
-    await cluster.clock.advance(499);
+    await cluster.clock.advance(999);
     assertEquals(joiner.loads, []);
     await cluster.clock.advance(1);
     assertEquals(await get, `<${slow}>`);
@@ -150,6 +152,47 @@ Deno.test("A while after the change nobody is asked for copies, and with handove
     }, { pool: { handoverMs } });
   }
 });
+
+Deno.test("A node that joins soon after another takes over what that one was not asked for yet", () =>
+  withCluster(7, async (cluster) => {
+    const origins = originsOf(cluster);
+    const tell = (count: number) => {
+      for (const { pool } of cluster.nodes.slice(0, count)) {
+        pool.setPeers(origins.slice(0, count));
+      }
+    };
+    for (const { pool } of cluster.nodes) pool.setPeers([]);
+    tell(5);
+    const [{ group }] = cluster.nodes as [Node];
+    await group.getMany(KEYS);
+    tell(6);
+    await cluster.clock.advance(5_000);
+    tell(7);
+    await group.getMany(KEYS);
+    assertEquals(cluster.loads.length, KEYS.length);
+  }, HANDOVER));
+
+Deno.test("What was removed between two changes is not asked of its last owner after the second", () =>
+  withCluster(4, async (cluster) => {
+    const { network } = cluster;
+    const origins = originsOf(cluster);
+    const joiner = cluster.nodes[2]!;
+    const others = cluster.nodes.slice(0, 2);
+    for (const { pool } of cluster.nodes) pool.setPeers([]);
+    for (const { pool } of others) pool.setPeers(origins.slice(0, 2));
+    await others[0]!.group.getMany(KEYS);
+    for (const { pool } of cluster.nodes.slice(0, 3)) {
+      pool.setPeers(origins.slice(0, 3));
+    }
+    const key = KEYS.find((key) => cluster.ownerOf(key) === joiner)!;
+    network.partition([joiner.origin], origins.slice(0, 2));
+    await assertRejects(() => joiner.group.remove(key), AggregateError);
+    network.partition();
+    for (const { pool } of cluster.nodes) pool.setPeers(origins);
+    if (joiner.pool.pickPeer(key) !== undefined) return;
+    await joiner.group.get(key);
+    assertEquals(joiner.loads, [key]);
+  }, HANDOVER));
 
 Deno.test("A stand-in asks the owner for its copy, which only the asker could not reach", () =>
   withCluster(3, async (cluster) => {
