@@ -47,6 +47,8 @@ export class Breaker {
   /** In a row, without a good look in between. */
   #pauses = 0;
   #looking = false;
+  /** There was a reason to look since it began to. */
+  #again = false;
   #ended = false;
   #callOff: (() => void) | undefined;
 
@@ -66,12 +68,15 @@ export class Breaker {
 
   /** The peer was silent, or gave no answer. */
   fail(): void {
-    if (this.#state !== "closed") return;
+    // One that has ended is nobody's: its requests were cut short.
+    if (this.#ended || this.#state !== "closed") return;
     if (++this.#failures >= FAILURES_TO_OPEN) this.#open();
   }
 
   /** Sees to it that there will be a probe, be it closed or open. */
   lookLater(): void {
+    // What a probe under way has looked at may have changed since.
+    if (this.#looking) this.#again = true;
     if (this.#ended || this.#looking || this.#callOff !== undefined) return;
     const { clock, random } = this.#options;
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#pauses++, MAX_PAUSE_MS);
@@ -90,6 +95,7 @@ export class Breaker {
 
   async #look(): Promise<void> {
     this.#looking = true;
+    this.#again = false;
     if (this.#state === "open") this.#state = "half-open";
     const health = await this.#options.probe();
     this.#looking = false;
@@ -99,6 +105,7 @@ export class Breaker {
     else this.#close();
     if (health !== "well") return this.lookLater();
     this.#pauses = 0;
+    if (this.#again) this.lookLater();
   }
 
   #open(): void {

@@ -136,3 +136,24 @@ Deno.test("Once ended it probes no more, whatever is under way", async () => {
   breaker.lookLater();
   assertEquals([clock.pending, changes], [0, ["open at 0"]]);
 });
+
+Deno.test("Once ended it does not open: what fails then was cut short", () => {
+  const { breaker, changes, fail } = start();
+  breaker.end();
+  fail(3);
+  assertEquals([breaker.state, changes], ["closed", []]);
+});
+
+Deno.test("A reason to look that comes up during a probe has a probe of its own", async () => {
+  const { breaker, clock, probes, peer } = start();
+  const found = gate<Health>();
+  peer.health = found.opened;
+  breaker.lookLater();
+  await clock.advance(250);
+  // What is owed from now on may come too late for the probe under way.
+  breaker.lookLater();
+  breaker.lookLater();
+  found.open("well");
+  await clock.advance(60_000);
+  assertEquals(probes, [250, 500]);
+});

@@ -255,6 +255,23 @@ Deno.test("setPeers() keeps the breakers of peers that stay, and ends those of p
     assertEquals(cluster.clock.pending, 0);
   }));
 
+Deno.test("A peer that leaves the list is not said to be out of reach, whatever it was asked", async () => {
+  const lines: string[] = [];
+  const log = (line: string) => void lines.push(line);
+  const logger = { debug: () => {}, info: log, warn: log, error: log };
+  await withCluster(3, async (cluster) => {
+    const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.silence(owner.origin);
+    const peer = asker.pool.pickPeer("k")!;
+    const gets = KEYS.slice(0, 5).map((key) => peer.get("g", key));
+    const all = Promise.allSettled(gets);
+    await settle();
+    asker.pool.setPeers([next.origin, asker.origin]);
+    await all;
+    assertEquals(lines, []);
+  }, { pool: { logger } });
+});
+
 Deno.test("Each request says which list its sender has; another one is counted, shown, and written to the log once", async () => {
   const lines: string[] = [];
   const logger = {
