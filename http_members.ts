@@ -8,7 +8,7 @@ import { crc32, type Ring } from "./consistent_hash.ts";
 import { quote } from "./errors.ts";
 import type { LinkOptions } from "./http_link.ts";
 import { HTTPPeer } from "./http_peer.ts";
-import { Owed } from "./owed.ts";
+import type { Owed } from "./owed.ts";
 import type { Peer, PeerPicker } from "./peers.ts";
 
 /** What {@linkcode Members} are made of. */
@@ -143,7 +143,7 @@ export class Members implements PeerPicker {
   #peerAt(origin: string): HTTPPeer {
     let peer = this.#peers.get(origin);
     if (peer === undefined) {
-      const owed = this.#departed.get(origin) ?? new Owed();
+      const owed = this.#departed.get(origin);
       this.#departed.delete(origin);
       peer = new HTTPPeer(origin, this.#options, owed);
       this.#peers.set(origin, peer);

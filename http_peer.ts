@@ -11,7 +11,7 @@ import { Batcher, Places } from "./http_batch.ts";
 import { type Answer, type Question, textOf } from "./http_client.ts";
 import { Link, type LinkOptions } from "./http_link.ts";
 import { PeerWrites } from "./http_writes.ts";
-import type { Owed } from "./owed.ts";
+import { Owed } from "./owed.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "./peers.ts";
 import {
   encodeKey,
@@ -72,13 +72,15 @@ export class HTTPPeer implements Peer {
     batchers: new Map(),
   };
 
-  /** @param owed What it is known to have missed. */
-  constructor(id: string, options: LinkOptions, owed: Owed) {
+  /** @param owed What it is known to have missed, if it was a peer before. */
+  constructor(id: string, options: LinkOptions, owed?: Owed) {
     this.id = id;
     this.#options = options;
     this.#link = new Link(id, options, () => this.#writes.settle());
-    this.#writes = new PeerWrites(this.#link, options, owed);
-    if (owed.size > 0) this.#link.lookLater();
+    this.#writes = new PeerWrites(this.#link, options, owed ?? new Owed());
+    // Of what was on its way to it when it left it is not known yet whether it
+    // missed that, too.
+    if (owed !== undefined) this.#link.lookLater();
   }
 
   get(

@@ -235,6 +235,28 @@ Deno.test("A peer that leaves the list and comes back is told what it missed, be
     assertEquals([...owner.group.keys()].filter((key) => key !== "m"), []);
   }, { group: { ...MIRROR, mirrorTtlMs: Infinity } }));
 
+Deno.test("What is on its way to a peer that leaves the list and comes back at once is told again", () =>
+  withCluster(2, async (cluster) => {
+    const { network, clock } = cluster;
+    const [owner, writer] = cluster.inOrder("k") as [Node, Node];
+    await owner.group.get("k");
+    network.kill(owner.origin);
+    await assertRejects(() => writer.group.remove("k"), AggregateError);
+    network.join(owner.origin, owner.pool.handler);
+    network.fault(
+      owner.origin,
+      (request, next) =>
+        request.method === "DELETE" ? new Promise(() => {}) : next(),
+    );
+    await clock.advance(300);
+    network.fault(owner.origin);
+    writer.pool.setPeers([writer.origin]);
+    writer.pool.setPeers([owner.origin, writer.origin]);
+    await clock.advance(10_000);
+    assertEquals(owner.group.peek("k"), undefined);
+    assertEquals(owedTo(writer, owner), 0);
+  }));
+
 Deno.test("After setPeers() what is no longer owned is a copy, limited in time, though it be owned again", () =>
   withCluster(2, async (cluster) => {
     const { clock } = cluster;
