@@ -22,7 +22,13 @@
 
 import { type BytesLike, type ByteView, promiseOf } from "./byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import { LoadError, NotFoundError, PeerError, quote } from "./errors.ts";
+import {
+  BusyError,
+  LoadError,
+  NotFoundError,
+  PeerError,
+  quote,
+} from "./errors.ts";
 import { type GroupOptions, groupSettingsOf } from "./group_options.ts";
 import { type Getter, toPeerValue } from "./loaded.ts";
 import { type GroupCounts, LocalGroup, locals } from "./local_group.ts";
@@ -344,7 +350,10 @@ function isDraining(error: unknown): boolean {
   return error instanceof PeerError && error.status === 503;
 }
 
-/** Whether a peer had no time for as long as it could be waited for. */
+/**
+ * Whether a peer had no time for as long as it could be waited for. Its status
+ * does not tell: a proxy may say that for a peer that is dead.
+ */
 function isBusy(error: unknown): boolean {
-  return error instanceof PeerError && error.status === 429;
+  return error instanceof PeerError && error.cause instanceof BusyError;
 }

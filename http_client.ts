@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "./clock.ts";
-import { PeerError, quote } from "./errors.ts";
+import { BusyError, PeerError, quote } from "./errors.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "./frames.ts";
 import type { Protocol } from "./protocols.ts";
 import { Watch } from "./watch.ts";
@@ -273,8 +273,12 @@ export class PeerClient {
     const isLeaving = answer.meaning === "404 no-group" ||
       answer.meaning === "503 draining";
     if (!isLeaving) this.#errors++;
+    const busy = answer.meaning === "429 busy"
+      ? { cause: new BusyError(why) }
+      : {};
     return this.error(`${answer.meaning}: ${why}`, {
       status: answer.status,
+      ...busy,
     });
   }
 

@@ -133,7 +133,10 @@ export class Link {
   }
 
   /** An error that names the peer. */
-  error(what: string, options?: { status?: number }): PeerError {
+  error(
+    what: string,
+    options?: ErrorOptions & { status?: number },
+  ): PeerError {
     return this.#client.error(what, options);
   }
 

@@ -6,7 +6,7 @@
 
 import type { BreakerState } from "./breaker.ts";
 import type { ByteView } from "./byte_view.ts";
-import { LoadError, NotFoundError } from "./errors.ts";
+import { BusyError, LoadError, NotFoundError } from "./errors.ts";
 import { Batcher, Places } from "./http_batch.ts";
 import { type Answer, type Question, textOf } from "./http_client.ts";
 import { Link, type LinkOptions } from "./http_link.ts";
@@ -294,8 +294,10 @@ export class HTTPPeer implements Peer {
         pause: () => link.pause(),
         tooLarge: () =>
           link.error(`the value is larger than ${maxBodyBytes} bytes`),
-        tooBusy: () =>
-          link.error(`it was busy for ${timeoutMs} ms`, { status: 429 }),
+        tooBusy: () => {
+          const why = `it was busy for ${timeoutMs} ms`;
+          return link.error(why, { status: 429, cause: new BusyError(why) });
+        },
         now: () => clock.now(),
       });
       batchers.set(group, batcher);

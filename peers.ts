@@ -36,7 +36,8 @@ export interface Peer {
    *
    * @throws {NotFoundError} If its getter said so: final.
    * @throws {LoadError} If its getter failed: final.
-   * @throws {PeerError} If it could not answer: somebody else may.
+   * @throws {PeerError} If it could not answer: somebody else may. With a
+   *   `BusyError` as its cause: it is well, and nobody else should be asked.
    */
   get(
     group: string,

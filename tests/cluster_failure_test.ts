@@ -327,6 +327,17 @@ Deno.test("When its patience with a busy owner ends the asker loads for itself, 
   }, options);
 });
 
+Deno.test("A proxy that says 429 for an owner is no busy owner: the next node is asked", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.fault(
+      owner.origin,
+      () => new Response("slow down", { status: 429 }),
+    );
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    assertEquals([next.loads, asker.loads], [["k"], []]);
+  }));
+
 Deno.test("What is in memory is answered however many requests wait, alone and in a batch", () => {
   const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
   return withCluster(2, async (cluster) => {
