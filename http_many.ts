@@ -73,7 +73,12 @@ export function answerMany(
   }
   if (loading.length === 0) return many(encodeResults(ready));
   const refusal = refuse();
-  if (refusal !== undefined) return refusal;
+  if (refusal !== undefined) {
+    // Whoever drains hands over what is in memory; who is busy answers with it.
+    if (refusal.status !== 429 || ready.length === 0) return refusal;
+    for (const index of loading) ready.push(message(KIND.busy, index));
+    return many(encodeResults(ready));
+  }
   const waiting = new Map<number, Wait>();
   for (const index of loading) {
     waiting.set(index, waits.join(asker, local, keys[index]!));

@@ -356,6 +356,39 @@ Deno.test("What is in memory is answered however many requests wait, alone and i
   }, options);
 });
 
+Deno.test("What is in memory is answered in a batch with what is not, too", () => {
+  const { begun, end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  return withCluster(3, async (cluster) => {
+    const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
+    const [slow, first, fresh, ...held] = keysOf(cluster, owner, 6) as [
+      string,
+      string,
+      string,
+      ...string[],
+    ];
+    for (const key of [first, ...held]) await owner.group.set(key, "v");
+    // Shows that it takes batches.
+    await two.group.get(first);
+    const get = one.group.get(slow);
+    await settle();
+    const alone = two.pool.pickPeer(first)!.get("g", first);
+    const answered: string[] = [];
+    const all = [fresh, ...held].map((key) =>
+      two.group.get(key).then(() => answered.push(key))
+    );
+    await alone;
+    await settle();
+    assertEquals([answered, begun], [held, [slow]]);
+    end(slow);
+    await get;
+    await cluster.clock.advance(100);
+    assertEquals(begun, [slow, fresh]);
+    end(fresh);
+    await Promise.all(all);
+    assertEquals(two.loads, []);
+  }, options);
+});
+
 Deno.test("Go's processes are never told to wait", async () => {
   for (const protocol of ["geecache", "groupcache"] as const) {
     const { begun, end, options } = gated({});
