@@ -91,6 +91,10 @@ export class HTTPPeer implements Peer {
     if (this.#link.state !== "closed") {
       return Promise.reject(this.#link.unavailable());
     }
+    if (this.owed.has(group, key)) {
+      const what = "it missed a removal of the key, and is to be told first";
+      return Promise.reject(this.#link.error(what));
+    }
     return this.#read(this.#asking, group, key, signal);
   }
 
@@ -99,6 +103,7 @@ export class HTTPPeer implements Peer {
     key: string,
     { signal }: PeerRequestOptions = {},
   ): Promise<PeerValue | undefined> {
+    if (this.owed.has(group, key)) return undefined;
     const controller = new AbortController();
     const leave = (): void => controller.abort(signal!.reason);
     signal?.addEventListener("abort", leave, { once: true });

@@ -112,6 +112,8 @@ export class PeerWrites {
         const { group } = debt;
         this.owed.add(isTooMuch(error) ? { group, keys: undefined } : debt);
         throw error;
+      } finally {
+        this.owed.end(debt);
       }
     }
   }

@@ -19,12 +19,29 @@ export const MAX_OWED_KEYS = 10_000;
 /** What one peer is owed. */
 export class Owed {
   readonly #groups = new Map<string, Set<string> | undefined>();
+  /** What was taken, and is neither told nor added again yet. */
+  readonly #onItsWay = new Map<Debt, ReadonlySet<string> | undefined>();
 
   /** How many keys, where all of a group's count as one. */
   get size(): number {
     let size = 0;
     for (const keys of this.#groups.values()) size += keys?.size ?? 1;
+    for (const keys of this.#onItsWay.values()) size += keys?.size ?? 1;
     return size;
+  }
+
+  /** Whether a remove of `key` is owed, or on its way. */
+  has(group: string, key: string): boolean {
+    if (this.#groups.has(group)) {
+      const keys = this.#groups.get(group);
+      if (keys === undefined || keys.has(key)) return true;
+    }
+    for (const [debt, keys] of this.#onItsWay) {
+      if (debt.group === group && (keys === undefined || keys.has(key))) {
+        return true;
+      }
+    }
+    return false;
   }
 
   /** Owes removes of keys; without keys, of a whole group. */
@@ -41,15 +58,23 @@ export class Owed {
   }
 
   /**
-   * Takes what is to be told next; `undefined`: nothing. What could not be told
-   * is to be added again. What is owed meanwhile is kept apart, since a remove
-   * that is on its way may arrive before the write that it does not know of.
+   * Takes what is to be told next; `undefined`: nothing. It ends with
+   * {@linkcode Owed.end}, and what could not be told is to be added again before.
+   * What is owed meanwhile is kept apart, since a remove that is on its way may
+   * arrive before the write that it does not know of.
    */
   take(): Debt | undefined {
     for (const [group, keys] of this.#groups) {
       this.#groups.delete(group);
-      return { group, keys: keys === undefined ? undefined : [...keys] };
+      const debt = { group, keys: keys === undefined ? undefined : [...keys] };
+      this.#onItsWay.set(debt, keys);
+      return debt;
     }
     return undefined;
+  }
+
+  /** What was taken was told, or was added again. */
+  end(debt: Debt): void {
+    this.#onItsWay.delete(debt);
   }
 }

@@ -84,6 +84,49 @@ Deno.test("An owner that missed a remove is told before it is asked again", () =
     assertEquals(owner.group.peek("k"), undefined);
   }, { group: { mirrorTtlMs: 1_000, shouldMirror: () => true } }));
 
+Deno.test("A peer that missed one remove is not asked for that key before it was told, and for others it is", () =>
+  withCluster(2, async (cluster) => {
+    const { network, clock } = cluster;
+    const [owner, writer] = cluster.inOrder("k") as [Node, Node];
+    const other = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+      .find((key) => cluster.ownerOf(key) === owner)!;
+    for (const key of ["k", other]) await owner.group.set(key, "old");
+    network.kill(owner.origin);
+    await assertRejects(() => writer.group.remove("k"), AggregateError);
+    network.join(owner.origin, owner.pool.handler);
+    assertEquals((await writer.group.get(other)).text(), "old");
+    assertEquals((await writer.group.get("k")).text(), "<k>");
+    const told = gate();
+    network.fault(owner.origin, async (request, next) => {
+      if (request.method === "DELETE") await told.opened;
+      return await next();
+    });
+    await clock.advance(1_000);
+    // It is being told.
+    assertEquals((await writer.group.get("k")).text(), "<k>");
+    assertEquals(owedTo(writer, owner), 1);
+    told.open();
+    await settle();
+    await writer.group.remove("k");
+    await writer.group.get("k");
+    assertEquals(owner.loads, ["k"]);
+  }, { group: { mirrorTtlMs: 0 } }));
+
+Deno.test("Who becomes the owner of a key takes no copy from who missed its own remove", () =>
+  withCluster(2, async (cluster) => {
+    const { network } = cluster;
+    const [writer, last] = cluster.inOrder("k") as [Node, Node];
+    for (const { pool } of cluster.nodes) pool.setPeers([last.origin]);
+    await last.group.set("k", "old");
+    network.kill(last.origin);
+    await assertRejects(() => writer.group.remove("k"), AggregateError);
+    network.join(last.origin, last.pool.handler);
+    for (const { pool } of cluster.nodes) {
+      pool.setPeers([last.origin, writer.origin]);
+    }
+    assertEquals((await writer.group.get("k")).text(), "<k>");
+  }, { pool: { handoverMs: 30_000 } }));
+
 Deno.test("What was missed is told as removes, never as values", () =>
   withCluster(3, async (cluster) => {
     const { network, clock } = cluster;

@@ -4,7 +4,10 @@ import { assert, assertEquals } from "./_assert.ts";
 
 function takeAll(owed: Owed): Debt[] {
   const debts: Debt[] = [];
-  for (let debt = owed.take(); debt; debt = owed.take()) debts.push(debt);
+  for (let debt = owed.take(); debt; debt = owed.take()) {
+    debts.push(debt);
+    owed.end(debt);
+  }
   return debts;
 }
 
@@ -53,6 +56,25 @@ Deno.test("What is owed while a debt is on its way is kept apart from it", () =>
   assertEquals(takeAll(owed), [{ group: "g", keys: ["a"] }]);
 });
 
+Deno.test("It is known of each key whether it is owed, on its way, too", () => {
+  const owed = new Owed();
+  const which = () =>
+    ["g a", "g b", "h a"].filter((one) => {
+      const [group, key] = one.split(" ") as [string, string];
+      return owed.has(group, key);
+    });
+  assertEquals(which(), []);
+  owed.add({ group: "g", keys: ["a"] });
+  owed.add({ group: "h", keys: undefined });
+  assertEquals(which(), ["g a", "h a"]);
+  const debts = [owed.take()!, owed.take()!];
+  assertEquals([which(), owed.size], [["g a", "h a"], 2]);
+  owed.end(debts[0]!);
+  assertEquals([which(), owed.size], [["h a"], 1]);
+  owed.end(debts[1]!);
+  assertEquals([which(), owed.size], [[], 0]);
+});
+
 Deno.test("Whatever is added, taken and added again, all that was missed is told", () => {
   const anyDebt = fc.record({
     group: fc.constantFrom("g", "h"),
@@ -83,6 +105,12 @@ Deno.test("Whatever is added, taken and added again, all that was missed is told
         if (debt === undefined) continue;
         if (step) told(debt);
         else owed.add(debt);
+        owed.end(debt);
+        for (const group of ["g", "h"]) {
+          for (const key of ["a", "b", "c"]) {
+            if (missed.has(`${group} ${key}`)) assert(owed.has(group, key));
+          }
+        }
       }
       takeAll(owed).forEach(told);
       assert(missed.size === 0, [...missed].join());
