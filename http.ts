@@ -138,6 +138,7 @@ export class HTTPPool implements PeerPicker {
       ...settings,
       headers: () => this.#headers,
       onChange: (id, state) => this.#onChange(id, state),
+      onSettled: (id, group, keys) => this.#onSettled(id, group, keys),
     });
     this.#doors = new Doors({
       ...settings,
@@ -319,6 +320,20 @@ export class HTTPPool implements PeerPicker {
         `[Pool ${this.self}] ${id} is out of reach: its keys are asked of the next node`,
       );
     } else logger?.info(`[Pool ${this.self}] ${id} is back`);
+  }
+
+  /**
+   * A peer was told late that keys were removed. Until then others may have taken
+   * copies of the old values from it, as stand-ins or as new owners.
+   */
+  #onSettled(id: string, name: string, keys: readonly string[]): void {
+    const group = this.#groups.get(name);
+    const local = group && locals.get(group);
+    for (const key of keys) local?.remove(key);
+    for (const peer of this.#members.peers()) {
+      // Who cannot be told now is owed it.
+      if (peer.id !== id) peer.remove(name, keys).catch(() => {});
+    }
   }
 
   #onRing(id: string, differs: boolean): void {

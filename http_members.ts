@@ -6,13 +6,12 @@
 
 import { crc32, type Ring } from "./consistent_hash.ts";
 import { quote } from "./errors.ts";
-import type { LinkOptions } from "./http_link.ts";
-import { HTTPPeer } from "./http_peer.ts";
+import { HTTPPeer, type HTTPPeerOptions } from "./http_peer.ts";
 import type { Owed } from "./owed.ts";
 import type { Peer, PeerPicker } from "./peers.ts";
 
 /** What {@linkcode Members} are made of. */
-export interface MembersOptions extends LinkOptions {
+export interface MembersOptions extends HTTPPeerOptions {
   self: string;
   /** For how long after a change the last owner of a key is asked for its copy. */
   handoverMs: number;

@@ -10,7 +10,7 @@ import { BusyError, LoadError, NotFoundError } from "./errors.ts";
 import { Batcher, Places } from "./http_batch.ts";
 import { type Answer, type Question, textOf } from "./http_client.ts";
 import { Link, type LinkOptions } from "./http_link.ts";
-import { PeerWrites } from "./http_writes.ts";
+import { PeerWrites, type PeerWritesOptions } from "./http_writes.ts";
 import { Owed } from "./owed.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "./peers.ts";
 import {
@@ -42,6 +42,9 @@ export interface PeerStats {
   ringDiffers: boolean;
 }
 
+/** What an {@linkcode HTTPPeer} is made of. */
+export interface HTTPPeerOptions extends LinkOptions, PeerWritesOptions {}
+
 /** How long a copy is waited for in place of a load. */
 const PEEK_MS = 500;
 
@@ -58,7 +61,7 @@ export class HTTPPeer implements Peer {
   readonly id: string;
   /** Whether its last request came from another list of nodes. */
   ringDiffers = false;
-  readonly #options: LinkOptions;
+  readonly #options: HTTPPeerOptions;
   readonly #link: Link;
   readonly #writes: PeerWrites;
   readonly #asking: Way = {
@@ -73,7 +76,7 @@ export class HTTPPeer implements Peer {
   };
 
   /** @param owed What it is known to have missed, if it was a peer before. */
-  constructor(id: string, options: LinkOptions, owed?: Owed) {
+  constructor(id: string, options: HTTPPeerOptions, owed?: Owed) {
     this.id = id;
     this.#options = options;
     this.#link = new Link(id, options, () => this.#writes.settle());

@@ -18,6 +18,8 @@ const MAX_KEYS_BYTES = 1024 * 1024;
 
 /** What {@linkcode PeerWrites} are made of. */
 export interface PeerWritesOptions {
+  /** Hears of keys that the peer was told late: others may have copied their old values. */
+  onSettled: (id: string, group: string, keys: readonly string[]) => void;
   basePath: string;
   maxBodyBytes: number;
   protocol: Protocol;
@@ -107,6 +109,10 @@ export class PeerWrites {
     for (let debt = this.owed.take(); debt; debt = this.owed.take()) {
       try {
         await this.#drop(debt, (question) => this.#link.tell(question));
+        const { group, keys } = debt;
+        if (keys !== undefined) {
+          this.#options.onSettled(this.#link.id, group, keys);
+        }
       } catch (error) {
         // Keys that it does not take one by one are owed as a whole.
         const { group } = debt;

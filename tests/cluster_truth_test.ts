@@ -338,3 +338,41 @@ Deno.test("What is still owned stays as it is, and nothing is copied where nothi
     one.pool.setPeers(["http://n3", ...origins]);
     assertEquals(one.group.stats().main.items, still.length);
   }, { group: { mirrorTtlMs: 0 } }));
+
+Deno.test("When who missed a remove is told, those who took the old value from it are told again", () =>
+  withCluster(4, async (cluster) => {
+    const { network, clock } = cluster;
+    const [joiner, last, writer, other] = cluster.inOrder("k") as [
+      Node,
+      Node,
+      Node,
+      Node,
+    ];
+    const before = [last, writer, other].map(({ origin }) => origin);
+    for (const { pool } of cluster.nodes) pool.setPeers(before);
+    await last.group.set("k", "old");
+    // The writer does not reach the owner; all others do.
+    const cut: Parameters<typeof network.fault>[1] = async (request, next) => {
+      if (request.headers.get("Geecache-Peer") === writer.origin) {
+        throw new TypeError("no route to host");
+      }
+      return await next();
+    };
+    network.fault(last.origin, cut);
+    await assertRejects(() => writer.group.remove("k"), AggregateError);
+    for (const { pool } of cluster.nodes) {
+      pool.setPeers([joiner.origin, ...before]);
+    }
+    // Nobody told the new owner, which takes over what the last one has.
+    assertEquals((await joiner.group.get("k")).text(), "old");
+    assertEquals((await other.group.get("k")).text(), "old");
+    network.fault(last.origin);
+    await clock.advance(10_000);
+    assertEquals(owedTo(writer, last), 0);
+    for (const { group } of cluster.nodes) {
+      assertEquals(group.peek("k"), undefined);
+    }
+    for (const { group } of cluster.nodes) {
+      assertEquals((await group.get("k")).text(), "<k>");
+    }
+  }, { pool: { handoverMs: 30_000 }, group: MIRROR }));
