@@ -42,6 +42,8 @@ const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
  *   sends a body that is not read to its end has its answer and is cut off.
  * - An answer's body is read no faster than the client takes it, and cancelled
  *   if the client leaves.
+ * - A request that is sent before an earlier one on its connection was answered
+ *   reaches the handler when that was.
  * - What the handler throws is a 500, a URL or a `Host` that is none a 400.
  * - A segment of one or two dots stays in the path: the slash before it arrives
  *   as `%2F`, so that the keys `.` and `..` are read as Go's servers read them.
@@ -77,12 +79,12 @@ export function toNodeHandler(
 ): NodeListener {
   return (req, res) => {
     // Those of HTTP/2 are made to pass for those of HTTP/1.
-    const answer = new Answer(
-      req as IncomingMessage,
-      res as ServerResponse,
-      onError,
-    );
-    answer.by(handler);
+    const own = res as ServerResponse;
+    const answer = new Answer(req as IncomingMessage, own, onError);
+    // Without a socket it stands behind others on its connection: it would be held
+    // in memory, and so would thousands from one packet of a client that reads none.
+    if (own.socket !== null || hasLeft(own)) answer.by(handler);
+    else own.once("socket", () => answer.by(handler));
   };
 }
 

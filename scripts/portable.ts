@@ -16,6 +16,7 @@ export const OF_DENO: Readonly<Record<string, string>> = {
   "check_workflows_test.ts": "tests a part of a script, which Deno runs",
   "examples_test.ts": "starts the examples and the README's program with deno",
   "import_by_url_test.ts": "imports the library by URL, which Deno alone does",
+  "limits_serve_test.ts": "its sockets are those of Deno's own server",
   "package_json_test.ts": "tests a part of a script, which Deno runs",
   "readme_test.ts": "starts the README's programs with deno",
   "runtimes_test.ts": "tests a part of a script, which Deno runs",

@@ -182,6 +182,37 @@ Deno.test("A source is pulled no faster than the client reads, and cancelled whe
   });
 });
 
+Deno.test("Requests that are sent ahead reach the handler in turn, and not if their client left", async () => {
+  const gates = [gate(), gate()];
+  const log: string[] = [];
+  const listener = toNodeHandler(async (request) => {
+    const path = new URL(request.url).pathname;
+    log.push(path);
+    if (path === "/other") return new Response("");
+    await gates[Number(path.slice(1))]!.opened;
+    return new Response(`answer${path}.${await request.text()}`);
+  });
+  await withServer(listener, async (port) => {
+    const client = new Client(port);
+    client.get("/0").send(
+      "PUT /1 HTTP/1.1\r\nHost: h\r\nContent-Length: 4\r\n\r\nbody",
+    ).get("/2");
+    const seen = () => log.filter((path) => path !== "/other");
+    while (seen().length < 1) await exchanges(port, "/other");
+    await exchanges(port, "/other");
+    assertEquals(seen(), ["/0"]);
+    gates[0]!.open();
+    await client.until(/answer\/0\./);
+    while (seen().length < 2) await exchanges(port, "/other");
+    assertEquals(seen(), ["/0", "/1"]);
+    await client.close();
+    await exchanges(port, "/other");
+    gates[1]!.open();
+    await exchanges(port, "/other");
+    assertEquals(seen(), ["/0", "/1"]);
+  });
+});
+
 Deno.test("A request's body is read no faster than the handler reads it", async () => {
   const first = gate<number>();
   const goOn = gate();
