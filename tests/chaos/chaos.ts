@@ -1,0 +1,76 @@
+/**
+ * What holds when things break: `deno task chaos`. Five processes under load from
+ * this one, while they are killed, paused, drained and started again, and while a
+ * slow and a cutting proxy stand before two of them.
+ *
+ * `--seconds 120`, `--seed 1` for the plan of events, `--without breaker` or
+ * `--without fences` to see what these are for: the run must fail then.
+ *
+ * @module
+ */
+
+import { Cluster } from "./cluster.ts";
+import { Load } from "./load.ts";
+import { delay, Origin } from "./origin.ts";
+import { Plan } from "./plan.ts";
+import { report } from "./report.ts";
+import { type Settings, settingsOf } from "./settings.ts";
+
+const SAY_EVERY_MS = 10_000;
+/** How long what is owed at the end of a long run may take to be told. */
+const SETTLE_MS = 20_000;
+/** What a run may take beside its time under load. */
+const MORE_MS = 90_000;
+
+async function run(settings: Settings): Promise<boolean> {
+  const { ms, seed, timeoutMs, mirrorTtlMs, isLong } = settings;
+  const origin = new Origin(settings);
+  const cluster = new Cluster(settings, origin);
+  let timer: ReturnType<typeof setInterval> | undefined;
+  try {
+    await cluster.start();
+    const begin = performance.now();
+    const say = (what: string): void => {
+      const seconds = (performance.now() - begin) / 1000;
+      console.log(`${seconds.toFixed(1).padStart(6)} s  ${what}`);
+    };
+    say(`five processes, ${ms / 1000} s, seed ${seed}`);
+    const load = new Load(settings, cluster, origin);
+    const plan = new Plan(settings, cluster, load, say);
+    timer = setInterval(() => {
+      const { gets, failed, wrong, stale } = load.tally;
+      say(`${gets} gets: ${failed} failed, ${wrong} wrong, ${stale} too old`);
+    }, SAY_EVERY_MS);
+    const running = load.run();
+    const crash = await Promise.race([plan.run(), running, cluster.crash]);
+    load.end();
+    await running;
+    if (isLong && crash === undefined) {
+      say("the load has ended; what is owed is waited for");
+      const until = performance.now() + SETTLE_MS;
+      while (cluster.promises.open > 0 && performance.now() < until) {
+        await delay(100);
+      }
+      await delay(mirrorTtlMs + timeoutMs);
+      await load.sweep();
+      say("every process was asked for every key");
+    }
+    const isKept = report(settings, cluster, origin, load, plan);
+    if (crash !== undefined) console.log(`BROKEN ${crash}`);
+    return isKept && crash === undefined;
+  } finally {
+    clearInterval(timer);
+    await cluster.close();
+    await origin.close();
+  }
+}
+
+if (import.meta.main) {
+  const settings = settingsOf(Deno.args);
+  // All children end with this process, however it ends.
+  setTimeout(() => {
+    console.log("It takes far longer than it should");
+    Deno.exit(1);
+  }, settings.ms + MORE_MS);
+  Deno.exit(await run(settings) ? 0 : 1);
+}

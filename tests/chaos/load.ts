@@ -1,0 +1,229 @@
+/**
+ * The constant load: those who ask, and those who remove.
+ *
+ * @module
+ */
+
+import type { Cluster } from "./cluster.ts";
+import type { Member } from "./member.ts";
+import { between, delay, type Origin } from "./origin.ts";
+import type { Settings } from "./settings.ts";
+
+/** So many times `timeoutMs` after a pause began every breaker is open. */
+const PATIENT_TIMEOUTS = 4;
+/** How many complaints of one kind are kept to be printed. */
+const MAX_COMPLAINTS = 5;
+
+/** What was seen of the gets. */
+export interface Tally {
+  gets: number;
+  /** Gets whose node was killed, paused or drained while they were under way. */
+  caught: number;
+  failed: number;
+  wrong: number;
+  /** Removed values that came later than promised. */
+  stale: number;
+  /** Removed values that came while the promise allows them. */
+  allowed: number;
+  /** Gets that waited for a peer's silence though its breaker must be open. */
+  lateWaits: number;
+  /** Removes that got no answer, since their process ended. */
+  lost: number;
+  /** How long each get took that was not caught. */
+  times: number[];
+  complaints: string[];
+}
+
+/** Those who ask and those who remove. */
+export class Load {
+  readonly #settings: Settings;
+  readonly #cluster: Cluster;
+  readonly #origin: Origin;
+  readonly #locked = new Set<string>();
+  /** Takes no removes: it is about to be ended, and must owe nothing then. */
+  barred: Member | undefined;
+  /** Removes under way, of each process. */
+  readonly #removing = new Map<Member, number>();
+  /** The process that is paused, and since when. */
+  paused: { member: Member; since: number } | undefined;
+  readonly tally: Tally = {
+    ...{ gets: 0, caught: 0, failed: 0, wrong: 0, stale: 0, allowed: 0 },
+    ...{ lateWaits: 0, lost: 0, times: [], complaints: [] },
+  };
+  #over = false;
+
+  constructor(settings: Settings, cluster: Cluster, origin: Origin) {
+    this.#settings = settings;
+    this.#cluster = cluster;
+    this.#origin = origin;
+  }
+
+  /** Runs until {@linkcode Load.end}. */
+  async run(): Promise<void> {
+    const { askers, writers } = this.#settings;
+    await Promise.all([
+      ...Array.from({ length: askers }, () => this.#askOn()),
+      ...Array.from({ length: writers }, () => this.#writeOn()),
+    ]);
+  }
+
+  end(): void {
+    this.#over = true;
+  }
+
+  /** Asks every process for every key, once. */
+  async sweep(): Promise<void> {
+    for (const key of this.#settings.keys) await this.#askAll(key);
+  }
+
+  /** Whether no remove is under way there. */
+  isIdle(member: Member): boolean {
+    return (this.#removing.get(member) ?? 0) === 0;
+  }
+
+  /** Asks one process for one key, and holds the answer against the promises. */
+  async get(member: Member, key: string): Promise<void> {
+    const { tally } = this;
+    const oldest = this.#cluster.promises.oldest(key);
+    const { life } = member;
+    const begin = performance.now();
+    const { paused } = this;
+    tally.gets++;
+    let text: string;
+    let ok = false;
+    try {
+      const response = await member.door(`/get?key=${encodeURIComponent(key)}`);
+      text = await response.text();
+      ok = response.ok;
+    } catch (error) {
+      text = String(error);
+    }
+    const ms = performance.now() - begin;
+    if (member.life !== life) tally.caught++;
+    else {
+      tally.times.push(ms);
+      if (!ok) {
+        tally.failed++;
+        this.#complain(`failed: ${key} of ${member.name}: ${text}`);
+      }
+      this.#countWait(paused, begin, ms);
+    }
+    if (ok) this.#judge(member, key, text, oldest);
+  }
+
+  #countWait(paused: Load["paused"], begin: number, ms: number): void {
+    const { timeoutMs } = this.#settings;
+    // Both at its begin and at its end.
+    if (paused === undefined || paused !== this.paused) return;
+    const openBy = paused.since + PATIENT_TIMEOUTS * timeoutMs;
+    if (begin >= openBy && ms >= timeoutMs) this.tally.lateWaits++;
+  }
+
+  #judge(member: Member, key: string, text: string, oldest: number): void {
+    const { tally } = this;
+    const version = Number(/@(\d+)$/.exec(text)?.[1]);
+    const newest = this.#origin.version(key);
+    if (text !== `${key}@${version}` || version > newest) {
+      tally.wrong++;
+      this.#complain(`wrong: ${key} of ${member.name}: ${text}`);
+    } else if (version < oldest) {
+      tally.stale++;
+      const owner = this.#cluster.ownerOf(key).name;
+      this.#complain(
+        `removed: ${text} of ${member.name}, when only ${oldest} and later ` +
+          `were allowed (it is ${owner}'s key, and ${newest} by now)`,
+      );
+    } else if (version < newest) tally.allowed++;
+  }
+
+  #complain(what: string): void {
+    const { complaints } = this.tally;
+    const kind = what.split(":", 1)[0]!;
+    const alike = complaints.filter((each) => each.startsWith(kind));
+    if (alike.length < MAX_COMPLAINTS) complaints.push(what);
+  }
+
+  async #askOn(): Promise<void> {
+    const { askPauseMs } = this.#settings;
+    while (!this.#over) {
+      const member = oneOf(this.#cluster.up);
+      if (member !== undefined) await this.get(member, this.#key());
+      await delay(between([askPauseMs >> 1, askPauseMs * 3 >> 1]));
+    }
+  }
+
+  async #writeOn(): Promise<void> {
+    while (!this.#over) {
+      const key = this.#keyToWrite();
+      this.#locked.add(key);
+      // Half of all writes overtake a load that is under way.
+      if (Math.random() < 0.5) await this.#race(key);
+      else await this.#remove(key);
+      await this.#askAll(key);
+      this.#locked.delete(key);
+      await delay(this.#settings.writePauseMs);
+    }
+  }
+
+  /** Has the key loaded, and removes it while the load is under way. */
+  async #race(key: string): Promise<void> {
+    await this.#remove(key);
+    const begun = this.#origin.hold(key);
+    const gets = this.#cluster.up.map((member) => this.get(member, key));
+    await Promise.race([begun, ...gets]);
+    await this.#remove(key);
+    // At once after a write is when an old value would show.
+    await this.#askAll(key);
+    await Promise.all(gets);
+    this.#origin.release(key);
+  }
+
+  /** Writes to the source, and has some process remove what is cached. */
+  async #remove(key: string): Promise<void> {
+    const { promises, up } = this.#cluster;
+    const member = oneOf(up.filter((each) => each !== this.barred));
+    const version = this.#origin.raise(key);
+    if (member === undefined) return;
+    this.#count(member, 1);
+    try {
+      const path = `/remove?key=${encodeURIComponent(key)}`;
+      const response = await member.door(path);
+      const missed: string[] = await response.json();
+      promises.onRemoved(key, version, member.origin, missed);
+    } catch {
+      // Whether it was done or not: nothing was promised.
+      this.tally.lost++;
+    } finally {
+      this.#count(member, -1);
+    }
+  }
+
+  async #askAll(key: string): Promise<void> {
+    const gets = this.#cluster.up.map((member) => this.get(member, key));
+    await Promise.all(gets);
+  }
+
+  #count(member: Member, by: number): void {
+    this.#removing.set(member, (this.#removing.get(member) ?? 0) + by);
+  }
+
+  #key(): string {
+    return oneOf(this.#settings.keys)!;
+  }
+
+  /** Half of them the paused process's own: those it will have missed. */
+  #keyToWrite(): string {
+    const wanted = Math.random() < 0.5 ? this.paused?.member : undefined;
+    for (;;) {
+      const key = this.#key();
+      if (this.#locked.has(key)) continue;
+      if (wanted === undefined || this.#cluster.ownerOf(key) === wanted) {
+        return key;
+      }
+    }
+  }
+}
+
+function oneOf<T>(items: readonly T[]): T | undefined {
+  return items[Math.floor(Math.random() * items.length)];
+}

@@ -1,0 +1,145 @@
+/**
+ * One process of the cluster: started, asked, paused, killed.
+ *
+ * @module
+ */
+
+import { linesOf } from "../../scripts/lines.ts";
+
+const ROOT = new URL("../../", import.meta.url);
+const PROGRAM = new URL("node.ts", import.meta.url).href;
+/** Far longer than any answer takes: a get that fails, fails by this at the latest. */
+const PATIENCE_MS = 15_000;
+
+/** What a process can be, as the run knows it. */
+export type State = "up" | "paused" | "down";
+
+/** One process. */
+export class Member {
+  /** As its peers know it: its own origin, or that of the proxy before it. */
+  readonly origin: string;
+  readonly name: string;
+  readonly #port: number;
+  readonly #args: readonly string[];
+  #child: Deno.ChildProcess | undefined;
+  #client: Deno.HttpClient | undefined;
+  #state: State = "down";
+  /** Changes with each change of its state: who asked across one may be told anything. */
+  life = 0;
+
+  readonly #onCrash: (what: string) => void;
+
+  constructor(
+    name: string,
+    origin: string,
+    port: number,
+    flags: string[],
+    onCrash: (what: string) => void,
+  ) {
+    this.#onCrash = onCrash;
+    this.name = name;
+    this.origin = origin;
+    this.#port = port;
+    this.#args = [
+      ...["run", "--quiet", "--allow-net=127.0.0.1", PROGRAM],
+      ...["--self", origin, "--port", String(port), ...flags],
+    ];
+  }
+
+  get state(): State {
+    return this.#state;
+  }
+
+  /** Starts it, and waits until it answers. */
+  async start(): Promise<void> {
+    const child = new Deno.Command(Deno.execPath(), {
+      args: [...this.#args],
+      cwd: ROOT,
+      env: { NO_COLOR: "1", NO_PROXY: "127.0.0.1" },
+      // Held open for as long as this process lives: theirs ends with it.
+      stdin: "piped",
+      stdout: "piped",
+      stderr: "inherit",
+    }).spawn();
+    this.#child = child;
+    const { promise: running, resolve, reject } = Promise.withResolvers<void>();
+    const read = async (): Promise<void> => {
+      for await (const line of linesOf(child.stdout)) {
+        if (line === "running") resolve();
+        else console.log(`  [${this.name}] ${line}`);
+      }
+      reject(new Error(`${this.name} ended before it ran`));
+    };
+    read().catch(reject);
+    await running;
+    this.#client = Deno.createHttpClient({});
+    this.#become("up");
+    this.#watch(child);
+  }
+
+  /** Asks its front door. */
+  async door(path: string): Promise<Response> {
+    return await fetch(`http://127.0.0.1:${this.#port}${path}`, {
+      client: this.#client!,
+      signal: AbortSignal.timeout(PATIENCE_MS),
+    });
+  }
+
+  /** Ends it at once, by its id. */
+  async kill(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.leave();
+    const ended = this.end();
+    try {
+      child.kill("SIGKILL");
+    } catch {
+      // It has ended.
+    }
+    await ended;
+  }
+
+  /** From now on it is not asked, for it is about to end. */
+  leave(): void {
+    if (this.#state !== "down") this.#become("down");
+  }
+
+  /** Waits until it has ended by itself. */
+  async end(): Promise<void> {
+    const child = this.#child;
+    if (child === undefined) return;
+    this.#child = undefined;
+    await child.status;
+    await child.stdin.close().catch(() => {});
+    this.#client?.close();
+    this.#client = undefined;
+  }
+
+  /**
+   * Stops it for `ms`. A shell does it, so that the process goes on, and can end,
+   * though this one be killed meanwhile.
+   */
+  async pause(ms: number, onPause: () => () => void): Promise<void> {
+    const { pid } = this.#child!;
+    const script = `kill -STOP ${pid}; sleep ${ms / 1000}; kill -CONT ${pid}`;
+    this.#become("paused");
+    const shell = new Deno.Command("sh", { args: ["-c", script] }).spawn();
+    const onResume = onPause();
+    await shell.status;
+    onResume();
+    this.#become("up");
+  }
+
+  async #watch(child: Deno.ChildProcess): Promise<void> {
+    const { code } = await child.status;
+    // Whoever is ended by this run is let go before it ends.
+    if (this.#child !== child) return;
+    this.leave();
+    this.#onCrash(`${this.name} ended by itself, with ${code}`);
+  }
+
+  #become(state: State): void {
+    this.#state = state;
+    this.life++;
+  }
+}

@@ -1,0 +1,86 @@
+/**
+ * The slow source behind all nodes, and the truth about every key.
+ *
+ * @module
+ */
+
+import type { Settings } from "./settings.ts";
+
+/** Pauses; the chaos run is about time. */
+export function delay(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+/** A whole number in a range, both ends included. */
+export function between([from, to]: readonly [number, number]): number {
+  return from + Math.floor(Math.random() * (to - from + 1));
+}
+
+/** Each key has a version, which a write raises; its value is `key@version`. */
+export class Origin {
+  readonly #settings: Settings;
+  readonly #versions = new Map<string, number>();
+  readonly #loads = new Map<string, number>();
+  /** Loads that are to take long, and who wants to hear that one has begun. */
+  readonly #held = new Map<string, () => void>();
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor(settings: Settings) {
+    this.#settings = settings;
+    for (const key of settings.keys) {
+      this.#versions.set(key, 1);
+      this.#loads.set(key, 0);
+    }
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      (request) => this.#answer(request),
+    );
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.#server.addr.port}`;
+  }
+
+  version(key: string): number {
+    return this.#versions.get(key)!;
+  }
+
+  loads(key: string): number {
+    return this.#loads.get(key)!;
+  }
+
+  /** A write to the source: from now on, that version is what is read. */
+  raise(key: string): number {
+    const version = this.version(key) + 1;
+    this.#versions.set(key, version);
+    return version;
+  }
+
+  /** Makes the next load of `key` take long; resolves when it has begun. */
+  hold(key: string): Promise<void> {
+    return new Promise((resolve) => this.#held.set(key, resolve));
+  }
+
+  /** Holds no load of `key` any more that has not begun. */
+  release(key: string): void {
+    this.#held.delete(key);
+  }
+
+  async close(): Promise<void> {
+    await this.#server.shutdown();
+  }
+
+  async #answer(request: Request): Promise<Response> {
+    const key = new URL(request.url).searchParams.get("key") ?? "";
+    const version = this.#versions.get(key);
+    if (version === undefined) return new Response("no key", { status: 404 });
+    this.#loads.set(key, this.loads(key) + 1);
+    const begun = this.#held.get(key);
+    this.#held.delete(key);
+    begun?.();
+    // It was read above: what is written meanwhile is not in this answer.
+    const { originMs, heldMs } = this.#settings;
+    await delay(begun === undefined ? between(originMs) : heldMs);
+    return new Response(`${key}@${version}`);
+  }
+}

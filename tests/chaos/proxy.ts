@@ -1,0 +1,105 @@
+/**
+ * Proxies between a node and its peers: one is slow, one cuts answers off.
+ *
+ * They know nothing of HTTP: they hand on bytes, late, or half of them.
+ *
+ * @module
+ */
+
+import { delay } from "./origin.ts";
+
+/** What a proxy does to a piece of an answer before it is handed on. */
+export interface Manner {
+  /** How late it is handed on. */
+  lateMs: () => number;
+  /** Whether half of it is handed on, and then nothing any more. */
+  cuts: () => boolean;
+}
+
+/** A TCP proxy before one port of this machine. */
+export class Proxy {
+  readonly #listener: Deno.TcpListener;
+  readonly #target: number;
+  readonly #manner: Manner;
+  readonly #open = new Set<Deno.TcpConn>();
+  /** How many answers it cut. */
+  cuts = 0;
+
+  constructor(port: number, target: number, manner: Manner) {
+    this.#target = target;
+    this.#manner = manner;
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port });
+    this.#accept();
+  }
+
+  close(): void {
+    this.#listener.close();
+    for (const socket of this.#open) this.#end(socket);
+  }
+
+  async #accept(): Promise<void> {
+    try {
+      for await (const socket of this.#listener) this.#join(socket);
+    } catch {
+      // It was closed.
+    }
+  }
+
+  async #join(asker: Deno.TcpConn): Promise<void> {
+    this.#open.add(asker);
+    let node: Deno.TcpConn;
+    try {
+      const port = this.#target;
+      node = await Deno.connect({ hostname: "127.0.0.1", port });
+    } catch {
+      return this.#end(asker);
+    }
+    this.#open.add(node);
+    const ways = [
+      this.#carry(asker, node, false),
+      this.#carry(node, asker, true),
+    ];
+    // Who hangs up hangs up for both.
+    await Promise.race(ways);
+    this.#end(asker);
+    this.#end(node);
+    await Promise.all(ways);
+  }
+
+  /** Hands on what comes, until something ends; never throws. */
+  async #carry(
+    from: Deno.TcpConn,
+    to: Deno.TcpConn,
+    isAnswer: boolean,
+  ): Promise<void> {
+    const bytes = new Uint8Array(16 * 1024);
+    try {
+      for (;;) {
+        const count = await from.read(bytes);
+        if (count === null) return;
+        let piece = bytes.slice(0, count);
+        if (isAnswer) await delay(this.#manner.lateMs());
+        const cuts = isAnswer && this.#manner.cuts();
+        if (cuts) piece = piece.subarray(0, count >> 1);
+        for (let sent = 0; sent < piece.length;) {
+          sent += await to.write(piece.subarray(sent));
+        }
+        if (cuts) {
+          this.cuts++;
+          return;
+        }
+      }
+    } catch {
+      // One of them is closed.
+    }
+  }
+
+  #end(socket: Deno.TcpConn): void {
+    if (!this.#open.delete(socket)) return;
+    try {
+      socket.close();
+    } catch {
+      // It was closed from the other side.
+    }
+  }
+}

@@ -1,0 +1,127 @@
+/**
+ * What a run has seen, held against what is promised.
+ *
+ * @module
+ */
+
+import type { Absence, Cluster } from "./cluster.ts";
+import type { Load } from "./load.ts";
+import type { Member } from "./member.ts";
+import type { Origin } from "./origin.ts";
+import type { Plan } from "./plan.ts";
+import type { Settings } from "./settings.ts";
+
+/** How many gets may have waited for a silent peer in vain: a busy machine is late, too. */
+const MAX_LATE_WAITS = 8;
+
+/** Where so many of a hundred are below. */
+function percentile(sorted: readonly number[], percent: number): number {
+  return sorted[Math.floor((sorted.length - 1) * percent / 100)] ?? 0;
+}
+
+/** What the origin may be asked for, and what for. */
+interface Bound {
+  readonly total: number;
+  readonly parts: string;
+}
+
+/**
+ * keys × (1 + owner changes + mirror lives of absence), key by key: each counts
+ * what happened to its own owner, and to those who stood in for it then.
+ */
+function boundOf(
+  { keys, mirrorTtlMs }: Settings,
+  cluster: Cluster,
+  origin: Origin,
+): Bound {
+  let writes = 0;
+  let told = 0;
+  let changes = 0;
+  let lives = 0;
+  const absencesOf = new Map<Member, Absence[]>(
+    cluster.members.map((member) => [member, absencesFor(cluster, member)]),
+  );
+  for (const key of keys) {
+    writes += origin.version(key) - 1;
+    told += cluster.promises.debtsOf.get(key) ?? 0;
+    for (const { from, to } of absencesOf.get(cluster.ownerOf(key))!) {
+      // It goes and it comes back.
+      changes += 2;
+      lives += Math.ceil(((to ?? performance.now()) - from) / mirrorTtlMs);
+    }
+  }
+  const { cuts } = cluster.cutting;
+  return {
+    total: keys.length + writes + told + changes + lives + cuts,
+    parts: `${keys.length} keys + ${writes} writes + ${told} told later + ` +
+      `${changes} owner changes + ${lives} mirror lives + ${cuts} answers cut`,
+  };
+}
+
+/** A node's own absences, and those of others meanwhile, who may have stood in for it. */
+function absencesFor({ absences }: Cluster, member: Member): Absence[] {
+  const own = absences.filter((each) => each.member === member);
+  const overlaps = (a: Absence, b: Absence): boolean =>
+    a.from <= (b.to ?? Infinity) && b.from <= (a.to ?? Infinity);
+  return absences.filter((each) => own.some((one) => overlaps(one, each)));
+}
+
+/** Prints the summary; returns whether every promise was kept. */
+export function report(
+  settings: Settings,
+  cluster: Cluster,
+  origin: Origin,
+  load: Load,
+  plan: Plan,
+): boolean {
+  const { tally } = load;
+  const { timeoutMs, keys, without } = settings;
+  const sorted = tally.times.toSorted((a, b) => a - b);
+  const [p50, p99] = [percentile(sorted, 50), percentile(sorted, 99)];
+  const loads = keys.reduce((sum, key) => sum + origin.loads(key), 0);
+  const bound = boundOf(settings, cluster, origin);
+  const { promises, cutting, errors } = cluster;
+  const { resolved, rejected, owed } = promises.counts;
+  const { pause, kill, drain, skipped } = plan.counts;
+  const rows: [what: string, seen: string, isKept?: boolean][] = [
+    ["gets", `${tally.gets}`],
+    ["  whose node was ended or paused meanwhile", `${tally.caught}`],
+    ["removes that resolved", `${resolved}`],
+    ["removes that rejected", `${rejected}, naming ${owed} in all`],
+
+    ["  not told by the end", `${promises.open}`],
+    ["removes without an answer", `${tally.lost}`, tally.lost === 0],
+    ["paused, killed, drained", `${pause}, ${kill}, ${drain}`],
+    ["  let be, since they owed something", `${skipped}`],
+    ["answers cut off by a proxy", `${cutting.cuts}`],
+    ["requests that a peer did not answer", `${errors}`],
+    ["removed values served while that is allowed", `${tally.allowed}`],
+    ["failed gets", `${tally.failed}`, tally.failed === 0],
+    ["wrong values", `${tally.wrong}`, tally.wrong === 0],
+    [
+      "removed values served later than promised",
+      `${tally.stale}`,
+      tally.stale === 0,
+    ],
+    [
+      "gets that waited for a peer long silent",
+      `${tally.lateWaits} of at most ${MAX_LATE_WAITS}`,
+      tally.lateWaits <= MAX_LATE_WAITS,
+    ],
+    [
+      "origin loads",
+      `${loads} of at most ${bound.total}`,
+      loads <= bound.total,
+    ],
+    ["", bound.parts],
+    ["p50", `${p50.toFixed(1)} ms`, p50 <= timeoutMs / 4],
+    ["p99", `${p99.toFixed(1)} ms`, p99 <= 2 * timeoutMs],
+  ];
+  console.log(without === "" ? "" : `\nwithout ${without}`);
+  for (const complaint of tally.complaints) console.log(complaint);
+  for (const [what, seen, isKept] of rows) {
+    const verdict = isKept === undefined ? "" : isKept ? "ok" : "BROKEN";
+    console.log(`${verdict.padEnd(7)}${what.padEnd(46)}${seen}`);
+  }
+  return rows.every(([, , isKept]) => isKept !== false);
+}
