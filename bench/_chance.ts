@@ -1,0 +1,64 @@
+/**
+ * Chance that is the same for the same seed.
+ *
+ * @module
+ */
+
+import { uniformFloat64 } from "pure-rand/distribution/uniformFloat64";
+import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
+
+/** Numbers from 0 to less than 1. */
+export type Chance = () => number;
+
+/**
+ * As many independent sources of chance as are asked for: what one part of a
+ * run draws does not change what another draws.
+ */
+export function chances(seed: number): () => Chance {
+  const root = xoroshiro128plus(seed);
+  return () => {
+    const generator = root.clone();
+    // Far ahead in the same sequence: 2^64 numbers.
+    root.jump();
+    return () => uniformFloat64(generator);
+  };
+}
+
+/** One of `all`. */
+export function oneOf<T>(all: readonly T[], chance: Chance): T {
+  return all[Math.floor(chance() * all.length)]!;
+}
+
+/**
+ * Draws of `all` after Zipf: the second is drawn half as often as the first, the
+ * third a third as often, and so on.
+ */
+export function zipf<T>(all: readonly T[], chance: Chance): () => T {
+  const sums = new Float64Array(all.length);
+  let sum = 0;
+  for (let rank = 1; rank <= all.length; rank++) {
+    sum += 1 / rank;
+    sums[rank - 1] = sum;
+  }
+  return () => {
+    const drawn = chance() * sum;
+    let low = 0;
+    let high = all.length - 1;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (sums[middle]! > drawn) high = middle;
+      else low = middle + 1;
+    }
+    return all[low]!;
+  };
+}
+
+/** So many different origins. */
+export function originsOf(count: number, chance: Chance): string[] {
+  const byte = (): number => Math.floor(chance() * 256);
+  const origins = new Set<string>();
+  while (origins.size < count) {
+    origins.add(`http://10.${byte()}.${byte()}.${byte()}:8080`);
+  }
+  return [...origins];
+}

@@ -1,0 +1,236 @@
+/**
+ * What happens to a cluster, and what it costs the origin.
+ *
+ * @module
+ */
+
+import { RendezvousHash } from "../consistent_hash.ts";
+import { oneOf } from "./_chance.ts";
+import type { Failure } from "./_virtual.ts";
+import { type Call, type Node, World, type WorldOptions } from "./_world.ts";
+
+/** A copy of somebody else's key lives so long, as `mirrorTtlMs` has it. */
+const LIFE_MS = 60_000;
+/** Processes learn of a new list within so long of each other. */
+export const TOLD_WITHIN_MS = 2_000;
+/** A process that drains does so for as long as `drain()` does by default. */
+const DRAIN_MS = 5_000;
+/** So many other keys are asked for in each life, by all processes together. */
+const OTHERS = 500;
+/** So many keys are asked for beside each once, where nothing happens. */
+const STEADY = 5_000;
+/** How many keys a call asks for, where it does not ask for all that matter. */
+const CALL_KEYS = 50;
+/** What of a newcomer's keys has expired when it comes. */
+const EXPIRED = 0.2;
+/** A bound on what an event costs, as a multiple of what cannot be helped. */
+export const LIMIT = 1.1;
+
+/** What all keys cost when nothing happens. */
+export interface Steady {
+  nodes: number;
+  keys: number;
+  /** How many keys were asked for, by all callers together. */
+  gets: number;
+  loads: number;
+  /** How often the key was loaded that was loaded most often. */
+  most: number;
+  /** The share of the process with most of the keys, as a multiple of the mean. */
+  busiestByKeys: number;
+  /** The share of the process that most keys were asked of by others. */
+  busiestByGets: number;
+  failed: number;
+}
+
+/** What an event cost. */
+export interface Cost {
+  nodes: number;
+  event: string;
+  /** Keys whose owner came or went. */
+  keys: number;
+  /** Those that nobody had in memory, or had for long: they have to be loaded. */
+  lost: number;
+  /** Loads in one life of a copy after the other. */
+  loads: number[];
+  /** The most that a life, or all of them, may cost; `undefined`: there is no bound. */
+  limit: number | undefined;
+  /** Whether `limit` is for all of `loads` together, not for each. */
+  inAll: boolean;
+  slow: number;
+  failed: number;
+}
+
+/** Every key asked for by somebody, and many by many. */
+export async function steady(options: WorldOptions): Promise<Steady> {
+  const world = new World(options);
+  const calls = [...everyKey(world), ...others(world, STEADY)];
+  await world.run(calls, LIFE_MS);
+  const loads = world.loaded();
+  const { nodes, keys } = world;
+  const owned = nodes.map((node) => world.keysOf(node).length);
+  const asked = nodes.map(({ group }) => group.stats().serverRequests);
+  const steady: Steady = {
+    nodes: nodes.length,
+    keys: keys.length,
+    gets: sum(calls.map((call) => call.keys.length)),
+    loads: sum(loads.values()),
+    most: Math.max(...loads.values()),
+    busiestByKeys: Math.max(...owned) / (sum(owned) / nodes.length),
+    busiestByGets: Math.max(...asked) / (sum(asked) / nodes.length),
+    failed: world.failed,
+  };
+  await world.close();
+  return steady;
+}
+
+/**
+ * One process more, of whose keys some have expired at those who owned them.
+ * All are told within `toldWithinMs` of each other. Where that is long, there is
+ * no bound: while lists differ, a key that nobody has is loaded by its last owner
+ * for some and by its next for others.
+ */
+export async function join(
+  options: WorldOptions,
+  toldWithinMs: number,
+): Promise<Cost> {
+  const world = new World(options);
+  const before = world.nodes.map(({ origin }) => origin);
+  const after = [...before, world.newcomer];
+  const ring = new RendezvousHash(after);
+  const keys = world.keys.filter((key) => ring.get(key) === world.newcomer);
+  for (const key of keys) {
+    if (world.chance() < EXPIRED) world.ttls.set(key, LIFE_MS);
+  }
+  await warm(world);
+  world.ttls.clear();
+  const lost = keys.filter((key) => !world.isHeld(key)).length;
+  world.start(after);
+  world.tell(after, toldWithinMs);
+  const loads = await live(world, keys, 3);
+  const event = `one joins, all told in ${toldWithinMs} ms`;
+  const limit = toldWithinMs < TOLD_WITHIN_MS ? LIMIT * lost : undefined;
+  const cost = { event, keys, lost, loads, limit, inAll: true };
+  return await end(world, cost, before.length);
+}
+
+/** One process less, as all are told: with a drain, or without. */
+export async function leave(
+  options: WorldOptions,
+  drains: boolean,
+): Promise<Cost> {
+  const { world, victim, keys } = await begin(options);
+  if (drains) {
+    victim.pool.drain({ timeoutMs: DRAIN_MS }).then(() =>
+      world.end(victim, "refuses")
+    );
+  } else await world.end(victim, "refuses");
+  world.tell(without(world, victim), TOLD_WITHIN_MS);
+  const loads = await live(world, keys, 3);
+  const event = drains ? "one drains and leaves" : "one leaves at once";
+  const lost = keys.length;
+  const cost = { event, keys, lost, loads, limit: undefined, inAll: false };
+  return await end(world, cost);
+}
+
+/** One process dies. After two lives of a copy all are told. */
+export async function die(
+  options: WorldOptions,
+  failure: Failure,
+): Promise<Cost> {
+  const { world, victim, keys } = await begin(options);
+  await world.end(victim, failure);
+  const loads = await live(world, keys, 2);
+  world.tell(without(world, victim), TOLD_WITHIN_MS);
+  loads.push(...await live(world, keys, 3));
+  const event = `one dies and ${failure}`;
+  const lost = keys.length;
+  const limit = LIMIT * lost;
+  return await end(world, { event, keys, lost, loads, limit, inAll: false });
+}
+
+/** Whether what was promised held. */
+export function holds({ loads, limit, inAll, failed }: Cost): boolean {
+  const most = inAll ? sum(loads) : Math.max(...loads);
+  return failed === 0 && (limit === undefined || most <= limit);
+}
+
+/** A cluster that has everything in memory, and somebody to lose in it. */
+async function begin(
+  options: WorldOptions,
+): Promise<{ world: World; victim: Node; keys: string[] }> {
+  const world = new World(options);
+  await warm(world);
+  const victim = oneOf(world.nodes, world.chance);
+  return { world, victim, keys: world.keysOf(victim) };
+}
+
+/** Has every key loaded, and lets a change of the list be long ago. */
+async function warm(world: World): Promise<void> {
+  await world.run(everyKey(world), 2 * LIFE_MS);
+  world.loaded();
+}
+
+async function end(
+  world: World,
+  cost: Omit<Cost, "nodes" | "keys" | "slow" | "failed"> & { keys: string[] },
+  nodes: number = world.nodes.length,
+): Promise<Cost> {
+  const { slow, failed } = world;
+  await world.close();
+  return { ...cost, nodes, keys: cost.keys.length, slow, failed };
+}
+
+/**
+ * Lives of a copy in which every process asks for all of `keys`: soon, which is
+ * the hardest, and once in each life. Returns each life's loads.
+ */
+async function live(
+  world: World,
+  keys: readonly string[],
+  lives: number,
+): Promise<number[]> {
+  const loads: number[] = [];
+  for (let life = 0; life < lives; life++) {
+    const calls = others(world, OTHERS);
+    for (const node of world.nodes) {
+      const at = (ms: number): number => world.chance() * ms;
+      if (life === 0) calls.push({ at: at(TOLD_WITHIN_MS), node, keys });
+      calls.push({ at: at(LIFE_MS), node, keys });
+    }
+    await world.run(calls, LIFE_MS);
+    loads.push(sum(world.loaded().values()));
+  }
+  return loads;
+}
+
+/** Each key asked for once, by one process or another. */
+function everyKey({ keys, nodes, chance }: World): Call[] {
+  const calls: Call[] = [];
+  for (let i = 0; i < keys.length; i += CALL_KEYS) {
+    calls.push({
+      at: chance() * LIFE_MS / 2,
+      node: oneOf(nodes, chance),
+      keys: keys.slice(i, i + CALL_KEYS),
+    });
+  }
+  return calls;
+}
+
+/** Keys as they come, some much more often than others, by all processes. */
+function others({ nodes, chance, draw }: World, count: number): Call[] {
+  return Array.from({ length: Math.ceil(count / CALL_KEYS) }, () => ({
+    at: chance() * LIFE_MS,
+    node: oneOf(nodes, chance),
+    keys: Array.from({ length: CALL_KEYS }, draw),
+  }));
+}
+
+function without({ nodes }: World, { origin }: Node): string[] {
+  return nodes.map((node) => node.origin).filter((one) => one !== origin);
+}
+
+function sum(numbers: Iterable<number>): number {
+  let sum = 0;
+  for (const number of numbers) sum += number;
+  return sum;
+}

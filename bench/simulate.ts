@@ -1,0 +1,40 @@
+/**
+ * What a cluster costs its origin, and what one process more or less does to
+ * that: the real pools, groups, rings and breakers on a clock and a network that
+ * exist in this process only. Equal seeds give equal tables.
+ *
+ * `--seed N`, `--nodes 3,10,30,100,300`, `--keys N`.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import { simulate } from "./_simulation.ts";
+
+const args = parseArgs(Deno.args, {
+  string: ["seed", "nodes", "keys"],
+  default: { seed: "1", nodes: "3,10,30,100,300", keys: "5000" },
+  unknown: (arg) => {
+    throw new TypeError(`Cannot simulate: unknown argument: received ${arg}`);
+  },
+});
+
+/** A whole number of at least `least`, or an error that names the flag. */
+function whole(flag: string, text: string, least: number): number {
+  const number = Number(text);
+  if (/^\d+$/.test(text) && number >= least && number < 2 ** 31) return number;
+  throw new TypeError(
+    `Cannot simulate: --${flag} must be whole, at least ${least}: received ${text}`,
+  );
+}
+
+const { table, broken } = await simulate({
+  seed: whole("seed", args.seed, 0),
+  nodes: args.nodes.split(",").map((nodes) => whole("nodes", nodes, 2)),
+  keys: whole("keys", args.keys, 1),
+  // The table alone goes to standard output.
+  onProgress: (what, done, of) => console.error(`${done}/${of} ${what}`),
+});
+console.log(table);
+for (const sentence of broken) console.error(`broken: ${sentence}`);
+if (broken.length > 0) Deno.exit(1);

@@ -1,0 +1,34 @@
+import { assert, assertEquals, assertNotEquals } from "./_assert.ts";
+import { simulate, type SimulationOptions } from "../bench/_simulation.ts";
+
+const OPTIONS: SimulationOptions = { seed: 7, keys: 300, nodes: [3, 8] };
+
+Deno.test("A simulation gives the same for the same seed, and no bound breaks", async () => {
+  const progress: string[] = [];
+  const first = await simulate({
+    ...OPTIONS,
+    onProgress: (what, done, of) => progress.push(`${done}/${of} ${what}`),
+  });
+  assertEquals(first.broken, []);
+  assertEquals(progress.length, first.steady.length + first.costs.length);
+  assertEquals(progress[0], `1/${progress.length} 3 nodes: steady`);
+  assert(first.costs.every(({ lost }) => lost > 0), first.table);
+  assertEquals((await simulate(OPTIONS)).table, first.table);
+});
+
+Deno.test("A simulation gives something else for another seed", async () => {
+  const options = { ...OPTIONS, nodes: [3] };
+  const one = await simulate(options);
+  const other = await simulate({ ...options, seed: 8 });
+  assertNotEquals(one.costs, other.costs);
+});
+
+Deno.test("A simulation says which bound breaks when a newcomer takes nothing over", async () => {
+  const { broken } = await simulate({
+    ...OPTIONS,
+    nodes: [3],
+    pool: { handoverMs: 0 },
+  });
+  assertEquals(broken.length, 1);
+  assert(broken[0]!.startsWith("3 nodes, one joins, all told in 10 ms: "));
+});
