@@ -14,7 +14,7 @@ import { simulate } from "./_simulation.ts";
 const args = parseArgs(Deno.args, {
   string: ["seed", "nodes", "keys"],
   default: { seed: "1", nodes: "3,10,30,100,300", keys: "5000" },
-  unknown: (arg) => {
+  unknown: (arg: string): never => {
     throw new TypeError(`Cannot simulate: unknown argument: received ${arg}`);
   },
 });
@@ -30,7 +30,7 @@ function whole(flag: string, text: string, least: number): number {
 
 const { table, broken } = await simulate({
   seed: whole("seed", args.seed, 0),
-  nodes: args.nodes.split(",").map((nodes) => whole("nodes", nodes, 2)),
+  nodes: args.nodes.split(",").map((nodes: string) => whole("nodes", nodes, 2)),
   keys: whole("keys", args.keys, 1),
   // The table alone goes to standard output.
   onProgress: (what, done, of) => console.error(`${done}/${of} ${what}`),

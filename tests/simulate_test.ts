@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "./_assert.ts";
+import { assert, assertEquals } from "./_assert.ts";
 import { simulate, type SimulationOptions } from "../bench/_simulation.ts";
 
 const OPTIONS: SimulationOptions = { seed: 7, keys: 300, nodes: [3, 8] };
@@ -20,7 +20,7 @@ Deno.test("A simulation gives something else for another seed", async () => {
   const options = { ...OPTIONS, nodes: [3] };
   const one = await simulate(options);
   const other = await simulate({ ...options, seed: 8 });
-  assertNotEquals(one.costs, other.costs);
+  assert(JSON.stringify(one.costs) !== JSON.stringify(other.costs));
 });
 
 Deno.test("A simulation says which bound breaks when a newcomer takes nothing over", async () => {
