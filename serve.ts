@@ -33,7 +33,7 @@ Then:  curl http://localhost:9999/_geecache/scores/Tom   this node alone
        curl 'http://localhost:9999/api?key=Tom'          the whole cluster`;
 
 /** What ends the program with one line. */
-class Exit extends Error {
+export class Exit extends Error {
   readonly code: number;
   constructor(message: string, code = 1) {
     super(message);
@@ -41,7 +41,7 @@ class Exit extends Error {
   }
 }
 
-interface Flags {
+export interface Flags {
   port: number;
   host: string;
   self: string | undefined;
@@ -53,7 +53,7 @@ interface Flags {
   help: boolean;
 }
 
-function readFlags(args: string[]): Flags {
+export function readFlags(args: string[]): Flags {
   const texts = ["port", "host", "self", "peers", "api", "db", "max-bytes"];
   const flags = parseArgs(args, {
     string: texts,

@@ -1,0 +1,106 @@
+/**
+ * Arbitrary input for every parser: `deno task fuzz`.
+ *
+ * `--seconds` is shared by the targets; `--seed` makes a run again, with `--target`
+ * and `--path` one finding alone.
+ *
+ * @module
+ */
+
+import { parseArgs } from "@std/cli/parse-args";
+import fc from "fast-check";
+import { parsers, type Target } from "./fuzz_bytes.ts";
+import { pools } from "./fuzz_pools.ts";
+
+/** A run may not take longer, in milliseconds: it hangs. */
+const HANGS_MS = 10_000;
+
+/** All targets. */
+export const targets: readonly Target[] = [...parsers, ...pools];
+
+/** What came of one target. */
+export interface Outcome {
+  readonly name: string;
+  readonly runs: number;
+  /** The smallest input that was found to fail, and how; `undefined`: none. */
+  readonly finding: string | undefined;
+}
+
+/** Fuzzes one target for `ms` milliseconds, or until it fails. */
+export async function fuzz(
+  { name, property }: Target,
+  ms: number,
+  seed: number,
+  path?: string,
+): Promise<Outcome> {
+  const details = await fc.check(property, {
+    seed,
+    numRuns: Number.MAX_SAFE_INTEGER,
+    interruptAfterTimeLimit: ms,
+    markInterruptAsFailure: false,
+    timeout: HANGS_MS,
+    ...(path === undefined ? {} : { path }),
+  });
+  const { failed, numRuns, counterexample, counterexamplePath } = details;
+  if (!failed) return { name, runs: numRuns, finding: undefined };
+  const error = details.errorInstance;
+  const replay = [
+    "--seed",
+    seed,
+    "--target",
+    name,
+    "--path",
+    counterexamplePath,
+  ]
+    .map((part) => /^[\w:-]+$/.test(`${part}`) ? part : `'${part}'`).join(" ");
+  const finding = `${fc.stringify(counterexample)}\n${
+    error instanceof Error ? error.stack : String(error)
+  }\nagain: deno task fuzz ${replay}`;
+  return { name, runs: numRuns, finding };
+}
+
+/** A table of what came of all. */
+export function tableOf(outcomes: readonly Outcome[]): string {
+  const rows = outcomes.map(({ name, runs, finding }) => [
+    name,
+    String(runs),
+    finding === undefined ? "0" : "1",
+  ]);
+  return [["target", "runs", "findings"], ...rows].map(([name, runs, found]) =>
+    `${name!.padEnd(20)}${runs!.padStart(12)}${found!.padStart(10)}`
+  ).join("\n");
+}
+
+const USAGE =
+  "Usage: deno task fuzz [--seconds N] [--seed N] [--target NAME] [--path PATH]";
+
+async function main(args: string[]): Promise<number> {
+  const { seconds, seed, target, path } = parseArgs(args, {
+    string: ["seconds", "seed", "target", "path"],
+    default: { seconds: "60", seed: String(Date.now() % 2 ** 31) },
+    unknown: (flag: string) => {
+      throw new TypeError(`Unknown argument ${flag}. ${USAGE}`);
+    },
+  });
+  const chosen = targets.filter(({ name }) => name === (target ?? name));
+  const numbers = [Number(seconds), Number(seed)] as const;
+  if (
+    chosen.length === 0 || !(numbers[0] > 0) || !Number.isInteger(numbers[1])
+  ) {
+    const names = targets.map(({ name }) => name).join(", ");
+    throw new TypeError(`${USAGE}; targets: ${names}`);
+  }
+  console.error(`seed ${seed}, ${seconds} s`);
+  const outcomes: Outcome[] = [];
+  for (const one of chosen) {
+    const ms = numbers[0] * 1000 / chosen.length;
+    const outcome = await fuzz(one, ms, numbers[1], path);
+    const { name, runs, finding } = outcome;
+    console.error(`${name}: ${runs} runs, ${finding ?? "nothing found"}`);
+    outcomes.push(outcome);
+  }
+  console.log(tableOf(outcomes));
+  return outcomes.some(({ finding }) => finding !== undefined) ? 1 : 0;
+}
+
+if (import.meta.main) Deno.exit(await main(Deno.args));

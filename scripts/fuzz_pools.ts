@@ -1,0 +1,324 @@
+/**
+ * What is fuzzed of pools: the requests that a handler gets, and the answers that
+ * a client gets.
+ *
+ * @module
+ */
+
+import fc from "fast-check";
+import { encodeKeys } from "../frames.ts";
+import {
+  HTTPPool,
+  LoadError,
+  NotFoundError,
+  PeerError,
+  type ProtocolName,
+} from "../mod.ts";
+import { encodeResponse } from "../protobuf.ts";
+import { ByteView } from "../byte_view.ts";
+import { assert, assertEquals } from "../tests/_assert.ts";
+import { FakeClock } from "../tests/_gate.ts";
+import { HEADER } from "../wire.ts";
+import {
+  anyPath,
+  anyResults,
+  anyText,
+  damaged,
+  type Target,
+} from "./fuzz_bytes.ts";
+
+const SECRET = "sixteen-characters";
+const PROTOCOL: fc.Arbitrary<ProtocolName> = fc.constantFrom<ProtocolName[]>(
+  "native",
+  "native",
+  "geecache",
+  "geecache-protobuf",
+  "groupcache",
+);
+
+/** What a runtime takes for the value of a header. */
+const headerText = fc.oneof(
+  fc.string({ unit: "grapheme-ascii" }),
+  fc.string({
+    unit: fc.integer({ min: 0x80, max: 0xff }).map((n) =>
+      String.fromCharCode(n)
+    ),
+  }),
+  fc.constantFrom("", "0", "1", "100", "-1", "1e3", "NaN", "9".repeat(16)),
+  fc.constantFrom("9".repeat(400), "0x10", " 1", "1, 1", "1.5", "Infinity"),
+);
+
+/** Headers of one direction, with texts that mean something and others. */
+function headersOf(
+  known: Record<string, fc.Arbitrary<string>>,
+): fc.Arbitrary<Record<string, string>> {
+  const all = Object.entries(known).map(([name, likely]) =>
+    [name, fc.oneof(likely, headerText)] as const
+  );
+  return fc.record(Object.fromEntries(all), {
+    requiredKeys: [],
+  }) as fc.Arbitrary<
+    Record<string, string>
+  >;
+}
+
+/** A body: its parts, and how it ends. */
+interface Body {
+  parts: Uint8Array<ArrayBuffer>[];
+  /** `whole`: it is no stream. `silent`: it does not end. */
+  end: "whole" | "closed" | "broken" | "silent";
+}
+
+function bodyOf(
+  bytes: fc.Arbitrary<Uint8Array<ArrayBuffer>>,
+): fc.Arbitrary<Body> {
+  const end = fc.constantFrom<Body["end"][]>(
+    "whole",
+    "whole",
+    "closed",
+    "closed",
+    "broken",
+    "silent",
+  );
+  return fc.record({ bytes, cut: fc.nat(), end }).map(({ bytes, cut, end }) => {
+    const at = cut % (bytes.length + 1);
+    return { parts: [bytes.slice(0, at), bytes.slice(at)], end };
+  });
+}
+
+function open({ parts, end }: Body): BodyInit {
+  if (end === "whole") return new Blob(parts);
+  return new ReadableStream<Uint8Array>({
+    start(controller) {
+      for (const part of parts) controller.enqueue(part);
+      if (end === "closed") controller.close();
+      if (end === "broken") controller.error(new Error("the line is cut"));
+    },
+  });
+}
+
+/** Lets time pass until `promise` settles: it must. */
+async function inTime<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
+  let settled = false;
+  const mark = (): void => void (settled = true);
+  promise.then(mark, mark);
+  for (let i = 0; i < 200 && !settled; i++) {
+    await clock.advance(i === 0 ? 0 : i < 150 ? 1_000 : 1e15);
+  }
+  assert(settled, "it hangs");
+  return await promise;
+}
+
+/** What a handler may say, as status and `Geecache-Result`. */
+const SAID: ReadonlySet<string> = new Set([
+  "200 batch",
+  "200 value",
+  "202 pending",
+  "204 done",
+  "400 bad-request",
+  "401 refused",
+  "403 refused",
+  "404 no-group",
+  "404 not-found",
+  "404 null",
+  "405 bad-request",
+  "408 bad-request",
+  "413 bad-request",
+  "429 busy",
+  "500 failed",
+  "500 not-found",
+  "503 draining",
+]);
+
+const anyRequest = fc.record({
+  protocol: PROTOCOL,
+  /** As a runtime writes it, or as it is. */
+  raw: fc.boolean(),
+  path: fc.oneof(
+    anyPath,
+    anyPath.map((path) => `_geecache/g/${path}`),
+    anyPath.map((path) => `_groupcache/g/${path}`),
+    anyPath.map((path) => `_geecache/${path}`),
+    fc.constantFrom("_geecache/g", "_geecache/g?clear", "_geecache/g?key=k"),
+  ),
+  method: fc.constantFrom("GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "X"),
+  headers: headersOf({
+    [HEADER.peer]: fc.constantFrom("http://a", "http://self"),
+    [HEADER.wait]: fc.nat(5_000).map(String),
+    [HEADER.ring]: fc.constant("ring"),
+    [HEADER.secret]: fc.constant(SECRET),
+    [HEADER.peek]: fc.constant("1"),
+    [HEADER.method]: fc.constantFrom("GET", "PUT", "DELETE"),
+    [HEADER.ttl]: fc.nat(5_000).map(String),
+    "Content-Length": fc.nat(200).map(String),
+    "Content-Encoding": fc.constantFrom("gzip", "identity"),
+  }),
+  body: bodyOf(
+    damaged(
+      fc.array(anyText, { maxLength: 5 }).map((keys) => encodeKeys(keys)),
+    ),
+  ),
+  secret: fc.boolean(),
+  maxBodyBytes: fc.constantFrom(0, 20, 1e6),
+});
+
+const requests = fc.asyncProperty(anyRequest, async (one) => {
+  const { protocol, raw, path, method, headers, body, maxBodyBytes } = one;
+  const clock = new FakeClock();
+  const pool = new HTTPPool("http://self", {
+    clock,
+    protocol,
+    maxBodyBytes,
+    ...(one.secret && protocol === "native" ? { secret: SECRET } : {}),
+  });
+  pool.group("g", (key, { signal: _ }) => {
+    if (key.startsWith("!")) throw new Error("the getter's own words");
+    return key.length % 3 === 0 ? undefined : Promise.resolve(key);
+  });
+  const reads = method === "GET" || method === "HEAD";
+  const request = new Request(`http://self/${path}`, {
+    method,
+    headers,
+    ...(reads ? {} : { body: open(body), duplex: "half" }),
+  } as RequestInit);
+  if (raw) {
+    Object.defineProperty(request, "url", { value: `http://self/${path}` });
+  }
+  try {
+    const answered = Promise.resolve().then(() => pool.handler(request));
+    const response = await inTime(clock, answered);
+    const said = `${response.status} ${response.headers.get(HEADER.result)}`;
+    assert(SAID.has(said), `it says ${said}`);
+    const bytes = await inTime(clock, response.bytes());
+    if (said === "500 failed" && protocol === "native") {
+      const text = new TextDecoder().decode(bytes);
+      if (method !== "HEAD") assertEquals(text, "the getter's own words\n");
+    }
+  } finally {
+    await pool.close();
+  }
+  await clock.advance(0);
+  assertEquals(clock.pending, 0, "timers are left");
+});
+
+const anyAnswer = fc.record({
+  status: fc.oneof(
+    fc.constantFrom(200, 200, 200, 202, 204, 404, 429, 500, 503),
+    fc.integer({ min: 200, max: 599 }),
+    // What no `Response` can be made of: the request failed.
+    fc.constant(0),
+  ),
+  headers: headersOf({
+    [HEADER.result]: fc.constantFrom(
+      ...["value", "batch", "batch", "not-found", "failed", "pending", "busy"],
+      ...["done", "no-group", "bad-request", "refused", "draining"],
+    ),
+    [HEADER.batch]: fc.constant("1"),
+    [HEADER.draining]: fc.constant("1"),
+    [HEADER.ttl]: fc.nat(5_000).map(String),
+    "Retry-After": fc.nat(9).map(String),
+    "Content-Length": fc.nat(90).map(String),
+    "Content-Encoding": fc.constant("gzip"),
+    "Content-Type": fc.constantFrom(
+      "application/octet-stream",
+      "application/x-protobuf",
+      "text/plain; charset=utf-8",
+    ),
+    "X-Content-Type-Options": fc.constant("nosniff"),
+  }),
+  body: bodyOf(fc.oneof(
+    anyResults,
+    damaged(anyText.map((text) => encodeResponse(ByteView.from(text)))),
+  )),
+});
+
+/** What a caller does with a peer. */
+type Step = "get" | "remove" | "set" | "clear" | "peek" | "wait";
+
+const answers = fc.asyncProperty(
+  fc.array(anyAnswer, { minLength: 1, maxLength: 8 }),
+  fc.array(
+    fc.constantFrom<Step[]>(
+      "get",
+      "get",
+      "remove",
+      "set",
+      "clear",
+      "peek",
+      "wait",
+    ),
+    { minLength: 1, maxLength: 8 },
+  ),
+  PROTOCOL,
+  async (answers, steps, protocol) => {
+    const clock = new FakeClock();
+    const left = [...answers];
+    const pool = new HTTPPool("http://self", {
+      clock,
+      protocol,
+      random: () => 0.5,
+      maxBodyBytes: 40,
+      fetch: () => {
+        const answer = left.shift();
+        // A peer that says "pending" for ever is waited for as long.
+        if (answer === undefined) return Promise.resolve(new Response("end"));
+        const { status, headers, body } = answer;
+        if (status === 0) return Promise.reject(new TypeError("no connection"));
+        const empty = [204, 205, 304].includes(status);
+        return Promise.resolve(
+          new Response(empty ? null : open(body), { status, headers }),
+        );
+      },
+    });
+    pool.setPeers(["http://self", "http://a"]);
+    const [peer] = [...pool.peers()];
+    const run: Record<
+      Exclude<Step, "wait">,
+      (key: string) => Promise<unknown>
+    > = {
+      get: (key) => peer!.get("g", key),
+      remove: (key) => peer!.remove("g", [key, `${key}2`]),
+      set: (key) => peer!.set("g", key, { value: ByteView.from("v") }),
+      clear: () => peer!.clear("g"),
+      peek: (key) => peer!.peek!("g", key),
+    };
+    let waiting: Promise<void>[] = [];
+    const rest = async (): Promise<void> => {
+      await inTime(clock, Promise.all(waiting));
+      waiting = [];
+    };
+    try {
+      for (const [i, step] of steps.entries()) {
+        if (step === "wait") await rest();
+        else waiting.push(expectAnswer(step, run[step](`k${i}`)));
+      }
+      await rest();
+    } finally {
+      await pool.close();
+    }
+    await clock.advance(0);
+    assertEquals(clock.pending, 0, "timers are left");
+  },
+);
+
+/** Awaits what is a value, or one of the errors that are documented. */
+async function expectAnswer(
+  step: string,
+  promise: Promise<unknown>,
+): Promise<void> {
+  try {
+    await promise;
+  } catch (error) {
+    const kinds = step === "get"
+      ? [PeerError, NotFoundError, LoadError]
+      : [PeerError];
+    if (kinds.some((kind) => error instanceof kind)) return;
+    throw new Error(`${step} threw ${error}`, { cause: error });
+  }
+}
+
+/** The pools. */
+export const pools: readonly Target[] = [
+  { name: "requests", property: requests as fc.IRawProperty<unknown> },
+  { name: "answers", property: answers as fc.IRawProperty<unknown> },
+];
