@@ -66,11 +66,11 @@ function keepKey(target: string): string {
   );
   // Node gives bytes as characters; `#` ends nothing here.
   return (path + target.slice(end)).replace(
-    /[^\x21-\x7e]|#/g,
+    /[^\x21-\x7e]|#/gu,
     (char) =>
       char <= "\xff"
         ? "%" + char.charCodeAt(0).toString(16).padStart(2, "0").toUpperCase()
-        : encodeURIComponent(char),
+        : encodeURIComponent(char.toWellFormed()),
   );
 }
 

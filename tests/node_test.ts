@@ -534,3 +534,8 @@ Deno.test("A wrapper may look at and change what a pool answers", async () => {
   });
   await pool.close();
 });
+
+Deno.test("A target that a framework has decoded is escaped, whatever its characters", () => {
+  assertEquals(urlOf(incoming("/\u{10000}")), "http://h/%F0%90%80%80");
+  assertEquals(urlOf(incoming("/\ud800")), "http://h/%EF%BF%BD");
+});
