@@ -168,7 +168,7 @@ export class PeerClient {
       throw this.error(messageOf(cause), { cause });
     }
     if (wait.signal.aborted) {
-      await response.body?.cancel();
+      await drop(response);
       throw wait.signal.reason;
     }
     wait.onSignOfLife();
@@ -184,7 +184,7 @@ export class PeerClient {
       !MEANINGS.has(meaning) || response.redirected ||
       (isBatch && question.onChunk === undefined)
     ) {
-      await response.body?.cancel();
+      await drop(response);
       throw this.error(
         response.redirected
           ? `a redirect to ${quote(response.url)} was followed`
@@ -298,6 +298,11 @@ export class PeerClient {
       options,
     );
   }
+}
+
+/** Ends a body that nobody reads; it may have broken off before. */
+async function drop({ body }: Response): Promise<void> {
+  await body?.cancel().catch(() => {});
 }
 
 function sayResult(headers: Headers): string {

@@ -1,6 +1,6 @@
 /** What a hostile reading found: each of these went wrong once. */
 
-import { Group, HTTPPool, NotFoundError } from "../mod.ts";
+import { Group, HTTPPool, NotFoundError, PeerError } from "../mod.ts";
 import {
   assert,
   assertEquals,
@@ -284,4 +284,21 @@ Deno.test("An asker with two waits for one key that asked again and left has lef
   const seen = [signal?.aborted, clock.pending];
   await pool.close();
   assertEquals(seen, [true, 0]);
+});
+Deno.test("What is no answer, and breaks off besides, is a PeerError", async () => {
+  const pool = new HTTPPool("http://self", {
+    clock: new FakeClock(),
+    fetch: () =>
+      Promise.resolve(
+        new Response(
+          new ReadableStream({
+            start: (c) => c.error(new Error("the line is cut")),
+          }),
+        ),
+      ),
+  });
+  pool.setPeers(["http://a"]);
+  const [peer] = pool.peers();
+  await assertRejects(() => peer!.get("g", "k"), PeerError, "no answer");
+  await pool.close();
 });
