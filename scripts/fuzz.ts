@@ -26,6 +26,35 @@ export interface Outcome {
   readonly finding: string | undefined;
 }
 
+/** `property`, and a wait for the run that was under way when time was up. */
+function watch(property: fc.IRawProperty<unknown>): {
+  watched: fc.IRawProperty<unknown>;
+  rest: () => Promise<void>;
+} {
+  let last: unknown;
+  const watched: fc.IRawProperty<unknown> = {
+    isAsync: () => property.isAsync(),
+    generate: (random, runId) => property.generate(random, runId),
+    shrink: (value) => property.shrink(value),
+    runBeforeEach: () => property.runBeforeEach(),
+    runAfterEach: () => property.runAfterEach(),
+    run: (value) => {
+      const result = property.run(value);
+      last = result;
+      return result;
+    },
+  };
+  const rest = async (): Promise<void> => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    const hangs = new Promise((resolve) => {
+      timer = setTimeout(resolve, HANGS_MS);
+    });
+    await Promise.race([last, hangs]);
+    clearTimeout(timer);
+  };
+  return { watched, rest };
+}
+
 /** Fuzzes one target for `ms` milliseconds, or until it fails. */
 export async function fuzz(
   { name, property }: Target,
@@ -33,7 +62,8 @@ export async function fuzz(
   seed: number,
   path?: string,
 ): Promise<Outcome> {
-  const details = await fc.check(property, {
+  const { watched, rest } = watch(property);
+  const details = await fc.check(watched, {
     seed,
     numRuns: Number.MAX_SAFE_INTEGER,
     interruptAfterTimeLimit: ms,
@@ -41,6 +71,7 @@ export async function fuzz(
     timeout: HANGS_MS,
     ...(path === undefined ? {} : { path }),
   });
+  await rest();
   const { failed, numRuns, counterexample, counterexamplePath } = details;
   if (!failed) return { name, runs: numRuns, finding: undefined };
   const error = details.errorInstance;
