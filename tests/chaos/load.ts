@@ -10,7 +10,7 @@ import { between, delay, type Origin } from "./origin.ts";
 import type { Settings } from "./settings.ts";
 
 /** So many times `timeoutMs` after a pause began every breaker is open. */
-const PATIENT_TIMEOUTS = 4;
+const PATIENT_TIMEOUTS = 3;
 /** How many complaints of one kind are kept to be printed. */
 const MAX_COMPLAINTS = 5;
 

@@ -11,9 +11,6 @@ import type { Origin } from "./origin.ts";
 import type { Plan } from "./plan.ts";
 import type { Settings } from "./settings.ts";
 
-/** How many gets may have waited for a silent peer in vain: a busy machine is late, too. */
-const MAX_LATE_WAITS = 8;
-
 /** Where so many of a hundred are below. */
 function percentile(sorted: readonly number[], percent: number): number {
   return sorted[Math.floor((sorted.length - 1) * percent / 100)] ?? 0;
@@ -76,6 +73,7 @@ export function report(
 ): boolean {
   const { tally } = load;
   const { timeoutMs, keys, without } = settings;
+  const maxLateWaits = settings.lateWaitsPerPause * plan.counts.pause;
   const sorted = tally.times.toSorted((a, b) => a - b);
   const [p50, p99] = [percentile(sorted, 50), percentile(sorted, 99)];
   const loads = keys.reduce((sum, key) => sum + origin.loads(key), 0);
@@ -105,8 +103,8 @@ export function report(
     ],
     [
       "gets that waited for a peer long silent",
-      `${tally.lateWaits} of at most ${MAX_LATE_WAITS}`,
-      tally.lateWaits <= MAX_LATE_WAITS,
+      `${tally.lateWaits} of at most ${maxLateWaits}`,
+      tally.lateWaits <= maxLateWaits,
     ],
     [
       "origin loads",

@@ -27,6 +27,8 @@ export interface Settings {
   readonly mirrorTtlMs: number;
   /** For how long a node is paused. */
   readonly pauseMs: number;
+  /** How many gets may wait in vain in each: a busy machine is late, too. */
+  readonly lateWaitsPerPause: number;
   /** For how long a killed node stays away. */
   readonly downMs: number;
   readonly drainMs: number;
@@ -94,6 +96,7 @@ export function settingsOf(args: string[]): Settings {
       timeoutMs: 400,
       mirrorTtlMs: 1_000,
       pauseMs: 3_400,
+      lateWaitsPerPause: 8,
       downMs: 500,
       drainMs: 600,
       restMs: 100,
@@ -110,6 +113,7 @@ export function settingsOf(args: string[]): Settings {
       timeoutMs: 1_000,
       mirrorTtlMs: 3_000,
       pauseMs: 6_000,
+      lateWaitsPerPause: 1,
       downMs: 2_500,
       drainMs: 2_000,
       restMs: 1_500,
