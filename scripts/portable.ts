@@ -13,10 +13,8 @@ import { readdir, readFile } from "node:fs/promises";
 export const OF_DENO: Readonly<Record<string, string>> = {
   "batch_serve_test.ts": "its sockets are those of Deno's own server",
   "build_npm_test.ts": "starts the script behind deno task npm",
-  "chaos_test.ts": "starts the processes behind deno task chaos",
   "check_workflows_test.ts": "tests a part of a script, which Deno runs",
   "examples_test.ts": "starts the examples and the README's program with deno",
-  "fuzz_test.ts": "tests a script and the flags of deno task serve",
   "import_by_url_test.ts": "imports the library by URL, which Deno alone does",
   "limits_serve_test.ts": "its sockets are those of Deno's own server",
   "package_json_test.ts": "tests a part of a script, which Deno runs",

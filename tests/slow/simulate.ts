@@ -1,5 +1,5 @@
-import { assert, assertEquals } from "./_assert.ts";
-import { simulate, type SimulationOptions } from "../bench/_simulation.ts";
+import { assert, assertEquals } from "../_assert.ts";
+import { simulate, type SimulationOptions } from "../../bench/_simulation.ts";
 
 const OPTIONS: SimulationOptions = { seed: 7, keys: 300, nodes: [3, 8] };
 

@@ -1,8 +1,8 @@
 /** Every target of `deno task fuzz`, for a moment; and that it reports what it finds. */
 
 import fc from "fast-check";
-import { fuzz, tableOf, targets } from "../scripts/fuzz.ts";
-import { assertEquals, assertMatch } from "./_assert.ts";
+import { fuzz, tableOf, targets } from "../../scripts/fuzz.ts";
+import { assertEquals, assertMatch } from "../_assert.ts";
 
 for (const target of targets) {
   Deno.test(`Fuzzing finds nothing: ${target.name}`, async () => {
