@@ -146,7 +146,8 @@ function answerAsTheyCome(
     if (over) return;
     if (out.length > 0) controller.enqueue(encodeResults(out));
     out = [];
-    if (waiting.size > 0) return;
+    // Its client may turn out to be gone while it is given the last part.
+    if (over || waiting.size > 0) return;
     end();
     controller.close();
   };

@@ -1,6 +1,13 @@
 /** What a hostile reading found: each of these went wrong once. */
 
-import { Group, HTTPPool, NotFoundError, PeerError } from "../mod.ts";
+import { encodeKeys } from "../frames.ts";
+import {
+  type Clock,
+  Group,
+  HTTPPool,
+  NotFoundError,
+  PeerError,
+} from "../mod.ts";
 import {
   assert,
   assertEquals,
@@ -300,5 +307,46 @@ Deno.test("What is no answer, and breaks off besides, is a PeerError", async () 
   pool.setPeers(["http://a"]);
   const [peer] = pool.peers();
   await assertRejects(() => peer!.get("g", "k"), PeerError, "no answer");
+  await pool.close();
+});
+Deno.test("An asker that leaves just as the last of its answer is handed over stops no process", async () => {
+  let onPatienceOver!: () => void;
+  const clock: Clock = {
+    now: () => 0,
+    after: (ms, run) => {
+      if (ms === 50) onPatienceOver = run;
+      return () => {};
+    },
+  };
+  const pool = new HTTPPool("http://self", { clock });
+  pool.group("g", () => new Promise<string>(() => {}));
+  const answer = await pool.handler(
+    new Request("http://self/_geecache/g", {
+      method: "POST",
+      headers: {
+        "Geecache-Peer": "http://a",
+        "Geecache-Method": "GET",
+        "Geecache-Wait": "50",
+      },
+      body: encodeKeys(["k"]),
+    }),
+  );
+  const reader = answer.body!.getReader();
+  const read = reader.read();
+  // A server whose socket is gone cancels while it is given the part. Only what a
+  // part passes through on its way to a reader lets a test do the same.
+  Object.defineProperty(Object.prototype, "then", {
+    configurable: true,
+    get(this: object): undefined {
+      if ("done" in this) reader.cancel();
+      return undefined;
+    },
+  });
+  try {
+    onPatienceOver();
+  } finally {
+    delete (Object.prototype as { then?: unknown }).then;
+  }
+  assertEquals((await read).done, false);
   await pool.close();
 });
