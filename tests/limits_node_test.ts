@@ -10,6 +10,7 @@ import { Client, end, portOf, withServer } from "./_node.ts";
 testLimits({
   name: "node:http",
   serve: (handler, run) => withServer(toNodeHandler(handler), run),
+  maxHeadBytes: 16 * 1024,
   tooLarge: 431,
   malformed: 400,
 });

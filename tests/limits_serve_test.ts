@@ -15,6 +15,7 @@ testLimits({
       await server.shutdown();
     }
   },
+  maxHeadBytes: 64 * 1024,
   tooLarge: 400,
   malformed: 400,
 });
