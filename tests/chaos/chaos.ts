@@ -42,10 +42,16 @@ async function run(settings: Settings): Promise<boolean> {
       say(`${gets} gets: ${failed} failed, ${wrong} wrong, ${stale} too old`);
     }, SAY_EVERY_MS);
     const running = load.run();
-    const crash = await Promise.race([plan.run(), running, cluster.crash]);
+    const fault = await Promise.race([
+      plan.run(),
+      running,
+      cluster.crash,
+      load.broken,
+    ]);
     load.end();
-    await running;
-    if (isLong && crash === undefined) {
+    // Whatever was broken, the rest of the run would not mend it.
+    if (fault === undefined) await running;
+    if (fault === undefined && isLong) {
       say("the load has ended; what is owed is waited for");
       const until = performance.now() + SETTLE_MS;
       while (cluster.promises.open > 0 && performance.now() < until) {
@@ -56,8 +62,8 @@ async function run(settings: Settings): Promise<boolean> {
       say("every process was asked for every key");
     }
     const isKept = report(settings, cluster, origin, load, plan);
-    if (crash !== undefined) console.log(`BROKEN ${crash}`);
-    return isKept && crash === undefined;
+    if (fault !== undefined) console.log(`BROKEN ${fault}`);
+    return isKept && fault === undefined;
   } finally {
     clearInterval(timer);
     await cluster.close();

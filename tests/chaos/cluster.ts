@@ -98,6 +98,11 @@ export class Cluster {
     return this.#at(this.#ring.get(key)!);
   }
 
+  /** Whoever answers for a key, in the order in which they are asked. */
+  orderOf(key: string): Member[] {
+    return [...this.#ring.successors(key)].map((origin) => this.#at(origin));
+  }
+
   get up(): Member[] {
     return this.members.filter(({ state }) => state === "up");
   }
@@ -117,6 +122,15 @@ export class Cluster {
       for (const peer of peers) errors += peer.errors;
     }
     return errors;
+  }
+
+  /** How many requests the others have sent to one, probes included. */
+  async requestsTo({ origin }: Member): Promise<number> {
+    const { up } = this;
+    await Promise.all(up.map((member) => this.#ask(member)));
+    return up.flatMap((member) => this.#said.get(member)?.peers ?? [])
+      .filter(({ id }) => id === origin)
+      .reduce((sum, { requests }) => sum + requests, 0);
   }
 
   /** Ends the account of a process that is gone. */

@@ -9,8 +9,6 @@ import type { Member } from "./member.ts";
 import { between, delay, type Origin } from "./origin.ts";
 import type { Settings } from "./settings.ts";
 
-/** So many times `timeoutMs` after a pause began every breaker is open. */
-const PATIENT_TIMEOUTS = 3;
 /** How many complaints of one kind are kept to be printed. */
 const MAX_COMPLAINTS = 5;
 
@@ -25,8 +23,8 @@ export interface Tally {
   stale: number;
   /** Removed values that came while the promise allows them. */
   allowed: number;
-  /** Gets that waited for a peer's silence though its breaker must be open. */
-  lateWaits: number;
+  /** Gets that took `timeoutMs` or longer. */
+  slow: number;
   /** Removes that got no answer, since their process ended. */
   lost: number;
   /** How long each get took that was not caught. */
@@ -44,13 +42,18 @@ export class Load {
   barred: Member | undefined;
   /** Removes under way, of each process. */
   readonly #removing = new Map<Member, number>();
-  /** The process that is paused, and since when. */
-  paused: { member: Member; since: number } | undefined;
+  /** The process that is paused: half of all is asked and written of its keys. */
+  paused: Member | undefined;
   readonly tally: Tally = {
     ...{ gets: 0, caught: 0, failed: 0, wrong: 0, stale: 0, allowed: 0 },
-    ...{ lateWaits: 0, lost: 0, times: [], complaints: [] },
+    ...{ slow: 0, lost: 0, times: [], complaints: [] },
   };
   #over = false;
+  #onBroken!: (what: string) => void;
+  /** Resolves with the first promise that a get has broken. */
+  readonly broken: Promise<string> = new Promise((resolve) => {
+    this.#onBroken = resolve;
+  });
 
   constructor(settings: Settings, cluster: Cluster, origin: Origin) {
     this.#settings = settings;
@@ -87,7 +90,6 @@ export class Load {
     const oldest = this.#cluster.promises.oldest(key);
     const { life } = member;
     const begin = performance.now();
-    const { paused } = this;
     tally.gets++;
     let text: string;
     let ok = false;
@@ -102,21 +104,13 @@ export class Load {
     if (member.life !== life) tally.caught++;
     else {
       tally.times.push(ms);
+      if (ms >= this.#settings.timeoutMs) tally.slow++;
       if (!ok) {
         tally.failed++;
         this.#complain(`failed: ${key} of ${member.name}: ${text}`);
       }
-      this.#countWait(paused, begin, ms);
     }
     if (ok) this.#judge(member, key, text, oldest);
-  }
-
-  #countWait(paused: Load["paused"], begin: number, ms: number): void {
-    const { timeoutMs } = this.#settings;
-    // Both at its begin and at its end.
-    if (paused === undefined || paused !== this.paused) return;
-    const openBy = paused.since + PATIENT_TIMEOUTS * timeoutMs;
-    if (begin >= openBy && ms >= timeoutMs) this.tally.lateWaits++;
   }
 
   #judge(member: Member, key: string, text: string, oldest: number): void {
@@ -138,6 +132,7 @@ export class Load {
 
   #complain(what: string): void {
     const { complaints } = this.tally;
+    this.#onBroken(what);
     const kind = what.split(":", 1)[0]!;
     const alike = complaints.filter((each) => each.startsWith(kind));
     if (alike.length < MAX_COMPLAINTS) complaints.push(what);
@@ -147,14 +142,14 @@ export class Load {
     const { askPauseMs } = this.#settings;
     while (!this.#over) {
       const member = oneOf(this.#cluster.up);
-      if (member !== undefined) await this.get(member, this.#key());
+      if (member !== undefined) await this.get(member, this.#key(() => true));
       await delay(between([askPauseMs >> 1, askPauseMs * 3 >> 1]));
     }
   }
 
   async #writeOn(): Promise<void> {
     while (!this.#over) {
-      const key = this.#keyToWrite();
+      const key = this.#key((key) => !this.#locked.has(key));
       this.#locked.add(key);
       // Half of all writes overtake a load that is under way.
       if (Math.random() < 0.5) await this.#race(key);
@@ -207,19 +202,13 @@ export class Load {
     this.#removing.set(member, (this.#removing.get(member) ?? 0) + by);
   }
 
-  #key(): string {
-    return oneOf(this.#settings.keys)!;
-  }
-
-  /** Half of them the paused process's own: those it will have missed. */
-  #keyToWrite(): string {
-    const wanted = Math.random() < 0.5 ? this.paused?.member : undefined;
+  #key(suits: (key: string) => boolean): string {
+    const owner = Math.random() < 0.5 ? this.paused : undefined;
     for (;;) {
-      const key = this.#key();
-      if (this.#locked.has(key)) continue;
-      if (wanted === undefined || this.#cluster.ownerOf(key) === wanted) {
-        return key;
-      }
+      const key = oneOf(this.#settings.keys)!;
+      const isMeant = owner === undefined ||
+        this.#cluster.ownerOf(key) === owner;
+      if (isMeant && suits(key)) return key;
     }
   }
 }

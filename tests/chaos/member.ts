@@ -123,7 +123,11 @@ export class Member {
     const { pid } = this.#child!;
     const script = `kill -STOP ${pid}; sleep ${ms / 1000}; kill -CONT ${pid}`;
     this.#become("paused");
-    const shell = new Deno.Command("sh", { args: ["-c", script] }).spawn();
+    const shell = new Deno.Command("sh", {
+      args: ["-c", script],
+      stdout: "null",
+      stderr: "null",
+    }).spawn();
     const onResume = onPause();
     await shell.status;
     onResume();

@@ -20,6 +20,7 @@ export interface PeerView {
   id: string;
   state: string;
   owed: number;
+  requests: number;
   errors: number;
   /** Writes that are on their way to it: told, or owed again in a moment. */
   writing: number;
@@ -120,8 +121,8 @@ async function run(): Promise<void> {
     }
   };
   const stats = (): Response => {
-    const peers = pool.stats().peers.map(({ id, state, owed, errors }) => (
-      { id, state, owed, errors, writing: writing.get(id) ?? 0 }
+    const peers = pool.stats().peers.map((peer) => (
+      { ...peer, writing: writing.get(peer.id) ?? 0 }
     ));
     return Response.json({ peers } satisfies NodeStats);
   };

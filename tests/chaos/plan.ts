@@ -17,6 +17,15 @@ const MAX_ROUNDS = 80;
 /** How long a process is given to settle what it owes before it is ended. */
 const SETTLE_MS = 12_000;
 const LOOK_EVERY_MS = 100;
+/** So many times `timeoutMs` after a process fell silent every breaker is open. */
+const PATIENT_TIMEOUTS = 4;
+/**
+ * How often a process that has long been silent may be asked in one pause: each
+ * of the others probes, and one whose breaker was late may fail another few times.
+ */
+export const MAX_QUESTIONS = 16;
+/** So long before the end of a pause the last count is made. */
+const COUNT_MS = 200;
 
 interface Event {
   readonly kind: typeof KINDS[number];
@@ -42,6 +51,9 @@ export class Plan {
   readonly #load: Load;
   readonly #say: (what: string) => void;
   readonly counts = { pause: 0, kill: 0, drain: 0, skipped: 0 };
+
+  /** The most requests, in any one pause, to a process that had long been silent. */
+  mostQuestions = 0;
 
   constructor(
     settings: Settings,
@@ -69,6 +81,7 @@ export class Plan {
       this.#load.barred = kind === "pause" ? undefined : member;
       await delay(restMs);
       await this[kind](member);
+      if (this.mostQuestions > MAX_QUESTIONS) return;
     }
     this.#load.barred = undefined;
     await delay(Math.max(0, end - performance.now()));
@@ -77,8 +90,11 @@ export class Plan {
   async pause(member: Member): Promise<void> {
     const { pauseMs } = this.#settings;
     this.#say(`${member.name} is paused for ${pauseMs} ms`);
-    this.#load.paused = { member, since: performance.now() };
-    await member.pause(pauseMs, () => this.#cluster.promises.onPause());
+    this.#load.paused = member;
+    await Promise.all([
+      member.pause(pauseMs, () => this.#cluster.promises.onPause()),
+      this.#countQuestions(member),
+    ]);
     this.#load.paused = undefined;
     this.counts.pause++;
   }
@@ -105,6 +121,17 @@ export class Plan {
     this.#cluster.onDeath(member);
     await this.#restart(member);
     this.counts.drain++;
+  }
+
+  /** Counts what a process is asked that has been silent for long. */
+  async #countQuestions(member: Member): Promise<void> {
+    const { pauseMs, timeoutMs } = this.#settings;
+    const patienceMs = PATIENT_TIMEOUTS * timeoutMs;
+    await delay(patienceMs);
+    const before = await this.#cluster.requestsTo(member);
+    await delay(pauseMs - patienceMs - COUNT_MS);
+    const asked = await this.#cluster.requestsTo(member) - before;
+    this.mostQuestions = Math.max(this.mostQuestions, asked);
   }
 
   async #restart(member: Member): Promise<void> {

@@ -27,8 +27,6 @@ export interface Settings {
   readonly mirrorTtlMs: number;
   /** For how long a node is paused. */
   readonly pauseMs: number;
-  /** How many gets may wait in vain in each: a busy machine is late, too. */
-  readonly lateWaitsPerPause: number;
   /** For how long a killed node stays away. */
   readonly downMs: number;
   readonly drainMs: number;
@@ -40,6 +38,9 @@ export interface Settings {
   readonly heldMs: number;
   /** How late the slow proxy hands on what a node answers: from, to. */
   readonly slowMs: readonly [number, number];
+  /** What half of all gets, and 99 of 100, have to take less than. */
+  readonly maxP50Ms: number;
+  readonly maxP99Ms: number;
   /** Of how many pieces of answers the cutting proxy cuts one. */
   readonly cutOneOf: number;
 }
@@ -91,18 +92,20 @@ export function settingsOf(args: string[]): Settings {
       ...both,
       keys: keysOf(60),
       askPauseMs: 60,
-      writers: 2,
-      writePauseMs: 60,
-      timeoutMs: 400,
+      writers: 4,
+      writePauseMs: 40,
+      timeoutMs: 300,
       mirrorTtlMs: 1_000,
-      pauseMs: 3_400,
-      lateWaitsPerPause: 8,
-      downMs: 500,
-      drainMs: 600,
-      restMs: 100,
+      pauseMs: 2_600,
+      downMs: 300,
+      drainMs: 500,
+      restMs: 500,
       originMs: [2, 20],
       heldMs: 150,
       slowMs: [10, 50],
+      // What a busy machine takes in a few seconds says nothing.
+      maxP50Ms: Infinity,
+      maxP99Ms: Infinity,
     }
     : {
       ...both,
@@ -113,12 +116,13 @@ export function settingsOf(args: string[]): Settings {
       timeoutMs: 1_000,
       mirrorTtlMs: 3_000,
       pauseMs: 6_000,
-      lateWaitsPerPause: 1,
       downMs: 2_500,
       drainMs: 2_000,
       restMs: 1_500,
       originMs: [2, 30],
       heldMs: 200,
       slowMs: [20, 200],
+      maxP50Ms: 50,
+      maxP99Ms: 1_000,
     };
 }

@@ -8,9 +8,12 @@ import { Program } from "../_process.ts";
 
 const CHAOS = ["run", "--quiet", "--allow-all", "tests/chaos/chaos.ts"];
 
+/** Its first event is a pause, in which breakers and debts show. */
+const SEED = "2";
+
 /** Runs it for a few seconds; returns how it ended, and its lines. */
 async function chaos(...flags: string[]): Promise<[number, string]> {
-  const args = [...CHAOS, "--seconds", "3", "--seed", "1", ...flags];
+  const args = [...CHAOS, "--seconds", "3", "--seed", SEED, ...flags];
   const program = new Program(args);
   try {
     const code = await program.ended;
@@ -20,7 +23,7 @@ async function chaos(...flags: string[]): Promise<[number, string]> {
   }
 }
 
-const BROKEN_PATIENCE = /^BROKEN +gets that waited for a peer long silent/m;
+const BROKEN_PATIENCE = /^BROKEN +most requests to a process long silent/m;
 const BROKEN_TRUTH = /^BROKEN +removed values served later than promised/m;
 
 Deno.test("a short run under chaos keeps all its promises", async () => {
@@ -30,7 +33,7 @@ Deno.test("a short run under chaos keeps all its promises", async () => {
   assert(/^ +paused, killed, drained +1, 1, 1$/m.test(said), said);
 });
 
-Deno.test("without the breaker gets wait for a silent peer again and again", async () => {
+Deno.test("without the breaker a silent peer is asked again and again", async () => {
   const [code, said] = await chaos("--without", "breaker");
   assertEquals(code, 1, said);
   assert(BROKEN_PATIENCE.test(said), said);
