@@ -285,7 +285,7 @@ export class Group {
         peer = peers?.pickPeer(key, failed);
         continue;
       }
-      return this.#take(key, answer, flight);
+      return this.#take(key, answer, flight, failed === undefined);
     }
     const loaded = await this.#local.load(key, {
       signal,
@@ -294,13 +294,22 @@ export class Group {
     return loaded.value;
   }
 
-  /** Hands on what a peer answered, and mirrors it where that is wanted. */
-  #take(key: string, answer: PeerValue, flight: Flight): ByteView {
+  /**
+   * Hands on what a peer answered, and mirrors it where that is wanted. Writes
+   * tell the owner first, and all others at once: what a stand-in answers may be
+   * a value that this process was told to drop a moment ago.
+   */
+  #take(
+    key: string,
+    answer: PeerValue,
+    flight: Flight,
+    isOwners: boolean,
+  ): ByteView {
     this.#local.counts.peerLoads++;
     // A forgotten flight asked before a write and may hold the old value.
-    if (flight.current && this.#shouldMirror?.(key, answer.value)) {
-      this.#local.mirror(key, answer);
-    }
+    if (
+      flight.current && isOwners && this.#shouldMirror?.(key, answer.value)
+    ) this.#local.mirror(key, answer);
     return answer.value;
   }
 

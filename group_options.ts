@@ -25,8 +25,8 @@ export interface GroupOptions {
   /** Who owns a key. Without it this process owns all. */
   peers?: PeerPicker;
   /**
-   * Whether to keep a copy of a value that a peer answered with. What it throws
-   * reaches the callers of that key.
+   * Whether to keep a copy of a value that the key's owner answered with; what a
+   * stand-in answers is not kept. What it throws reaches the callers of that key.
    *
    * @default {() => false}
    */

@@ -376,3 +376,39 @@ Deno.test("When who missed a remove is told, those who took the old value from i
       assertEquals((await group.get("k")).text(), "<k>");
     }
   }, { pool: { handoverMs: 30_000 }, group: MIRROR }));
+
+Deno.test("Who was told of a remove keeps nothing that a stand-in answers who was not yet", () => {
+  let version = 1;
+  return withCluster(4, async (cluster) => {
+    const { network } = cluster;
+    const [owner, standIn, asker, writer] = cluster.inOrder("k") as [
+      Node,
+      Node,
+      Node,
+      Node,
+    ];
+    // The asker alone cannot reach the owner.
+    network.fault(owner.origin, (request, next) => {
+      const isAsker = request.headers.get("Geecache-Peer") === asker.origin;
+      if (isAsker && request.method !== "DELETE") {
+        throw new TypeError("cut off");
+      }
+      return next();
+    });
+    assertEquals((await asker.group.get("k")).text(), "1");
+    version = 2;
+    const slow = gate();
+    network.fault(standIn.origin, async (request, next) => {
+      if (request.method === "DELETE") await slow.opened;
+      return await next();
+    });
+    const removed = writer.group.remove("k");
+    await settle();
+    assertEquals(asker.group.peek("k"), undefined);
+    // Before the remove is done it may be the old value.
+    await asker.group.get("k");
+    slow.open();
+    await removed;
+    assertEquals((await asker.group.get("k")).text(), "2");
+  }, { group: MIRROR, getter: () => () => `${version}` });
+});
