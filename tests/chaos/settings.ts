@@ -122,7 +122,7 @@ export function settingsOf(args: string[]): Settings {
       originMs: [2, 30],
       heldMs: 200,
       slowMs: [20, 200],
-      maxP50Ms: 50,
-      maxP99Ms: 1_000,
+      maxP50Ms: 250,
+      maxP99Ms: 2_000,
     };
 }
