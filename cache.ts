@@ -113,8 +113,15 @@ export class Cache {
       : stored.ownExpiresAt ?? stored.expiresAt;
   }
 
-  set(key: string, view: ByteView, expiresAt: number): void {
-    this.#lru.set(key, expiresAt === Infinity ? view : { view, expiresAt });
+  set(
+    key: string,
+    view: ByteView,
+    expiresAt: number,
+    ownExpiresAt: number = expiresAt,
+  ): void {
+    if (expiresAt === Infinity) this.#lru.set(key, view);
+    else if (ownExpiresAt <= expiresAt) this.#lru.set(key, { view, expiresAt });
+    else this.#lru.set(key, { view, expiresAt, ownExpiresAt });
   }
 
   /** Takes a value that another store gives up, to live until `expiresAt` at most. */
@@ -123,12 +130,7 @@ export class Cache {
     const ownExpiresAt = from.ownExpiresAt(key);
     from.delete(key);
     if (view === undefined) return;
-    this.#lru.set(
-      key,
-      ownExpiresAt <= expiresAt
-        ? { view, expiresAt: ownExpiresAt }
-        : { view, expiresAt, ownExpiresAt },
-    );
+    this.set(key, view, Math.min(expiresAt, ownExpiresAt), ownExpiresAt);
   }
 
   delete(key: string): void {
@@ -199,16 +201,24 @@ export class CachePair {
   /**
    * Keeps `view` under `key` for `ttlMs`, if it lives and fits at all. Whatever
    * was under the key is no longer true and goes in any case.
+   *
+   * @param ownTtlMs How long it would live if it were not a copy.
    */
-  set(where: "main" | "hot", key: string, view: ByteView, ttlMs: number): void {
+  set(
+    where: "main" | "hot",
+    key: string,
+    view: ByteView,
+    ttlMs: number,
+    ownTtlMs: number = ttlMs,
+  ): void {
     this.delete(key);
     if (ttlMs <= 0) return;
     const compact = view.compact();
     const charge = chargeOf(key, compact);
     if (charge > this.#maxBytes) return;
     this.#makeRoom(where, charge);
-    const expiresAt = ttlMs === Infinity ? Infinity : this.#clock.now() + ttlMs;
-    this[where].set(ownKey(key), compact, expiresAt);
+    const now = this.#clock.now();
+    this[where].set(ownKey(key), compact, now + ttlMs, now + ownTtlMs);
   }
 
   /** When the value would end if it were not a copy; `Infinity`: never. */

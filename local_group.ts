@@ -183,10 +183,19 @@ export class LocalGroup {
     this.#keep(key, value);
   }
 
-  /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
-  mirror(key: string, { value, ttlMs = Infinity }: PeerValue): void {
+  /**
+   * Keeps a copy of somebody else's key, for at most `mirrorTtlMs`.
+   *
+   * @param ownTtlMs How long its owner may keep it that takes it over; default:
+   *   as long as the copy.
+   */
+  mirror(
+    key: string,
+    { value, ttlMs = Infinity }: PeerValue,
+    ownTtlMs?: number,
+  ): void {
     const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    this.#caches.set("hot", key, value, limit);
+    this.#caches.set("hot", key, value, limit, ownTtlMs);
   }
 
   /** Drops a key. What loads of it that are under way find is not kept. */
@@ -229,8 +238,8 @@ export class LocalGroup {
     return { main: main.stats(), hot: hot.stats() };
   }
 
-  #keep(key: string, loaded: PeerValue): void {
-    if (!this.#options.owns(key)) return this.mirror(key, loaded);
+  #keep(key: string, loaded: PeerValue, ownTtlMs?: number): void {
+    if (!this.#options.owns(key)) return this.mirror(key, loaded, ownTtlMs);
     this.#caches.set("main", key, loaded.value, loaded.ttlMs ?? Infinity);
   }
 
@@ -270,7 +279,8 @@ export class LocalGroup {
     }
     this.counts.localLoads++;
     // A forgotten flight began before a write and may hold the old value.
-    if (flight.current) this.#keep(key, loaded);
+    // What it found is new, though it be a copy here.
+    if (flight.current) this.#keep(key, loaded, loaded.ttlMs ?? Infinity);
     return loaded;
   }
 

@@ -120,6 +120,25 @@ Deno.test("A peek looks in memory and loads nothing; what is not there the new o
     assertEquals(cluster.network.count({ peeks: true }), 2);
   }, HANDOVER));
 
+Deno.test("What the last owner loads for those with the old list, the new one keeps for as long as its own", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    let fresh = "not loaded yet";
+    for (let i = 0; cluster.ownerOf(fresh) !== joiner; i++) {
+      fresh = `not loaded yet ${i}`;
+    }
+    const [, last, late] = cluster.inOrder(fresh) as [Node, Node, Node];
+    late.pool.setPeers([last.origin]);
+    assertEquals(await textOf(late.group.get(fresh)), `<${fresh}>`);
+    assertEquals(last.loads.at(-1), fresh);
+    late.pool.setPeers(originsOf(cluster));
+    await joiner.group.get(fresh);
+    await cluster.clock.advance(3_600_000);
+    await late.group.get(fresh);
+    assertEquals(cluster.loads.filter((one) => one === fresh).length, 1);
+    assertEquals(last.group.peek(fresh), undefined);
+  }, HANDOVER));
+
 Deno.test("Last owners that are slow hold up a load for half a second each, two at most, those that are dead for nothing", () =>
   withCluster(4, async (cluster) => {
     const joiner = await join(cluster);
