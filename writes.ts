@@ -74,7 +74,11 @@ export class Writes {
     // the key's owner: so all are told twice.
     for (let wave = 0; wave < 2; wave++) {
       this.#local.clear();
-      await write.tell(this.#others(), (peer) => peer.clear(name));
+      await write.tell(
+        this.#others(),
+        (peer) => peer.clear(name),
+        (peer) => peer.owe?.(name),
+      );
     }
     write.end(`Cannot clear group ${quote(name)}`);
   }

@@ -412,3 +412,30 @@ Deno.test("Who was told of a remove keeps nothing that a stand-in answers who wa
     assertEquals((await asker.group.get("k")).text(), "2");
   }, { group: MIRROR, getter: () => () => `${version}` });
 });
+
+Deno.test("Who missed a clear is told after all others were, too", () =>
+  withCluster(3, async (cluster) => {
+    const { network, clock } = cluster;
+    const [slow, missing, writer] = cluster.inOrder("k") as [Node, Node, Node];
+    await slow.group.set("k", "old");
+    const told = gate();
+    network.fault(slow.origin, async (request, next) => {
+      if (request.headers.get("Geecache-Peer") === writer.origin) {
+        await told.opened;
+      }
+      return await next();
+    });
+    network.kill(missing.origin);
+    const clear = assertRejects(() => writer.group.clear(), AggregateError);
+    await settle();
+    network.join(missing.origin, missing.pool.handler);
+    await clock.advance(1_000);
+    assertEquals(owedTo(writer, missing), 0);
+    // It was told early, and copies what the owner still has.
+    await missing.group.get("k");
+    assertEquals(missing.group.peek("k")?.text(), "old");
+    told.open();
+    await clear;
+    await clock.advance(10_000);
+    assertEquals(missing.group.peek("k"), undefined);
+  }, { group: MIRROR }));
