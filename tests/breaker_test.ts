@@ -157,3 +157,15 @@ Deno.test("A reason to look that comes up during a probe has a probe of its own"
   await clock.advance(60_000);
   assertEquals(probes, [250, 500]);
 });
+
+Deno.test("Once ended a bad look does not open it", async () => {
+  const { breaker, clock, changes, peer } = start();
+  const found = gate<Health>();
+  peer.health = found.opened;
+  breaker.lookLater();
+  await clock.advance(250);
+  breaker.end();
+  found.open("ill");
+  await settle();
+  assertEquals([breaker.state, clock.pending, changes], ["closed", 0, []]);
+});

@@ -334,3 +334,19 @@ Deno.test("CachePair does not keep a large buffer alive for a slice of it", () =
   assertStrictEquals(view.compact(), view);
   assertEquals(view.equals(slice), true);
 });
+
+Deno.test("A value that is made a copy ends when it would have, and no later", () => {
+  let time = 0;
+  const clock = { now: () => time, after: () => () => {} };
+  const pair = new CachePair(Infinity, clock);
+  pair.set("main", "soon", ByteView.from("v"), 1_000);
+  pair.set("main", "late", ByteView.from("v"), 90_000);
+  pair.demote(() => false, 60_000);
+  assertEquals(pair.ownExpiresAt("soon"), 1_000);
+  assertEquals([pair.expiresAt("late"), pair.ownExpiresAt("late")], [
+    60_000,
+    90_000,
+  ]);
+  time = 1_000;
+  assertEquals(pair.peek("soon"), undefined);
+});

@@ -1,5 +1,6 @@
 /** What a node that joins, leaves or drains costs, and how processes notice that their lists differ. */
 
+import { encodeKeys, KIND, ResultReader } from "../frames.ts";
 import { type ByteView, HTTPPool } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
 import { gate, settle } from "./_gate.ts";
@@ -244,6 +245,21 @@ Deno.test("A peek is answered at once and by memory alone, alone and in a batch"
   };
   assertEquals(await peek("held"), [200, "value"]);
   assertEquals(await peek("other"), [404, "not-found"]);
+  const response = await pool.handler(
+    new Request("http://a/_geecache/g", {
+      method: "POST",
+      headers: {
+        "Geecache-Peer": "http://b",
+        "Geecache-Method": "GET",
+        "Geecache-Peek": "1",
+      },
+      body: encodeKeys(["held", "other"]),
+    }),
+  );
+  const kinds = [...new ResultReader(2, 100).push(
+    new Uint8Array(await response.arrayBuffer()),
+  )].map(({ kind }) => kind);
+  assertEquals(kinds, [KIND.value, KIND.notFound]);
   const { gets, serverRequests, loads } = group.stats();
   assertEquals([gets, serverRequests, loads], [0, 0, 0]);
   await pool.close();
@@ -447,4 +463,79 @@ Deno.test("drain() closes at once where there are no peers, with close(), and re
     await one!.pool.close();
     await Promise.all(drains);
   });
+});
+
+Deno.test("The same list again changes nothing: copies are asked for still", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    for (const { pool } of cluster.nodes) {
+      pool.setPeers(originsOf(cluster).reverse());
+    }
+    const key = KEYS.find((key) => cluster.ownerOf(key) === joiner)!;
+    await joiner.group.get(key);
+    assertEquals(joiner.loads, []);
+  }, HANDOVER));
+
+Deno.test("A key is not asked of its last owner after a peer cleared the group, nor where the group is newer than the change", () =>
+  withCluster(3, async (cluster) => {
+    const joiner = await join(cluster);
+    const own = KEYS.filter((key) => cluster.ownerOf(key) === joiner);
+    const send = (path: string) =>
+      joiner.pool.handler(
+        new Request(`${joiner.origin}/_geecache/g${path}`, {
+          method: "DELETE",
+          headers: { "Geecache-Peer": cluster.nodes[0]!.origin },
+        }),
+      );
+    await send("?clear");
+    await joiner.group.get(own[0]!);
+    assertEquals(joiner.loads, [own[0]]);
+    joiner.pool.removeGroup("g");
+    const loads: string[] = [];
+    const group = joiner.pool.group("g", (key) => {
+      loads.push(key);
+      return key;
+    });
+    await send(`/${own[1]}`);
+    await group.get(own[1]!);
+    await group.get(own[2]!);
+    assertEquals(loads, [own[1]]);
+  }, HANDOVER));
+
+Deno.test("Who is next to one that drains takes over from it for its own gets, too", () =>
+  withCluster(2, async (cluster) => {
+    const [leaver, asker] = cluster.inOrder("k") as [Node, Node];
+    const keys = KEYS.filter((key) => cluster.ownerOf(key) === leaver);
+    await leaver.group.getMany(keys);
+    const drain = leaver.pool.drain({ timeoutMs: 1_000 });
+    for (const key of keys.slice(0, 5)) await asker.group.get(key);
+    assertEquals([asker.loads, asker.group.stats().inherited], [[], 4]);
+    await cluster.clock.advance(1_000);
+    await drain;
+  }));
+
+Deno.test("After a change of the list another list is written to the log again", async () => {
+  const lines: string[] = [];
+  const logger = {
+    debug: () => {},
+    info: () => {},
+    error: () => {},
+    warn: (line: string) => void lines.push(line),
+  };
+  const pool = new HTTPPool("http://a", { logger });
+  const ask = () =>
+    pool.handler(
+      new Request("http://a/_geecache/g/k", {
+        headers: { "Geecache-Peer": "http://b", "Geecache-Ring": "0" },
+      }),
+    );
+  pool.setPeers(["http://a", "http://b"]);
+  for (let i = 0; i < 2; i++) await ask();
+  const differs = () => pool.stats().peers[0]!.ringDiffers;
+  assertEquals([lines.length, differs()], [1, true]);
+  pool.setPeers(["http://a", "http://b", "http://c"]);
+  assertEquals(differs(), false);
+  for (let i = 0; i < 2; i++) await ask();
+  assertEquals([lines.length, differs()], [2, true]);
+  await pool.close();
 });

@@ -396,7 +396,12 @@ Deno.test("Go's processes are never told to wait", async () => {
     const { basePath } = { basePath: `/_${protocol}/` };
     pool.group("g", options.getter());
     const answers = ["a", "b", "c"].map((key) =>
-      pool.handler(new Request(`http://a${basePath}g/${key}`))
+      pool.handler(
+        new Request(`http://a${basePath}g/${key}`, {
+          // One of our own processes says how long it waits, in a ring with Go, too.
+          headers: key === "c" ? { "Geecache-Wait": "1000" } : {},
+        }),
+      )
     );
     await settle();
     assertEquals(begun, ["a", "b", "c"]);
@@ -473,3 +478,92 @@ Deno.test("HTTPPool and Group refuse bad limits at once", () => {
     );
   }
 });
+
+Deno.test("Who does not say that it may be told to wait is answered, however many wait", () => {
+  const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  return withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    const [a, b] = keysOf(cluster, owner, 2) as [string, string];
+    const get = asker.group.get(a);
+    await settle();
+    const answer = owner.pool.handler(
+      new Request(`${owner.origin}/_geecache/g/${b}`),
+    );
+    await settle();
+    end(b);
+    assertEquals((await answer).status, 200);
+    end(a);
+    await get;
+  }, options);
+});
+
+Deno.test("Batches that wait for loads are counted while they do", () => {
+  const { end, options } = gated({});
+  return withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    const keys = keysOf(cluster, owner, 4);
+    await owner.group.set(keys[0]!, "v");
+    await asker.group.get(keys[0]!);
+    const serving = () => owner.pool.stats().serving;
+    const all = asker.group.getMany(keys.slice(1));
+    await settle();
+    assertEquals(serving(), 2);
+    for (const key of keys.slice(1)) end(key);
+    await settle();
+    assertEquals(serving(), 0);
+    await all;
+    // Those whose asker leaves, too.
+    const leave = new AbortController();
+    const more = keysOf(cluster, owner, 8).slice(4);
+    const left = asker.group.getMany(more, { signal: leave.signal });
+    await settle();
+    assertEquals(serving(), 2);
+    leave.abort(new Error("enough"));
+    await assertRejects(() => left, Error, "enough");
+    await settle();
+    assertEquals(serving(), 0);
+  }, options);
+});
+
+Deno.test("A stand-in does not ask an owner that is out of reach for copies", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.kill(owner.origin);
+    const keys = keysOf(cluster, owner, 40)
+      .filter((key) => cluster.inOrder(key)[1] === standIn);
+    for (let i = 0; i < 3; i++) {
+      await assertRejects(() => standIn.group.remove("k"), AggregateError);
+    }
+    for (const key of keys) await asker.group.get(key);
+    assertEquals(standIn.loads, keys);
+    assertEquals(cluster.network.count({ peeks: true }), 0);
+  }));
+
+Deno.test("An owner that is silent when it is asked for a copy is probed, and asked for none until it answers", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.silence(owner.origin);
+    const load = standIn.pool.handler(
+      new Request(`${standIn.origin}/_geecache/g/k`),
+    );
+    await cluster.clock.advance(500);
+    assertEquals(await (await load).text(), "<k>");
+    assertEquals(stateOf(standIn, owner), "closed");
+    await cluster.clock.advance(5_300);
+    assert(stateOf(standIn, owner) !== "closed");
+  }));
+
+Deno.test("Who leaves while a copy is asked for leaves nothing that loads", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.silence(owner.origin);
+    const leave = new AbortController();
+    const load = standIn.pool.handler(
+      new Request(`${standIn.origin}/_geecache/g/k`, { signal: leave.signal }),
+    );
+    await settle();
+    leave.abort(new Error("enough"));
+    assertEquals((await load).status, 499);
+    await cluster.clock.advance(1_000);
+    assertEquals(standIn.loads, []);
+  }));

@@ -196,29 +196,32 @@ Deno.test("Past 10,000 keys the peer is told to drop the whole group", () =>
     assertEquals([...missing.group.keys()], []);
   }));
 
-Deno.test("A peer that refuses the keys that it missed is told to drop the whole group", () =>
-  withCluster(2, async (cluster) => {
-    const { network, clock } = cluster;
-    const [missing, writer] = cluster.nodes as [Node, Node];
-    const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
-      .filter((key) => cluster.ownerOf(key) === missing);
-    await missing.group.getMany(keys);
-    network.fault(
-      missing.origin,
-      (request, next) =>
-        request.method === "POST"
-          ? new Response("too large\n", {
-            status: 413,
-            headers: { "Geecache-Result": "bad-request" },
-          })
-          : next(),
-    );
-    await assertRejects(() => writer.group.removeMany(keys), AggregateError);
-    assertEquals(owedTo(writer, missing), keys.length);
-    await clock.advance(60_000);
-    assertEquals([...missing.group.keys()], []);
-    assertEquals(owedTo(writer, missing), 0);
-  }));
+Deno.test("A peer that refuses the keys that it missed is told to drop the whole group", async () => {
+  for (const status of [400, 413]) {
+    await withCluster(2, async (cluster) => {
+      const { network, clock } = cluster;
+      const [missing, writer] = cluster.nodes as [Node, Node];
+      const keys = Array.from({ length: 20 }, (_, i) => `key-${i}`)
+        .filter((key) => cluster.ownerOf(key) === missing);
+      await missing.group.getMany(keys);
+      network.fault(
+        missing.origin,
+        (request, next) =>
+          request.method === "POST"
+            ? new Response("too large\n", {
+              status,
+              headers: { "Geecache-Result": "bad-request" },
+            })
+            : next(),
+      );
+      await assertRejects(() => writer.group.removeMany(keys), AggregateError);
+      assertEquals(owedTo(writer, missing), keys.length);
+      await clock.advance(60_000);
+      assertEquals([...missing.group.keys()], []);
+      assertEquals(owedTo(writer, missing), 0);
+    });
+  }
+});
 
 Deno.test("What could not be told is tried again for as long as it takes", () =>
   withCluster(2, async (cluster) => {
@@ -439,3 +442,109 @@ Deno.test("Who missed a clear is told after all others were, too", () =>
     await clock.advance(10_000);
     assertEquals(missing.group.peek("k"), undefined);
   }, { group: MIRROR }));
+
+Deno.test("A write while a probe is under way rejects at once, and is told by a probe", () =>
+  withCluster(2, async (cluster) => {
+    const { network, clock } = cluster;
+    const [owner, writer] = cluster.inOrder("k") as [Node, Node];
+    await owner.group.get("k");
+    network.kill(owner.origin);
+    for (let i = 0; i < 3; i++) {
+      await assertRejects(() => writer.group.remove("other"), AggregateError);
+    }
+    network.join(owner.origin, owner.pool.handler);
+    const looked = gate();
+    network.fault(owner.origin, async (_request, next) => {
+      await looked.opened;
+      return await next();
+    });
+    await clock.advance(300);
+    const { state } = writer.pool.stats().peers[0]!;
+    const before = network.sent.length;
+    await assertRejects(() => writer.group.remove("k"), AggregateError);
+    assertEquals([state, network.sent.length], ["half-open", before]);
+    looked.open();
+    await clock.advance(10_000);
+    assertEquals([owner.group.peek("k"), owedTo(writer, owner)], [
+      undefined,
+      0,
+    ]);
+  }));
+
+Deno.test("A peer that came back is owed nothing of what reaches it", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, other, writer] = cluster.inOrder("k") as [Node, Node, Node];
+    const all = cluster.nodes.map(({ origin }) => origin);
+    const away = [other.origin, writer.origin];
+    const come = async () => {
+      writer.pool.setPeers(all);
+      const owed = owedTo(writer, owner);
+      await cluster.clock.advance(10_000);
+      return owed;
+    };
+    writer.pool.setPeers(away);
+    await writer.group.set("k", "v");
+    assertEquals(await come(), 1);
+    await writer.group.remove("k");
+    assertEquals(owedTo(writer, owner), 0);
+    await owner.group.get("k");
+    writer.pool.setPeers(away);
+    await writer.group.clear();
+    assertEquals(await come(), 1);
+    assertEquals([...owner.group.keys()], []);
+  }));
+
+Deno.test("Of many peers that left the one that left first is forgotten", () =>
+  withCluster(1, async (cluster) => {
+    const [{ pool, group, origin }] = cluster.nodes as [Node];
+    const gone = Array.from({ length: 65 }, (_, i) => `http://gone-${i}`);
+    for (const one of gone) pool.setPeers([origin, one]);
+    pool.setPeers([origin]);
+    await group.remove("k");
+    pool.setPeers([origin, ...gone]);
+    const owed = pool.stats().peers.filter(({ owed }) => owed > 0)
+      .map(({ id }) => id);
+    assertEquals(owed.length, 64);
+    assert(!owed.includes(gone[0]!));
+  }));
+
+Deno.test("To Go's programs nothing is written, owed or told, whatever comes and goes; a 400 answers a probe", async () => {
+  for (const protocol of ["geecache", "groupcache"] as const) {
+    await withCluster(2, async (cluster) => {
+      const { network, clock } = cluster;
+      const [go, writer] = cluster.inOrder("k") as [Node, Node];
+      const answer = (request: Request) => {
+        const { pathname } = new URL(request.url);
+        return pathname.endsWith("/")
+          ? new Response("bad request\n", { status: 400 })
+          : new Response(null, { status: 502 });
+      };
+      network.join(go.origin, answer);
+      for (let i = 0; i < 3; i++) await writer.group.get(`key-${i}`);
+      network.kill(go.origin);
+      const peer = writer.pool.pickPeer("k")!;
+      for (let i = 0; i < 3; i++) {
+        await assertRejects(() => peer.get("g", "k"), Error);
+      }
+      const state = () => writer.pool.stats().peers[0]!.state;
+      assertEquals(state(), "open");
+      await assertRejects(() => writer.group.remove("k"), AggregateError);
+      await assertRejects(() => writer.group.set("k", "v"), AggregateError);
+      await assertRejects(() => writer.group.clear(), AggregateError);
+      peer.owe!("g", ["k"]);
+      writer.pool.setPeers([writer.origin]);
+      await writer.group.remove("k");
+      writer.pool.setPeers([go.origin, writer.origin]);
+      assertEquals(owedTo(writer, go), 0);
+      const again = writer.pool.pickPeer("k")!;
+      for (let i = 0; i < 3; i++) {
+        await assertRejects(() => again.get("g", "k"), Error);
+      }
+      assertEquals(state(), "open");
+      network.join(go.origin, answer);
+      await clock.advance(20_000);
+      assertEquals(state(), "closed");
+      assertEquals(network.sent.filter(({ method }) => method !== "GET"), []);
+    }, { pool: { protocol } });
+  }
+});

@@ -143,6 +143,17 @@ Deno.test("A peer with another secret is out of reach: a PeerError says so, and 
     assert(!error.message.includes(OLD));
     assertEquals((await asker.group.get("k")).text(), "<k>");
     assertEquals([owner.loads, next.loads], [[], ["k"]]);
+    // Nor does it answer a probe as it should.
+    for (let i = 0; i < 2; i++) await asker.group.get(`k${i}`).catch(() => {});
+    const peer = asker.pool.pickPeer("k")!;
+    for (let i = 0; i < 3; i++) {
+      await assertRejects(() => peer.get("g", "k"), Error);
+    }
+    await cluster.clock.advance(60_000);
+    assertEquals(
+      asker.pool.stats().peers.find(({ id }) => id === owner.origin)!.state,
+      "open",
+    );
     await other.close();
   }, { pool: { secret: OLD } }));
 
@@ -253,5 +264,21 @@ Deno.test("A body that only ever drips gets a 408 in the end", async () => {
   );
   assertEquals(clock.now(), 13_500);
   await pool.close();
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("A body that comes while the pool closes is cancelled, and answered that there is no group", async () => {
+  const clock = new FakeClock();
+  const pool = new HTTPPool("http://a", { clock });
+  pool.group("g", (key) => key);
+  const { request, cancelled } = slowRequest();
+  const answer = Promise.resolve(pool.handler(request));
+  await settle();
+  await pool.close();
+  const response = await answer;
+  assertEquals(
+    [response.status, response.headers.get("Geecache-Result"), cancelled()],
+    [404, "no-group", true],
+  );
   assertEquals(clock.pending, 0);
 });

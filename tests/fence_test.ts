@@ -11,6 +11,7 @@ Deno.test("A fence knows what was written since the last change, for a while", a
   fence.begin(1_000);
   fence.add("a");
   assertEquals([fence.has("a"), fence.has("b")], [true, false]);
+  assert(!fence.has("before any change"));
   await clock.advance(999);
   assert(fence.has("a"));
   await clock.advance(1);
