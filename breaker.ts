@@ -62,8 +62,9 @@ export class Breaker {
 
   /** The peer answered. */
   succeed(): void {
-    // An answer to what was asked before it opened proves little: the probe will.
-    if (this.#state === "closed") this.#failures = 0;
+    // That closes nothing: an answer to what was asked before it opened proves
+    // little, the probe will.
+    this.#failures = 0;
   }
 
   /** The peer was silent, or gave no answer. */

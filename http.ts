@@ -277,7 +277,7 @@ export class HTTPPool implements PeerPicker {
     }
     this.#doors.drain();
     const isAlone = [...this.#members.peers()].length === 0;
-    if (!isAlone && !this.#closed) {
+    if (!isAlone) {
       await new Promise<void>((resolve) => {
         const callOff = this.#settings.clock.after(timeoutMs, resolve);
         const endOthers = this.#endDrain;

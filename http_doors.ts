@@ -93,13 +93,11 @@ export class Doors {
       : undefined;
   }
 
-  /** Counts a request that waits for a load. Returns what ends it, once. */
+  /** Counts a request that waits for a load. Returns what ends it, to be called once. */
   serve(): () => void {
     this.#serving++;
-    let over = false;
     return () => {
-      if (!over) this.#serving--;
-      over = true;
+      this.#serving--;
     };
   }
 }

@@ -11,7 +11,6 @@ export class Watch {
   readonly #controller = new AbortController();
   readonly #clock: Clock;
   #callOff: () => void = () => {};
-  #over = false;
   #aliveAt = 0;
   #reject!: (reason: unknown) => void;
   /** Rejects when the wait is cut short: raced, since a `fetch` may not listen. */
@@ -29,7 +28,7 @@ export class Watch {
 
   /** Calls `run` after `ms`. */
   after(ms: number, run: () => void): void {
-    if (!this.#over) this.#callOff = this.#clock.after(ms, run);
+    this.#callOff = this.#clock.after(ms, run);
   }
 
   /** Calls `run` when there was no sign of life for `ms`. */
@@ -50,13 +49,11 @@ export class Watch {
 
   cutShort(reason: unknown): void {
     this.#reject(reason);
-    this.end();
     this.#controller.abort(reason);
   }
 
-  /** Nothing is to happen any more. */
+  /** Nothing is to happen any more: to be called in any case, after all else. */
   end(): void {
-    this.#over = true;
     this.#callOff();
   }
 }
