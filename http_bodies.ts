@@ -49,7 +49,6 @@ export class Bodies {
     const wait = new Watch(clock);
     const close = (): void => wait.cutShort(closing.reason);
     closing.addEventListener("abort", close, { once: true });
-    if (closing.aborted) close();
     const late = (what: string): void =>
       wait.cutShort(new Error(`the body ${what}`));
     wait.watch(timeoutMs, () => late(`was silent for ${timeoutMs} ms`));

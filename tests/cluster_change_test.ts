@@ -539,3 +539,26 @@ Deno.test("After a change of the list another list is written to the log again",
   assertEquals([lines.length, differs()], [2, true]);
   await pool.close();
 });
+
+Deno.test("Copies that are handed over together are 8 MiB and one, at most", async () => {
+  const pool = new HTTPPool("http://a");
+  const group = pool.group("g", () => "");
+  const keys = ["a", "b", "c"];
+  for (const key of keys) await group.set(key, new Uint8Array(5 * 1024 * 1024));
+  const response = await pool.handler(
+    new Request("http://a/_geecache/g", {
+      method: "POST",
+      headers: {
+        "Geecache-Peer": "http://b",
+        "Geecache-Method": "GET",
+        "Geecache-Peek": "1",
+      },
+      body: encodeKeys(keys),
+    }),
+  );
+  const kinds = [...new ResultReader(3, 8 * 1024 * 1024).push(
+    new Uint8Array(await response.arrayBuffer()),
+  )].map(({ kind }) => kind);
+  assertEquals(kinds, [KIND.value, KIND.value, KIND.notFound]);
+  await pool.close();
+});

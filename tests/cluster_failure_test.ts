@@ -567,3 +567,15 @@ Deno.test("Who leaves while a copy is asked for leaves nothing that loads", () =
     await cluster.clock.advance(1_000);
     assertEquals(standIn.loads, []);
   }));
+
+Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.fault(
+      owner.origin,
+      () => new Response("bad request", { status: 400 }),
+    );
+    for (const key of keysOf(cluster, owner, 3)) await asker.group.get(key);
+    await cluster.clock.advance(60_000);
+    assertEquals(stateOf(asker, owner), "open");
+  }));

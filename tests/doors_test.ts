@@ -282,3 +282,37 @@ Deno.test("A body that comes while the pool closes is cancelled, and answered th
   );
   assertEquals(clock.pending, 0);
 });
+
+Deno.test("A body that came leaves no listener behind", async () => {
+  const { addEventListener, removeEventListener } = AbortSignal.prototype;
+  let listeners = 0;
+  AbortSignal.prototype.addEventListener = function (
+    ...given: Parameters<typeof addEventListener>
+  ) {
+    listeners++;
+    addEventListener.apply(this, given);
+  };
+  AbortSignal.prototype.removeEventListener = function (
+    ...given: Parameters<typeof removeEventListener>
+  ) {
+    listeners--;
+    removeEventListener.apply(this, given);
+  };
+  const pool = new HTTPPool("http://a");
+  const group = pool.group("g", (key) => key);
+  try {
+    const response = await pool.handler(
+      new Request("http://a/_geecache/g/k", {
+        method: "PUT",
+        headers: { "Geecache-Peer": "http://b", "Content-Length": "1" },
+        body: "v",
+      }),
+    );
+    assertEquals([response.status, group.peek("k")?.text()], [204, "v"]);
+    assertEquals(listeners, 0);
+  } finally {
+    delete (AbortSignal.prototype as Partial<AbortSignal>).addEventListener;
+    delete (AbortSignal.prototype as Partial<AbortSignal>).removeEventListener;
+    await pool.close();
+  }
+});
