@@ -1,14 +1,21 @@
 /** What a dead, slow, busy or refusing process costs the others. */
 
+import { KIND, ResultReader } from "../frames.ts";
+import { failure } from "../http_answers.ts";
+import { answerMany } from "../http_many.ts";
+import { Waits } from "../http_waits.ts";
+import { locals } from "../local_group.ts";
 import {
   BusyError,
   type ByteView,
+  Group,
   HTTPPool,
   type HTTPPoolOptions,
   type PeerError,
 } from "../mod.ts";
+import { PROTOCOLS } from "../protocols.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
-import { gate, settle } from "./_gate.ts";
+import { FakeClock, gate, settle } from "./_gate.ts";
 import {
   type Cluster,
   type ClusterOptions,
@@ -579,3 +586,27 @@ Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () 
     await cluster.clock.advance(60_000);
     assertEquals(stateOf(asker, owner), "open");
   }));
+
+Deno.test("A load that there is no room for is busy to our own processes, alone and in a batch, and a failure to Go's", async () => {
+  const error = new BusyError("no room");
+  const group = new Group("g", () => Promise.reject(error));
+  const local = locals.get(group)!;
+  const request = new Request("http://a/_geecache/g/k");
+  const statuses = (["native", "groupcache"] as const).map((name) => {
+    const { status, headers } = failure(request, local, error, PROTOCOLS[name]);
+    return [status, headers.get("Geecache-Result")];
+  });
+  assertEquals(statuses, [[429, "busy"], [500, "failed"]]);
+  const clock = new FakeClock();
+  const response = answerMany(["k"], local, new Waits(clock), clock, {
+    asker: "",
+    waitMs: 50,
+    signal: request.signal,
+    refuse: () => undefined,
+    onOpen: () => () => {},
+  });
+  const frames = [...new ResultReader(1, 100).push(
+    new Uint8Array(await response.arrayBuffer()),
+  )];
+  assertEquals(frames.map(({ kind }) => kind), [KIND.busy]);
+});
