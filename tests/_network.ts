@@ -7,7 +7,7 @@ import {
   HTTPPool,
   type HTTPPoolOptions,
 } from "../mod.ts";
-import { FakeClock } from "./_gate.ts";
+import { FakeClock, settle } from "./_gate.ts";
 
 type Handler = (request: Request) => Promise<Response> | Response;
 
@@ -217,6 +217,7 @@ export async function withCluster(
   } finally {
     await cluster.close();
   }
+  await settle();
   const { pending } = cluster.clock;
   if (pending !== 0) throw new Error(`${pending} timers are left`);
 }

@@ -27,7 +27,12 @@ import {
   assertStringIncludes,
 } from "./_assert.ts";
 import { FakeClock, gate, settle } from "./_gate.ts";
-import { Cluster, type ClusterOptions, type Node } from "./_network.ts";
+import {
+  type Cluster,
+  type ClusterOptions,
+  type Node,
+  withCluster,
+} from "./_network.ts";
 
 /** A request as its receiver saw it. */
 interface Seen {
@@ -99,21 +104,6 @@ function watch(cluster: Cluster, node: Node, seen: Seen[], answer?: Answer) {
     seen.push(one);
     return await (answer?.(one, next) ?? next());
   });
-}
-
-async function withCluster(
-  size: number,
-  run: (cluster: Cluster) => Promise<void>,
-  options?: ClusterOptions,
-): Promise<void> {
-  const cluster = new Cluster(size, options);
-  try {
-    await run(cluster);
-  } finally {
-    await cluster.close();
-  }
-  await settle();
-  assertEquals(cluster.clock.pending, 0, "timers are left");
 }
 
 /** An owner that has shown that it takes batches, and an asker that is idle. */
