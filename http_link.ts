@@ -151,7 +151,7 @@ export class Link {
     try {
       answer = await this.#client.ask(question, signal);
     } catch (error) {
-      if (!signal?.aborted) this.#breaker.fail();
+      if (!signal?.aborted && !this.#isWell(error)) this.#breaker.fail();
       throw error;
     }
     // Who does not let us in is as good as out of reach.
@@ -159,6 +159,16 @@ export class Link {
     else this.#breaker.succeed();
     this.#look(answer.headers);
     return answer;
+  }
+
+  /**
+   * What a Go program that is well says to some: its `ServeMux` redirects keys
+   * such as `a//b`, and "no such group" has no header of ours there.
+   */
+  #isWell(error: unknown): boolean {
+    const { native } = this.#options.protocol;
+    const status = (error instanceof PeerError && error.status) || 0;
+    return !native && (status === 404 || (status >= 300 && status < 400));
   }
 
   /** Whether it is about to close, says each of its answers. */

@@ -194,6 +194,30 @@ Deno.test("A Go owner's value and its failure are final; all else is no answer",
   }
 });
 
+Deno.test("A Go program that redirects a key or lacks a group is well, one that refuses or is gone is not", async () => {
+  for (const protocol of GO) {
+    const answers: [string, () => Response, "closed" | "open"][] = [
+      ["moved", () => goError(301, "moved"), "closed"],
+      ["no group", () => goError(404, "no such group: scores"), "closed"],
+      ["failed", () => goError(500, "go is broken"), "closed"],
+      ["proxy", () => new Response("go", { status: 502 }), "open"],
+      ["gone", () => {
+        throw new TypeError("connection refused");
+      }, "open"],
+    ];
+    for (const [name, answer, expected] of answers) {
+      const { pool } = ours(protocol, answer);
+      const peer = pool.pickPeer("Sam")!;
+      for (let i = 0; i < 3; i++) {
+        await assertRejects(() => peer.get("scores", "Sam"), Error);
+      }
+      const { state } = pool.stats().peers.find(({ id }) => id === peer.id)!;
+      assertEquals([protocol, name, state], [protocol, name, expected]);
+      await pool.close();
+    }
+  }
+});
+
 Deno.test("Keys leave so that every Go server reads them; too long ones are loaded where they were asked", async () => {
   for (const protocol of GO) {
     const paths: string[] = [];
