@@ -38,13 +38,23 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const scratch = new Uint8Array(3 * 256);
 
-/** A value that dies. */
+/** A value that dies, or came from elsewhere. */
 interface Mortal {
   readonly view: ByteView;
   /** By the group's clock. */
   readonly expiresAt: number;
   /** When it would end if it were not a copy; absent: when it ends. */
   readonly ownExpiresAt?: number;
+  /** See {@linkcode CopyOptions}. */
+  readonly takenOver?: boolean;
+}
+
+/** What is known of a value that another process may have had first. */
+export interface CopyOptions {
+  /** How long it would live if it were not a copy; default: as long as it does. */
+  ownTtlMs?: number;
+  /** It comes from another process's memory, to be kept as one's own. */
+  takenOver?: boolean;
 }
 
 /** What lives for ever, as most values do, needs no object around it. */
@@ -118,8 +128,10 @@ export class Cache {
     view: ByteView,
     expiresAt: number,
     ownExpiresAt: number = expiresAt,
+    takenOver = false,
   ): void {
-    if (expiresAt === Infinity) this.#lru.set(key, view);
+    if (takenOver) this.#lru.set(key, { view, expiresAt, takenOver });
+    else if (expiresAt === Infinity) this.#lru.set(key, view);
     else if (ownExpiresAt <= expiresAt) this.#lru.set(key, { view, expiresAt });
     else this.#lru.set(key, { view, expiresAt, ownExpiresAt });
   }
@@ -143,6 +155,12 @@ export class Cache {
 
   clear(): void {
     this.#lru.clear();
+  }
+
+  clearTakenOver(): void {
+    for (const [key, stored] of [...this.#lru]) {
+      if (!(stored instanceof ByteView) && stored.takenOver) this.delete(key);
+    }
   }
 
   *keys(): IterableIterator<string> {
@@ -202,14 +220,14 @@ export class CachePair {
    * Keeps `view` under `key` for `ttlMs`, if it lives and fits at all. Whatever
    * was under the key is no longer true and goes in any case.
    *
-   * @param ownTtlMs How long it would live if it were not a copy.
+   * @param takenOver Only in main: copies come from elsewhere, all of them.
    */
   set(
     where: "main" | "hot",
     key: string,
     view: ByteView,
     ttlMs: number,
-    ownTtlMs: number = ttlMs,
+    { ownTtlMs = ttlMs, takenOver = false }: CopyOptions = {},
   ): void {
     this.delete(key);
     if (ttlMs <= 0) return;
@@ -218,7 +236,14 @@ export class CachePair {
     if (charge > this.#maxBytes) return;
     this.#makeRoom(where, charge);
     const now = this.#clock.now();
-    this[where].set(ownKey(key), compact, now + ttlMs, now + ownTtlMs);
+    const isMain = where === "main";
+    this[where].set(
+      ownKey(key),
+      compact,
+      now + ttlMs,
+      now + (isMain ? ttlMs : ownTtlMs),
+      isMain && takenOver,
+    );
   }
 
   /** When the value would end if it were not a copy; `Infinity`: never. */
@@ -243,6 +268,12 @@ export class CachePair {
 
   clear(): void {
     this.main.clear();
+    this.hot.clear();
+  }
+
+  /** Drops what came from other processes' memory, or was loaded for them. */
+  clearCopies(): void {
+    this.main.clearTakenOver();
     this.hot.clear();
   }
 

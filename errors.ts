@@ -1,5 +1,5 @@
 /**
- * The conditions that callers catch.
+ * The conditions that callers catch, and which of them end a search.
  *
  * @module
  */
@@ -91,4 +91,22 @@ export class BusyError extends Error {
     super(message);
     this.name = "BusyError";
   }
+}
+
+/** Whether an owner's answer ends the search: its getter has spoken. */
+export function isFinal(error: unknown): boolean {
+  return error instanceof NotFoundError || error instanceof LoadError;
+}
+
+/** Whether a peer is about to close: what is in its memory can be had still. */
+export function isDraining(error: unknown): boolean {
+  return error instanceof PeerError && error.status === 503;
+}
+
+/**
+ * Whether a peer had no time for as long as it could be waited for. Its status
+ * does not tell: a proxy may say that for a peer that is dead.
+ */
+export function isBusy(error: unknown): boolean {
+  return error instanceof PeerError && error.cause instanceof BusyError;
 }

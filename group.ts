@@ -22,13 +22,7 @@
 
 import { type BytesLike, type ByteView, promiseOf } from "./byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import {
-  BusyError,
-  LoadError,
-  NotFoundError,
-  PeerError,
-  quote,
-} from "./errors.ts";
+import { isBusy, isDraining, isFinal, quote } from "./errors.ts";
 import { type GroupOptions, groupSettingsOf } from "./group_options.ts";
 import { type Getter, toPeerValue } from "./loaded.ts";
 import { type GroupCounts, LocalGroup, locals } from "./local_group.ts";
@@ -347,22 +341,4 @@ export class Group {
       `Cannot ${verb} a key of group ${quote(this.name)}: ${rule}`,
     );
   }
-}
-
-/** Whether an owner's answer ends the search: its getter has spoken. */
-function isFinal(error: unknown): boolean {
-  return error instanceof NotFoundError || error instanceof LoadError;
-}
-
-/** Whether a peer is about to close: what is in its memory can be had still. */
-function isDraining(error: unknown): boolean {
-  return error instanceof PeerError && error.status === 503;
-}
-
-/**
- * Whether a peer had no time for as long as it could be waited for. Its status
- * does not tell: a proxy may say that for a peer that is dead.
- */
-function isBusy(error: unknown): boolean {
-  return error instanceof PeerError && error.cause instanceof BusyError;
 }

@@ -32,6 +32,7 @@ import { Doors } from "./http_doors.ts";
 import { Handler } from "./http_handler.ts";
 import { Members, originOf } from "./http_members.ts";
 import {
+  type DrainOptions,
   type HTTPPoolOptions,
   type Settings,
   settingsOf,
@@ -46,7 +47,7 @@ import { HEADER } from "./wire.ts";
 export type { BreakerState } from "./breaker.ts";
 export * from "./group.ts";
 export type { Logger } from "./http_handler.ts";
-export type { HTTPPoolOptions } from "./http_options.ts";
+export type { DrainOptions, HTTPPoolOptions } from "./http_options.ts";
 export type { PeerStats } from "./http_peer.ts";
 export type { ProtocolName } from "./protocols.ts";
 
@@ -66,17 +67,6 @@ export interface PoolStats {
   refused: number;
   /** Whether it is about to close. */
   draining: boolean;
-}
-
-/** Options for {@linkcode HTTPPool.drain}. */
-export interface DrainOptions {
-  /**
-   * How long the others have to find out and to take over what is in memory, in
-   * milliseconds.
-   *
-   * @default {5000}
-   */
-  timeoutMs?: number;
 }
 
 /**
@@ -168,12 +158,11 @@ export class HTTPPool implements PeerPicker {
   setPeers(urls: Iterable<string>): void {
     const action = "Cannot set peers of HTTPPool";
     if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
-    const { native } = this.#settings.protocol;
     const origins = new Map<string, string>();
     for (const url of urls) {
       const origin = originOf(url, `${action}: each`);
       // Go hashes a node as it is listed, whatever else means the same.
-      origins.set(native ? origin : url, origin);
+      origins.set(this.#settings.protocol.native ? origin : url, origin);
     }
     const before = this.#members.fingerprint;
     this.#members.set(origins);
@@ -276,8 +265,7 @@ export class HTTPPool implements PeerPicker {
       );
     }
     this.#doors.drain();
-    const isAlone = [...this.#members.peers()].length === 0;
-    if (!isAlone) {
+    if ([...this.#members.peers()].length > 0) {
       await new Promise<void>((resolve) => {
         const callOff = this.#settings.clock.after(timeoutMs, resolve);
         const endOthers = this.#endDrain;
@@ -326,13 +314,23 @@ export class HTTPPool implements PeerPicker {
    * A peer was told late that keys were removed. Until then others may have taken
    * copies of the old values from it, as stand-ins or as new owners.
    */
-  #onSettled(id: string, name: string, keys: readonly string[]): void {
+  #onSettled(
+    id: string,
+    name: string,
+    keys: readonly string[] | undefined,
+  ): void {
     const group = this.#groups.get(name);
     const local = group && locals.get(group);
-    for (const key of keys) local?.remove(key);
+    if (keys === undefined) local?.clearCopies();
+    else for (const key of keys) local?.remove(key);
+    this.#members.onWrite(name, keys);
     for (const peer of this.#members.peers()) {
+      if (peer.id === id) continue;
+      const told = keys === undefined
+        ? peer.clearCopies(name)
+        : peer.remove(name, keys);
       // Who cannot be told now is owed it.
-      if (peer.id !== id) peer.remove(name, keys).catch(() => {});
+      told.catch(() => {});
     }
   }
 

@@ -229,10 +229,11 @@ export class Handler {
       case "PUT":
         return put(request, local, key, ByteView.from(body));
       case "DELETE":
-        if (!target.clear) {
+        if (target.clear === undefined) {
           return remove(request, local, key === undefined ? key : [key]);
         }
-        local.clear();
+        if (target.clear === "all") local.clear();
+        else local.clearCopies();
         return done();
       default:
         return key === undefined

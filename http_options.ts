@@ -1,5 +1,5 @@
 /**
- * What a pool is made of, checked.
+ * What a pool is made of, checked, and what it is closed with.
  *
  * @module
  */
@@ -88,6 +88,17 @@ export interface HTTPPoolOptions {
    * up or back as `warn` and `info`. Default: nowhere.
    */
   logger?: Logger;
+}
+
+/** Options for `HTTPPool.drain`. */
+export interface DrainOptions {
+  /**
+   * How long the others have to find out and to take over what is in memory, in
+   * milliseconds.
+   *
+   * @default {5000}
+   */
+  timeoutMs?: number;
 }
 
 /** Options that were checked, with their defaults. */

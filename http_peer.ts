@@ -149,6 +149,11 @@ export class HTTPPeer implements Peer {
     return this.#writes.clear(group, options);
   }
 
+  /** Drops what it has of others' keys, or took over from their memory. */
+  clearCopies(group: string): Promise<void> {
+    return this.#writes.clearCopies(group);
+  }
+
   owe(group: string, keys?: readonly string[]): void {
     this.#writes.owe({ group, keys });
   }

@@ -18,8 +18,15 @@ const MAX_KEYS_BYTES = 1024 * 1024;
 
 /** What {@linkcode PeerWrites} are made of. */
 export interface PeerWritesOptions {
-  /** Hears of keys that the peer was told late: others may have copied their old values. */
-  onSettled: (id: string, group: string, keys: readonly string[]) => void;
+  /**
+   * Hears of what the peer was told late, keys or all of a group: others may have
+   * copied old values from it.
+   */
+  onSettled: (
+    id: string,
+    group: string,
+    keys: readonly string[] | undefined,
+  ) => void;
   basePath: string;
   maxBodyBytes: number;
   protocol: Protocol;
@@ -92,6 +99,16 @@ export class PeerWrites {
     );
   }
 
+  /** Drops what it has of others' keys, or took over from their memory. */
+  clearCopies(group: string): Promise<void> {
+    const path = `${groupPath(this.#options.basePath, group)}?clear=copies`;
+    const debt = { group, keys: undefined };
+    return this.#write(debt, undefined, async () => {
+      const answer = await this.#link.ask({ method: "DELETE", path });
+      this.#check(answer);
+    });
+  }
+
   /** It missed something, and is to be told. */
   owe(debt: Debt): void {
     // Go's protocols have no way to tell it.
@@ -109,10 +126,7 @@ export class PeerWrites {
     for (let debt = this.owed.take(); debt; debt = this.owed.take()) {
       try {
         await this.#drop(debt, (question) => this.#link.tell(question));
-        const { group, keys } = debt;
-        if (keys !== undefined) {
-          this.#options.onSettled(this.#link.id, group, keys);
-        }
+        this.#options.onSettled(this.#link.id, debt.group, debt.keys);
       } catch (error) {
         // Keys that it does not take one by one are owed as a whole.
         const { group } = debt;
@@ -148,11 +162,14 @@ export class PeerWrites {
   /** Drops what is told; a peer without the group has nothing. */
   async #drop({ group, keys }: Debt, ask: Ask): Promise<void> {
     for (const question of this.#questions(group, keys)) {
-      const answer = await ask(question);
-      const { meaning } = answer;
-      if (meaning === "204 done" || meaning === "404 no-group") continue;
-      throw this.#link.refusal(answer);
+      this.#check(await ask(question));
     }
+  }
+
+  #check(answer: Answer): void {
+    const { meaning } = answer;
+    if (meaning === "204 done" || meaning === "404 no-group") return;
+    throw this.#link.refusal(answer);
   }
 
   *#questions(

@@ -9,7 +9,7 @@
  */
 
 import type { ByteView } from "./byte_view.ts";
-import { CachePair, type CacheStats } from "./cache.ts";
+import { CachePair, type CacheStats, type CopyOptions } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { LoadError, NotFoundError, quote } from "./errors.ts";
 import { Fence } from "./fence.ts";
@@ -183,19 +183,9 @@ export class LocalGroup {
     this.#keep(key, value);
   }
 
-  /**
-   * Keeps a copy of somebody else's key, for at most `mirrorTtlMs`.
-   *
-   * @param ownTtlMs How long its owner may keep it that takes it over; default:
-   *   as long as the copy.
-   */
-  mirror(
-    key: string,
-    { value, ttlMs = Infinity }: PeerValue,
-    ownTtlMs?: number,
-  ): void {
-    const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    this.#caches.set("hot", key, value, limit, ownTtlMs);
+  /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
+  mirror(key: string, { value, ttlMs = Infinity }: PeerValue): void {
+    this.#copy(key, value, ttlMs);
   }
 
   /** Drops a key. What loads of it that are under way find is not kept. */
@@ -214,6 +204,17 @@ export class LocalGroup {
     this.#asks.forgetAll();
     this.#loads.forgetAll();
     this.#caches.clear();
+  }
+
+  /**
+   * Drops all that was loaded for others or came from their memory, and takes over
+   * no more of it.
+   */
+  clearCopies(): void {
+    this.#fence.addAll();
+    this.#asks.forgetAll();
+    this.#loads.forgetAll();
+    this.#caches.clearCopies();
   }
 
   /** Whether it was closed. */
@@ -238,9 +239,24 @@ export class LocalGroup {
     return { main: main.stats(), hot: hot.stats() };
   }
 
-  #keep(key: string, loaded: PeerValue, ownTtlMs?: number): void {
-    if (!this.#options.owns(key)) return this.mirror(key, loaded, ownTtlMs);
-    this.#caches.set("main", key, loaded.value, loaded.ttlMs ?? Infinity);
+  #keep(
+    key: string,
+    { value, ttlMs = Infinity }: PeerValue,
+    kind?: CopyOptions,
+  ): void {
+    if (this.#options.owns(key)) {
+      this.#caches.set("main", key, value, ttlMs, kind);
+    } else this.#copy(key, value, ttlMs, kind);
+  }
+
+  #copy(
+    key: string,
+    value: ByteView,
+    ttlMs: number,
+    kind?: CopyOptions,
+  ): void {
+    const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
+    this.#caches.set("hot", key, value, limit, kind);
   }
 
   async #run(
@@ -258,7 +274,7 @@ export class LocalGroup {
       const inherited = copy && await copy;
       if (inherited !== undefined) {
         this.counts.inherited++;
-        if (flight.current) this.#keep(key, inherited);
+        if (flight.current) this.#keep(key, inherited, { takenOver: true });
         return inherited;
       }
     }
@@ -280,7 +296,9 @@ export class LocalGroup {
     this.counts.localLoads++;
     // A forgotten flight began before a write and may hold the old value.
     // What it found is new, though it be a copy here.
-    if (flight.current) this.#keep(key, loaded, loaded.ttlMs ?? Infinity);
+    if (flight.current) {
+      this.#keep(key, loaded, { ownTtlMs: loaded.ttlMs ?? Infinity });
+    }
     return loaded;
   }
 

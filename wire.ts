@@ -58,8 +58,8 @@ export interface Target {
   readonly group: string;
   /** `undefined`: the path has no second segment. */
   readonly key: string | undefined;
-  /** `DELETE <base><group>?clear`. */
-  readonly clear: boolean;
+  /** What of the group a `DELETE` is to drop; `undefined`: the key. */
+  readonly clear: "all" | "copies" | undefined;
 }
 
 /** The path and query of a URL. */
@@ -87,19 +87,24 @@ export function readTarget(
   const slash = rest.indexOf("/");
   if (slash >= 0) {
     const group = rest.slice(0, slash);
-    return { group, key: rest.slice(slash + 1), clear: false };
+    return { group, key: rest.slice(slash + 1), clear: undefined };
   }
   // Go looks at no query.
   if (question < 0 || !native) {
-    return { group: rest, key: undefined, clear: false };
+    return { group: rest, key: undefined, clear: undefined };
   }
   for (const part of path.slice(question + 1).split("&")) {
-    if (part === "clear") return { group: rest, key: undefined, clear: true };
+    if (part === "clear" || part === "clear=copies") {
+      const clear = part === "clear" ? "all" : "copies";
+      return { group: rest, key: undefined, clear };
+    }
     if (!part.startsWith("key=")) continue;
     const key = decode(part.slice(4));
-    return key === undefined ? "malformed" : { group: rest, key, clear: false };
+    return key === undefined
+      ? "malformed"
+      : { group: rest, key, clear: undefined };
   }
-  return { group: rest, key: undefined, clear: false };
+  return { group: rest, key: undefined, clear: undefined };
 }
 
 /** Percent-decodes once; `undefined`: bad escapes, or bytes that are no UTF-8. */

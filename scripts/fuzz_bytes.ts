@@ -151,7 +151,7 @@ const paths = fc.property(
       assertEquals(readTarget(sent, "/_geecache/", native), {
         group,
         key,
-        clear: false,
+        clear: undefined,
       });
     }
     for (const raw of [path, `/_geecache/${path}`, `/_geecache/g/${path}`]) {
@@ -283,7 +283,7 @@ const nodeRequests = fc.property(
     const path = keyPath("/_geecache/", group, key);
     if (path === undefined) return;
     const asked = readTarget(pathOf(ask(path, "h")!), "/_geecache/");
-    assertEquals(asked, { group, key, clear: false });
+    assertEquals(asked, { group, key, clear: undefined });
   },
 );
 

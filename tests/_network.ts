@@ -137,16 +137,20 @@ export interface ClusterOptions {
 /** Pools that know each other, each with a group "g". */
 export class Cluster {
   readonly network: FakeNetwork = new FakeNetwork();
-  readonly nodes: Node[];
+  readonly nodes: Node[] = [];
+  readonly #options: ClusterOptions;
 
   constructor(size: number, options: ClusterOptions = {}) {
+    this.#options = options;
     const origins = Array.from({ length: size }, (_, i) => `http://n${i}`);
-    this.nodes = origins.map((origin) => this.#start(origin, options));
+    for (const origin of origins) this.start(origin);
     for (const { pool } of this.nodes) pool.setPeers(origins);
   }
 
-  #start(origin: string, options: ClusterOptions): Node {
+  /** One more node, which nobody has been told of. */
+  start(origin: string): Node {
     const { network } = this;
+    const options = this.#options;
     const loads: string[] = [];
     const load = options.getter?.(origin) ?? ((key) => `<${key}>`);
     const pool = new HTTPPool(origin, {
@@ -162,7 +166,9 @@ export class Cluster {
       return load(key, context);
     }, options.group);
     network.join(origin, pool.handler);
-    return { origin, pool, group, loads };
+    const node = { origin, pool, group, loads };
+    this.nodes.push(node);
+    return node;
   }
 
   get clock(): FakeClock {

@@ -1,6 +1,6 @@
 /** What a write promises, and how what was missed is told later. */
 
-import type { PeerError } from "../mod.ts";
+import { type PeerError, RendezvousHash } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
 import { gate, settle } from "./_gate.ts";
 import { type Cluster, type Node, withCluster } from "./_network.ts";
@@ -342,43 +342,150 @@ Deno.test("What is still owned stays as it is, and nothing is copied where nothi
     assertEquals(one.group.stats().main.items, still.length);
   }, { group: { mirrorTtlMs: 0 } }));
 
-Deno.test("When who missed a remove is told, those who took the old value from it are told again", () =>
+const JOINER = "http://joiner";
+
+/** The ring with one more node, and keys that it will own, before it is started. */
+function withJoiner(cluster: Cluster) {
+  const ring = new RendezvousHash([
+    ...cluster.nodes.map(({ origin }) => origin),
+    JOINER,
+  ]);
+  const keys = Array.from({ length: 100 }, (_, i) => `key-${i}`)
+    .filter((key) => ring.get(key) === JOINER) as [string, string];
+  return { ring, keys };
+}
+
+/** What a node is sent when somebody was told late to drop all. */
+const clearCopies = ({ origin }: Node) =>
+  new Request(`${origin}/_geecache/g?clear=copies`, {
+    method: "DELETE",
+    headers: { "Geecache-Peer": "http://n0" },
+  });
+
+for (
+  const [what, write] of [
+    ["a remove", ({ group }, key) => group.remove(key)],
+    ["a clear", ({ group }) => group.clear()],
+    [
+      "more removes than can be owed",
+      ({ group }, key) =>
+        group.removeMany([
+          key,
+          ...Array.from({ length: 10_000 }, (_, i) => `other-${i}`),
+        ]),
+    ],
+  ] as [string, (node: Node, key: string) => Promise<void>][]
+) {
+  Deno.test(`When who missed ${what} is told, those who took the old value from it are told again`, () =>
+    withCluster(3, async (cluster) => {
+      const { network, clock } = cluster;
+      const { ring, keys: [key] } = withJoiner(cluster);
+      const [last, writer, other] = cluster.inOrder(key) as [Node, Node, Node];
+      const joiner = cluster.start(JOINER);
+      await last.group.set(key, "old");
+      // The writer does not reach the owner; all others do.
+      network.fault(last.origin, async (request, next) => {
+        if (request.headers.get("Geecache-Peer") === writer.origin) {
+          throw new TypeError("no route to host");
+        }
+        return await next();
+      });
+      await assertRejects(() => write(writer, key), AggregateError);
+      for (const { pool } of cluster.nodes) pool.setPeers(ring.nodes);
+      // Nobody told the new owner, which takes over what the last one has.
+      assertEquals((await joiner.group.get(key)).text(), "old");
+      assertEquals((await writer.group.get(key)).text(), "old");
+      assertEquals((await other.group.get(key)).text(), "old");
+      network.fault(last.origin);
+      await clock.advance(10_000);
+      assertEquals(owedTo(writer, last), 0);
+      for (const { group } of cluster.nodes) {
+        assertEquals(group.peek(key), undefined);
+      }
+      for (const { group } of cluster.nodes) {
+        assertEquals((await group.get(key)).text(), `<${key}>`);
+      }
+    }, { pool: { handoverMs: 30_000 }, group: MIRROR }));
+}
+
+Deno.test("Copies that were on their way when all were to be dropped are not kept, and no more are taken over", () =>
+  withCluster(3, async (cluster) => {
+    const { network } = cluster;
+    const { ring, keys: [key, next] } = withJoiner(cluster);
+    const [last, asker] = cluster.inOrder(key) as [Node, Node];
+    await asker.group.getMany([key, next]);
+    const joiner = cluster.start(JOINER);
+    for (const { pool } of cluster.nodes) pool.setPeers(ring.nodes);
+    for (const { group } of cluster.nodes) await group.get(next);
+    const arrives = gate();
+    network.fault(last.origin, async (_request, next) => {
+      const response = await next();
+      await arrives.opened;
+      return response;
+    });
+    network.fault(joiner.origin, async (request, next) => {
+      const response = await next();
+      if (request.method === "GET") await arrives.opened;
+      return response;
+    });
+    // One takes a key over, the other a copy of what the first took over.
+    await asker.pool.handler(clearCopies(asker));
+    assertEquals(asker.group.peek(next), undefined);
+    const gets = [joiner.group.get(key), asker.group.get(next)];
+    await settle();
+    for (const node of [joiner, asker]) {
+      const { status } = await node.pool.handler(clearCopies(node));
+      assertEquals(status, 204);
+    }
+    arrives.open();
+    const values = (await Promise.all(gets)).map((value) => value.text());
+    assertEquals(values, [`<${key}>`, `<${next}>`]);
+    assertEquals([joiner.group.peek(key), joiner.group.peek(next)], [
+      undefined,
+      undefined,
+    ]);
+    assertEquals(asker.group.peek(next), undefined);
+    await joiner.group.get(key);
+    assertEquals(joiner.loads, [key]);
+  }, { pool: { handoverMs: 30_000 }, group: MIRROR }));
+
+Deno.test("After a missed clear nobody drops what was loaded since, nor is it reloaded", () =>
+  withCluster(3, async (cluster) => {
+    const { network, clock } = cluster;
+    const [missing, owner, writer] = cluster.nodes as [Node, Node, Node];
+    network.kill(missing.origin);
+    await assertRejects(() => writer.group.clear(), AggregateError);
+    const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`)
+      .filter((key) => cluster.ownerOf(key) === owner);
+    await owner.group.getMany(keys);
+    network.join(missing.origin, missing.pool.handler);
+    network.sent.length = 0;
+    await clock.advance(10_000);
+    assertEquals(owedTo(writer, missing), 0);
+    assertEquals(writesTo(cluster, owner), ["DELETE /g?clear=copies"]);
+    assertEquals([...owner.group.keys()], keys);
+  }));
+
+Deno.test("Who can be told of a late clear no more is owed one of its own, and who is out of the list is, too", () =>
   withCluster(4, async (cluster) => {
     const { network, clock } = cluster;
-    const [joiner, last, writer, other] = cluster.inOrder("k") as [
+    const [missing, down, away, writer] = cluster.nodes as [
       Node,
       Node,
       Node,
       Node,
     ];
-    const before = [last, writer, other].map(({ origin }) => origin);
-    for (const { pool } of cluster.nodes) pool.setPeers(before);
-    await last.group.set("k", "old");
-    // The writer does not reach the owner; all others do.
-    const cut: Parameters<typeof network.fault>[1] = async (request, next) => {
-      if (request.headers.get("Geecache-Peer") === writer.origin) {
-        throw new TypeError("no route to host");
-      }
-      return await next();
-    };
-    network.fault(last.origin, cut);
-    await assertRejects(() => writer.group.remove("k"), AggregateError);
-    for (const { pool } of cluster.nodes) {
-      pool.setPeers([joiner.origin, ...before]);
-    }
-    // Nobody told the new owner, which takes over what the last one has.
-    assertEquals((await joiner.group.get("k")).text(), "old");
-    assertEquals((await other.group.get("k")).text(), "old");
-    network.fault(last.origin);
+    const all = cluster.nodes.map(({ origin }) => origin);
+    network.kill(missing.origin);
+    await assertRejects(() => writer.group.clear(), AggregateError);
+    writer.pool.setPeers(all.filter((origin) => origin !== away.origin));
+    network.kill(down.origin);
+    network.join(missing.origin, missing.pool.handler);
     await clock.advance(10_000);
-    assertEquals(owedTo(writer, last), 0);
-    for (const { group } of cluster.nodes) {
-      assertEquals(group.peek("k"), undefined);
-    }
-    for (const { group } of cluster.nodes) {
-      assertEquals((await group.get("k")).text(), "<k>");
-    }
-  }, { pool: { handoverMs: 30_000 }, group: MIRROR }));
+    assertEquals([owedTo(writer, missing), owedTo(writer, down)], [0, 1]);
+    writer.pool.setPeers(all);
+    assertEquals(owedTo(writer, away), 1);
+  }));
 
 Deno.test("Who was told of a remove keeps nothing that a stand-in answers who was not yet", () => {
   let version = 1;

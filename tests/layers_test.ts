@@ -124,9 +124,9 @@ Deno.test("mod.ts loads nothing of node.ts", async () => {
   assertEquals([...reached].sort(), [...ROOMS].sort());
 });
 
-Deno.test("Rooms are of 30 to 400 lines", async () => {
+Deno.test("Rooms are of 35 to 350 lines", async () => {
   for (const room of [...ROOMS, ...NODE_ROOMS]) {
     const lines = (await read(room)).split("\n").length - 1;
-    assert(lines >= 30 && lines <= 400, `${room} has ${lines} lines`);
+    assert(lines >= 35 && lines <= 350, `${room} has ${lines} lines`);
   }
 });

@@ -34,7 +34,7 @@ function target(group: string, key: string) {
 
 Deno.test("Every key comes out of its path as it went in, through a Request", () => {
   fc.assert(fc.property(anyKey, (key) => {
-    assertEquals(target("g", key), { group: "g", key, clear: false });
+    assertEquals(target("g", key), { group: "g", key, clear: undefined });
   }));
 });
 
@@ -43,7 +43,7 @@ Deno.test("Every group name comes out of a path as it went in", () => {
     !n.includes("/") && n !== "." && n !== ".." && n.isWellFormed()
   );
   fc.assert(fc.property(name, anyKey, (group, key) => {
-    assertEquals(target(group, key), { group, key, clear: false });
+    assertEquals(target(group, key), { group, key, clear: undefined });
   }));
 });
 
@@ -67,16 +67,21 @@ Deno.test("readTarget() never throws, whatever the path", () => {
 Deno.test("?clear is told from a key", () => {
   const path = groupPath(BASE, "g");
   const target = readTarget(`${path}?clear`, BASE);
-  assertEquals(target, { group: "g", key: undefined, clear: true });
+  assertEquals(target, { group: "g", key: undefined, clear: "all" });
+  assertEquals(readTarget(`${path}?clear=copies`, BASE), {
+    group: "g",
+    key: undefined,
+    clear: "copies",
+  });
   assertEquals(readTarget(`${path}?clearly`, BASE), {
     group: "g",
     key: undefined,
-    clear: false,
+    clear: undefined,
   });
   assertEquals(readTarget(`${path}?key=clear`, BASE), {
     group: "g",
     key: "clear",
-    clear: false,
+    clear: undefined,
   });
 });
 
