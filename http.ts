@@ -174,7 +174,7 @@ export class HTTPPool implements PeerPicker {
     }
   }
 
-  /** The peer that owns `key`, or stands in for those in `failed`; `undefined`: this process. */
+  /** The peer that owns `key`, or is asked in place of those in `failed`; `undefined`: this process. */
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined {
     return this.#members.pickPeer(key, failed);
   }

@@ -82,7 +82,7 @@ export class Handler {
 
   constructor(options: HandlerOptions) {
     this.#options = options;
-    this.#waits = new Waits(options.clock);
+    this.#waits = new Waits(options.clock, !options.protocol.native);
     this.#bodies = new Bodies(options);
   }
 
@@ -173,7 +173,7 @@ export class Handler {
     const onEnd = doors.serve();
     try {
       const answer = waitMs === undefined
-        ? await local.load(key, { signal })
+        ? await local.load(key, { signal, isPatient: !protocol.native })
         : await this.#loadWithin(waitMs, askerOf(request), signal, local, key);
       if (answer !== PENDING) return value(request, answer, protocol);
       return text(request, 202, "still loading: ask again", "pending");

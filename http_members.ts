@@ -97,7 +97,9 @@ export class Members implements PeerPicker {
     }
     for (const node of this.#ring.successors(key)) {
       const peer = byNode.get(node);
-      if (peer === undefined || !failed.has(peer)) return peer;
+      if (peer === undefined) return peer;
+      // The owner is asked in any case, so that its error is told.
+      if (peer.isAsked && !failed.has(peer)) return peer;
     }
     return undefined;
   }

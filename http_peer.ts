@@ -91,7 +91,7 @@ export class HTTPPeer implements Peer {
     key: string,
     { signal }: PeerRequestOptions = {},
   ): Promise<PeerValue> {
-    if (this.#link.state !== "closed") {
+    if (!this.isAsked) {
       return Promise.reject(this.#link.unavailable());
     }
     if (this.owed.has(group, key)) {
@@ -156,6 +156,11 @@ export class HTTPPeer implements Peer {
 
   owe(group: string, keys?: readonly string[]): void {
     this.#writes.owe({ group, keys });
+  }
+
+  /** Whether it is asked at all, or is out of reach, or about to close. */
+  get isAsked(): boolean {
+    return this.#link.state === "closed";
   }
 
   /** Whether a copy of it may be had: it answers, were it on its way out. */

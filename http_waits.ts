@@ -38,11 +38,14 @@ interface Lingering {
 /** The waits of all askers of one pool. */
 export class Waits {
   readonly #clock: Clock;
+  readonly #isPatient: boolean;
   /** By asker, group and key; the longest waiting first. */
   readonly #lingering = new Map<string, Lingering[]>();
 
-  constructor(clock: Clock) {
+  /** @param isPatient Loads wait for their turn however many do: askers know no "busy". */
+  constructor(clock: Clock, isPatient = false) {
     this.#clock = clock;
+    this.#isPatient = isPatient;
   }
 
   /**
@@ -59,7 +62,10 @@ export class Waits {
     }
     const { writes } = local;
     const controller = new AbortController();
-    const load = local.load(key, { signal: controller.signal });
+    const load = local.load(key, {
+      signal: controller.signal,
+      isPatient: this.#isPatient,
+    });
     // A wait from before a write must not answer a question from after it.
     last?.wait.leave(new Error("the asker asked again"));
     const wait: Wait = {

@@ -38,6 +38,7 @@ export class Limiter {
    * Runs it when its turn has come.
    *
    * @param action What it is for, as an error message begins.
+   * @param isPatient It waits however many wait already.
    * @throws {BusyError} If too many wait already.
    * @throws The signal's reason, if that fires before its turn.
    */
@@ -45,10 +46,12 @@ export class Limiter {
     action: string,
     run: () => Promise<T>,
     signal: AbortSignal,
+    isPatient = false,
   ): Promise<T> {
     const { max, maxWaiting } = this.#options;
+    const mayWait = isPatient || this.#waiting.size < maxWaiting;
     if (this.#running < max) this.#running++;
-    else if (this.#waiting.size < maxWaiting) await this.#turn(signal);
+    else if (mayWait) await this.#turn(signal);
     else {
       throw new BusyError(
         `${action}: ${this.#running} such loads run and ${this.#waiting.size} wait`,

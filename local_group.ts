@@ -65,6 +65,8 @@ const MAX_STAND_IN_QUEUE = 10_000;
 export interface LoadOptions extends PeerRequestOptions {
   /** Not to ask for the owner's copy: it was just asked for more than that. */
   ownerIsGone?: boolean;
+  /** To wait for its turn however many wait already. */
+  isPatient?: boolean;
 }
 
 /**
@@ -147,10 +149,9 @@ export class LocalGroup {
 
   /** Runs the getter for `key`, or joins the run that is under way. */
   load(key: string, options?: LoadOptions): Promise<PeerValue> {
-    const ownerIsGone = options?.ownerIsGone ?? false;
     return this.#loads.do(
       key,
-      (flight) => this.#run(key, flight, ownerIsGone),
+      (flight) => this.#run(key, flight, options),
       options,
     );
   }
@@ -262,7 +263,7 @@ export class LocalGroup {
   async #run(
     key: string,
     flight: Flight,
-    ownerIsGone: boolean,
+    { ownerIsGone = false, isPatient }: LoadOptions = {},
   ): Promise<PeerValue> {
     // A load that ended since the caller looked has left its value here.
     const view = this.#caches.peek(key);
@@ -288,6 +289,7 @@ export class LocalGroup {
             "which another process owns",
           () => this.#ask(key, flight),
           flight.signal,
+          isPatient,
         );
     } catch (error) {
       this.counts.localLoadErrs++;

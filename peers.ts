@@ -80,7 +80,8 @@ export interface Peer {
 export interface PeerPicker {
   /**
    * The first node in ring order whose peer is not in `failed`; `undefined`:
-   * answer it here.
+   * answer it here. The owner, without `failed`; who stands in for it may be
+   * passed over, too, where it is known to be out of reach.
    */
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined;
   /** All peers, without this process itself. */

@@ -56,6 +56,23 @@ Deno.test("An owner that fails three times in a row is not asked again, and its 
     assertEquals(stateOf(asker, next), "closed");
   }));
 
+Deno.test("Stand-ins that are out of reach themselves are passed over all at once", () =>
+  withCluster(6, async (cluster) => {
+    const [owner, ...others] = cluster.inOrder("k") as Node[];
+    const asker = others.pop()!;
+    const alive = others.pop()!;
+    const dead = [owner!, ...others];
+    for (const { origin } of dead) cluster.network.kill(origin);
+    for (const node of dead) {
+      for (const key of keysOf(cluster, node, 3)) await asker.group.get(key);
+      assertEquals(stateOf(asker, node), "open");
+    }
+    const { peerErrors } = asker.group.stats();
+    await asker.group.get("k");
+    assertEquals(alive.loads.at(-1), "k");
+    assertEquals(asker.group.stats().peerErrors, peerErrors + 1);
+  }));
+
 Deno.test("A silent owner costs a wait of timeoutMs three times at most", () =>
   withCluster(3, async (cluster) => {
     const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
@@ -415,6 +432,37 @@ Deno.test("Go's processes are never told to wait", async () => {
     for (const key of begun) end(key);
     for (const answer of answers) assertEquals((await answer).status, 200);
     await pool.close();
+  }
+});
+
+Deno.test("Go's processes wait for a load however many do", async () => {
+  for (const headers of [{}, { "Geecache-Wait": "1000" }]) {
+    const { begun, end, options } = gated({
+      pool: { protocol: "geecache" },
+      group: { maxStandInLoads: 1 },
+    });
+    await withCluster(2, async (cluster) => {
+      const [dead, asker] = cluster.nodes as [Node, Node];
+      cluster.network.kill(dead.origin);
+      const keys = keysOf(cluster, dead, 10_003);
+      const [last, oneTooMany] = keys.splice(0, 2) as [string, string];
+      const leave = new AbortController();
+      const gets = keys.map((key) => asker.group.get(key, leave));
+      const all = Promise.allSettled(gets);
+      await settle();
+      // Somebody's list says that it is ours.
+      const answer = asker.pool.handler(
+        new Request(`${asker.origin}/_geecache/g/${last}`, { headers }),
+      );
+      await assertRejects(() => asker.group.get(oneTooMany), BusyError);
+      leave.abort(new Error("enough"));
+      await all;
+      end(keys[0]!);
+      await settle();
+      assertEquals(begun, [keys[0], last]);
+      end(last);
+      assertEquals(await (await answer).text(), `<${last}>`);
+    }, options);
   }
 });
 
