@@ -254,7 +254,7 @@ export class CachePair {
   /** Makes copies, which live for `ttlMs` at most, of what main holds of others' keys. */
   demote(owns: (key: string) => boolean, ttlMs: number): void {
     const expiresAt = this.#clock.now() + ttlMs;
-    for (const key of [...this.main.keys()]) {
+    for (const key of this.main.keys()) {
       if (owns(key)) continue;
       if (ttlMs > 0) this.hot.adopt(key, this.main, expiresAt);
       else this.main.delete(key);
