@@ -54,6 +54,12 @@ function holdText(text: string): Uint8Array<ArrayBuffer> | string {
 export let promiseOf: (view: ByteView) => Promise<ByteView>;
 
 /**
+ * What costs least to make a body of: the bytes, or a string where they are ASCII
+ * and kept as one. Servers write that sooner than an array made for it.
+ */
+export let bodyOf: (view: ByteView) => Uint8Array<ArrayBuffer> | string;
+
+/**
  * An immutable view of bytes.
  *
  * @example A value that its maker cannot change any more
@@ -71,6 +77,10 @@ export let promiseOf: (view: ByteView) => Promise<ByteView>;
 export class ByteView {
   static {
     promiseOf = (view) => view.#promise ??= Promise.resolve(view);
+    bodyOf = (view) =>
+      typeof view.#data === "string" && ASCII.test(view.#data)
+        ? view.#data
+        : view.bytes();
   }
 
   // A string holds one byte in each character, 0 to 255.

@@ -106,9 +106,6 @@ export class HTTPPool implements PeerPicker {
   readonly #handler: Handler;
   /** What every request to a peer says of this process. */
   #headers: Readonly<Record<string, string>> = {};
-  #ringDisagreements = 0;
-  /** Those whose other list was written to the log, peers or not. */
-  readonly #complainedOf = new Set<string>();
   #endDrain: () => void = () => {};
   #closed = false;
 
@@ -127,13 +124,14 @@ export class HTTPPool implements PeerPicker {
     this.#members = new Members({
       ...settings,
       headers: () => this.#headers,
+      warn: (message) => settings.logger?.warn(message),
       onChange: (id, state) => this.#onChange(id, state),
       onSettled: (id, group, keys) => this.#onSettled(id, group, keys),
     });
     this.#doors = new Doors({
       ...settings,
       fingerprint: () => this.#members.fingerprint,
-      onRing: (peer, differs) => this.#onRing(peer, differs),
+      onRing: (differs, peer) => this.#members.onRing(differs, peer),
     });
     this.#handler = new Handler({
       ...settings,
@@ -168,7 +166,6 @@ export class HTTPPool implements PeerPicker {
     this.#members.set(origins);
     this.#setHeaders();
     if (this.#members.fingerprint === before) return;
-    this.#complainedOf.clear();
     for (const group of this.#groups.values()) {
       locals.get(group)!.onChange(this.#settings.handoverMs);
     }
@@ -196,14 +193,14 @@ export class HTTPPool implements PeerPicker {
 
   /** What the pool knows of its cluster, as a snapshot. */
   stats(): PoolStats {
-    const { nodes, fingerprint } = this.#members;
+    const { nodes, fingerprint, ringDisagreements } = this.#members;
     const { serving, refused, draining } = this.#doors;
     const peers = [...this.#members.peers()].map((peer) => peer.stats());
     return {
       nodes,
       peers: peers.sort((a, b) => a.id < b.id ? -1 : 1),
       ring: fingerprint,
-      ringDisagreements: this.#ringDisagreements,
+      ringDisagreements,
       serving,
       refused,
       draining,
@@ -332,19 +329,5 @@ export class HTTPPool implements PeerPicker {
       // Who cannot be told now is owed it.
       told.catch(() => {});
     }
-  }
-
-  #onRing(id: string, differs: boolean): void {
-    const peer = this.#members.peer(id);
-    if (peer !== undefined) peer.ringDiffers = differs;
-    if (!differs) return;
-    this.#ringDisagreements++;
-    // Who is no peer may call itself anything: all of them count as one.
-    const who = peer === undefined ? "a process that is no peer" : id;
-    if (this.#complainedOf.has(who)) return;
-    this.#complainedOf.add(who);
-    this.#settings.logger?.warn(
-      `[Pool ${this.self}] ${who} has another list of nodes: until both have the same, keys may be loaded twice`,
-    );
   }
 }

@@ -10,22 +10,25 @@ import type { PeerValue } from "./peers.ts";
 import type { Protocol } from "./protocols.ts";
 import { encodeTtl, HEADER, type Result } from "./wire.ts";
 
+/** A body that is at hand: a string is ASCII, a character for each byte. */
+type Body = Uint8Array<ArrayBuffer> | string;
+
 /** Where a request says how it is answered without a `Response`; see `node_request.ts`. */
 const RESPOND = Symbol.for("geecache.respond");
 type Respond = (
   status: number,
   headers: Record<string, string>,
-  body: Uint8Array<ArrayBuffer> | null,
+  body: Body | null,
 ) => Response;
 
 function respond(
   request: Request,
   status: number,
   headers: Record<string, string>,
-  bytes: Uint8Array<ArrayBuffer>,
+  whole: Body,
 ): Response {
-  const body = request.method === "HEAD" ? null : bytes;
-  if (body === null) headers["Content-Length"] = String(bytes.length);
+  const body = request.method === "HEAD" ? null : whole;
+  if (body === null) headers["Content-Length"] = String(whole.length);
   const own = (request as { [RESPOND]?: Respond })[RESPOND];
   return own === undefined
     ? new Response(body, { status, headers })

@@ -18,8 +18,8 @@ export interface DoorsOptions {
   maxPeerRequests: number;
   /** This process's own ring, as a peer's request says its own. */
   fingerprint: () => string;
-  /** A peer's request came from that ring, which is not this one's, or is again. */
-  onRing: (peer: string, differs: boolean) => void;
+  /** A peer's request came from another ring than this one's, or from the same. */
+  onRing: (differs: boolean, peer: () => string) => void;
 }
 
 /** What a request passes before it is looked at, and before it may load. */
@@ -67,7 +67,7 @@ export class Doors {
     }
     const ring = headers.get(HEADER.ring);
     if (ring !== null) {
-      onRing(headers.get(HEADER.peer) ?? "", ring !== fingerprint());
+      onRing(ring !== fingerprint(), () => headers.get(HEADER.peer) ?? "");
     }
     return undefined;
   }

@@ -1,5 +1,6 @@
 /**
- * Who is in the cluster, who owns a key, and who did until a moment ago.
+ * Who is in the cluster, who owns a key, and who did until a moment ago; whose
+ * list of nodes is another one.
  *
  * @module
  */
@@ -15,6 +16,8 @@ export interface MembersOptions extends HTTPPeerOptions {
   self: string;
   /** For how long after a change the last owner of a key is asked for its copy. */
   handoverMs: number;
+  /** Writes to the log what may become a fault. */
+  warn: (message: string) => void;
 }
 
 /** So many are asked for a copy before a key is loaded. */
@@ -35,6 +38,11 @@ export class Members implements PeerPicker {
   #fingerprint: string;
   /** The ring before the last change, and how long that matters. */
   #last: { ring: Ring; until: number };
+  /** How many requests came from another list. */
+  ringDisagreements = 0;
+  #someRingDiffers = false;
+  /** Those whose other list was written to the log, peers or not. */
+  readonly #complainedOf = new Set<string>();
 
   constructor(options: MembersOptions) {
     this.#options = options;
@@ -75,7 +83,9 @@ export class Members implements PeerPicker {
       if (origin !== self) byNode.set(node, this.#peerAt(origin));
     }
     if (isChange) {
-      for (const peer of byNode.values()) peer.ringDiffers = false;
+      for (const peer of this.#peers.values()) peer.ringDiffers = false;
+      this.#someRingDiffers = false;
+      this.#complainedOf.clear();
       // Who was alone until now did not own what the others did: before this
       // process came, the list was the rest.
       const wasAlone = this.#byNode.size === 0;
@@ -124,6 +134,29 @@ export class Members implements PeerPicker {
   onWrite(group: string, keys?: readonly string[]): void {
     if (!this.#options.protocol.native) return;
     for (const owed of this.#departed.values()) owed.add({ group, keys });
+  }
+
+  /** A request came from another list of nodes, or from the same. */
+  onRing(differs: boolean, idOf: () => string): void {
+    // As a rule nobody's differs, and who asks need not be known.
+    if (!differs && !this.#someRingDiffers) return;
+    const id = idOf();
+    const peer = this.#peers.get(id);
+    if (peer !== undefined) {
+      peer.ringDiffers = differs;
+      const peers = [...this.#peers.values()];
+      this.#someRingDiffers = peers.some(({ ringDiffers }) => ringDiffers);
+    }
+    if (!differs) return;
+    this.ringDisagreements++;
+    // Who is no peer may call itself anything: all of them count as one.
+    const who = peer === undefined ? "a process that is no peer" : id;
+    if (this.#complainedOf.has(who)) return;
+    this.#complainedOf.add(who);
+    const { warn, self } = this.#options;
+    warn(
+      `[Pool ${self}] ${who} has another list of nodes: until both have the same, keys may be loaded twice`,
+    );
   }
 
   /**

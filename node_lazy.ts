@@ -58,13 +58,14 @@ export class LazyAnswer {
   readonly status: number;
   /** What was given, for whoever knows this class. */
   readonly given: Record<string, string>;
-  readonly payload: Uint8Array<ArrayBuffer> | null;
+  /** A string is ASCII: a character for each byte. */
+  readonly payload: Uint8Array<ArrayBuffer> | string | null;
   #real: Response | undefined;
 
   constructor(
     status: number,
     headers: Record<string, string>,
-    body: Uint8Array<ArrayBuffer> | null,
+    body: Uint8Array<ArrayBuffer> | string | null,
   ) {
     this.status = status;
     this.given = headers;

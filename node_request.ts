@@ -147,7 +147,7 @@ Object.defineProperty(LazyRequest.prototype, Symbol.for("geecache.respond"), {
   value(
     status: number,
     headers: Record<string, string>,
-    body: Uint8Array<ArrayBuffer> | null,
+    body: Uint8Array<ArrayBuffer> | string | null,
   ): LazyAnswer {
     return new LazyAnswer(status, headers, body);
   },

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { ByteView } from "./byte_view.ts";
+import { bodyOf, ByteView } from "./byte_view.ts";
 import { ConsistentHash, type Ring, sharedRing } from "./consistent_hash.ts";
 import { decodeResponse, encodeResponse } from "./protobuf.ts";
 import { HEADER } from "./wire.ts";
@@ -33,8 +33,8 @@ export interface Protocol {
   readonly contentType: string;
   /** The ring of nodes, by origin where that is native, else as they are listed. */
   ring(nodes: Iterable<string>): Ring;
-  /** The body of a value. */
-  encode(value: ByteView): Uint8Array<ArrayBuffer>;
+  /** The body of a value; a string is ASCII. */
+  encode(value: ByteView): Uint8Array<ArrayBuffer> | string;
   /** The value of a body. Throws an `Error` that says what is wrong with it. */
   decode(body: Uint8Array): ByteView;
   /** What an answer means, as its status and `Geecache-Result`. */
@@ -43,7 +43,7 @@ export interface Protocol {
 
 const raw = {
   contentType: "application/octet-stream",
-  encode: (value: ByteView): Uint8Array<ArrayBuffer> => value.bytes(),
+  encode: bodyOf,
   decode: (body: Uint8Array): ByteView => ByteView.from(body),
 };
 

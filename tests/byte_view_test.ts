@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import {
+  bodyOf,
   type BytesLike,
   ByteView,
   MAX_PACKED_BYTES,
@@ -252,4 +253,28 @@ Deno.test("promiseOf() makes one promise for a view", async () => {
   const view = ByteView.from("a");
   assertStrictEquals(promiseOf(view), promiseOf(view));
   assertStrictEquals(await promiseOf(view), view);
+});
+
+Deno.test("bodyOf() gives a string for short ASCII alone, and in any case the bytes", async () => {
+  const short = (length: number, byte: number) =>
+    new Uint8Array(length).fill(byte);
+  const values: [BytesLike, string][] = [
+    ["", "string"],
+    ["630\r\n\0\x7f", "string"],
+    [short(256, 0x41), "string"],
+    [short(257, 0x41), "object"],
+    ["é", "object"],
+    [short(3, 0x80), "object"],
+    [Uint8Array.of(0x41, 0xff), "object"],
+  ];
+  for (const [value, type] of values) {
+    const view = ByteView.from(value);
+    const body = bodyOf(view);
+    assertEquals(typeof body, type);
+    const bytes = await new Response(body).arrayBuffer();
+    assertEquals(new Uint8Array(bytes), view.bytes());
+    // Nobody gets hold of what the view keeps.
+    if (typeof body !== "string") body.fill(0);
+    assertEquals(view.equals(value), true);
+  }
 });
