@@ -45,15 +45,18 @@ interface Mortal {
   readonly expiresAt: number;
   /** When it would end if it were not a copy; absent: when it ends. */
   readonly ownExpiresAt?: number;
-  /** See {@linkcode CopyOptions}. */
-  readonly takenOver?: boolean;
+  /** See {@linkcode CopyOptions}; until the cluster changes. */
+  takenOver?: boolean;
 }
 
 /** What is known of a value that another process may have had first. */
 export interface CopyOptions {
   /** How long it would live if it were not a copy; default: as long as it does. */
   ownTtlMs?: number;
-  /** It comes from another process's memory, to be kept as one's own. */
+  /**
+   * It was had in place of the owner, from its memory or the origin: it will be
+   * this process's own if that is the next owner.
+   */
   takenOver?: boolean;
 }
 
@@ -130,10 +133,24 @@ export class Cache {
     ownExpiresAt: number = expiresAt,
     takenOver = false,
   ): void {
-    if (takenOver) this.#lru.set(key, { view, expiresAt, takenOver });
-    else if (expiresAt === Infinity) this.#lru.set(key, view);
+    if (takenOver) {
+      this.#lru.set(key, { view, expiresAt, ownExpiresAt, takenOver });
+    } else if (expiresAt === Infinity) this.#lru.set(key, view);
     else if (ownExpiresAt <= expiresAt) this.#lru.set(key, { view, expiresAt });
     else this.#lru.set(key, { view, expiresAt, ownExpiresAt });
+  }
+
+  /** Takes what another store has in place of the owner, which this process is now. */
+  takeOver(from: Cache, owns: (key: string) => boolean): void {
+    for (const [key, stored] of [...from.#lru]) {
+      if (stored instanceof ByteView || !stored.takenOver) continue;
+      // Who does not become the owner now may be told of less from now on.
+      stored.takenOver = false;
+      if (from.#isOver(stored) || !owns(key)) continue;
+      const expiresAt = from.ownExpiresAt(key);
+      from.delete(key);
+      this.set(key, stored.view, expiresAt, expiresAt, true);
+    }
   }
 
   /** Takes a value that another store gives up, to live until `expiresAt` at most. */
@@ -236,13 +253,12 @@ export class CachePair {
     if (charge > this.#maxBytes) return;
     this.#makeRoom(where, charge);
     const now = this.#clock.now();
-    const isMain = where === "main";
     this[where].set(
       ownKey(key),
       compact,
       now + ttlMs,
-      now + (isMain ? ttlMs : ownTtlMs),
-      isMain && takenOver,
+      now + ownTtlMs,
+      takenOver,
     );
   }
 
@@ -251,8 +267,13 @@ export class CachePair {
     return Math.min(this.main.ownExpiresAt(key), this.hot.ownExpiresAt(key));
   }
 
-  /** Makes copies, which live for `ttlMs` at most, of what main holds of others' keys. */
-  demote(owns: (key: string) => boolean, ttlMs: number): void {
+  /**
+   * The cluster has changed: what was had in place of owners is this process's own
+   * where that owns it now, and what main holds of others' keys becomes copies,
+   * which live for `ttlMs` at most.
+   */
+  change(owns: (key: string) => boolean, ttlMs: number): void {
+    this.main.takeOver(this.hot, owns);
     const expiresAt = this.#clock.now() + ttlMs;
     for (const key of this.main.keys()) {
       if (owns(key)) continue;
@@ -271,7 +292,7 @@ export class CachePair {
     this.hot.clear();
   }
 
-  /** Drops what came from other processes' memory, or was loaded for them. */
+  /** Drops all copies, and what was had in place of owners. */
   clearCopies(): void {
     this.main.clearTakenOver();
     this.hot.clear();

@@ -148,7 +148,8 @@ export class HTTPPool implements PeerPicker {
    * An empty list leaves the pool alone, as it is at first.
    *
    * Peers that stay keep their connections and counts; requests to those that
-   * leave end, and their keys are asked of the next node.
+   * leave end, and their keys are asked of the next node. For `handoverMs` they
+   * are asked for what they have in memory, and for nothing else.
    *
    * @throws {TypeError} If the pool is closed or something is no http or https
    *   origin; the list before then stays.
@@ -250,8 +251,10 @@ export class HTTPPool implements PeerPicker {
   /**
    * Prepares to close, and closes. For `timeoutMs` every answer says so, and
    * nothing is loaded for peers any more: they ask the next node, which takes
-   * over what is in memory here. This process's own gets go on. A pool without
-   * peers closes at once; so does `close()` during a drain.
+   * over what is in memory here. This process's own gets go on. Take it out of
+   * the list of the others at the same time: while it answers, the new owners of
+   * its keys take over what they are asked for. A pool without peers closes at
+   * once; so does `close()` during a drain.
    *
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
    */
@@ -281,8 +284,8 @@ export class HTTPPool implements PeerPicker {
    * asks no more, and nothing of it keeps the process alive.
    */
   close(): Promise<void> {
-    if (!this.#closed) this.setPeers([]);
     this.#closed = true;
+    this.#members.close();
     this.#endDrain();
     for (const name of [...this.#groups.keys()]) this.removeGroup(name);
     this.#handler.close();
@@ -320,7 +323,7 @@ export class HTTPPool implements PeerPicker {
     const local = group && locals.get(group);
     if (keys === undefined) local?.clearCopies();
     else for (const key of keys) local?.remove(key);
-    this.#members.onWrite(name, keys);
+    this.#members.onWrite(name, keys, id);
     for (const peer of this.#members.peers()) {
       if (peer.id === id) continue;
       const told = keys === undefined

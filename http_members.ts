@@ -20,6 +20,13 @@ export interface MembersOptions extends HTTPPeerOptions {
   warn: (message: string) => void;
 }
 
+/** A peer that left a moment ago. */
+interface Leaving {
+  /** To be asked for copies, and nothing else; `undefined`: it was out of reach. */
+  readonly peer: HTTPPeer | undefined;
+  end(): void;
+}
+
 /** So many are asked for a copy before a key is loaded. */
 const MAX_HOLDERS = 2;
 
@@ -32,6 +39,8 @@ export class Members implements PeerPicker {
   readonly #peers = new Map<string, HTTPPeer>();
   /** What those who left the list are owed, should they come back. */
   readonly #departed = new Map<string, Owed>();
+  /** Those of them that left a moment ago. */
+  readonly #leaving = new Map<string, Leaving>();
   #ring: Ring;
   /** The peer of each name on the ring but this process's own. */
   #byNode = new Map<string, HTTPPeer>();
@@ -77,6 +86,7 @@ export class Members implements PeerPicker {
       this.#peers.delete(origin);
       peer.close();
       this.#remember(origin, peer.owed);
+      this.#linger(origin, peer);
     }
     const byNode = new Map<string, HTTPPeer>();
     for (const [node, origin] of origins) {
@@ -97,6 +107,12 @@ export class Members implements PeerPicker {
     this.#ring = ring;
     this.#byNode = byNode;
     this.#fingerprint = fingerprint;
+  }
+
+  /** Asks nobody any more. */
+  close(): void {
+    this.set(new Map());
+    for (const { end } of this.#leaving.values()) end();
   }
 
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined {
@@ -124,16 +140,18 @@ export class Members implements PeerPicker {
   }
 
   holders(key: string): Iterable<HTTPPeer> {
-    if (this.#byNode.size === 0) return [];
     const owner = this.#byNode.get(this.#ring.get(key)!);
     if (owner !== undefined) return owner.mayPeek ? [owner] : [];
     const isLate = this.#options.clock.now() >= this.#last.until;
     return isLate ? [] : this.#lastOwners(key);
   }
 
-  onWrite(group: string, keys?: readonly string[]): void {
+  /** @param told Who knows of it. */
+  onWrite(group: string, keys?: readonly string[], told?: string): void {
     if (!this.#options.protocol.native) return;
-    for (const owed of this.#departed.values()) owed.add({ group, keys });
+    for (const [origin, owed] of this.#departed) {
+      if (origin !== told) owed.add({ group, keys });
+    }
   }
 
   /** A request came from another list of nodes, or from the same. */
@@ -168,8 +186,7 @@ export class Members implements PeerPicker {
     let count = 0;
     for (const node of this.#last.ring.successors(key)) {
       if (count++ === MAX_HOLDERS) return;
-      // One that has left is asked no more.
-      const peer = this.#byNode.get(node);
+      const peer = this.#byNode.get(node) ?? this.#leaving.get(node)?.peer;
       if (peer?.mayPeek) yield peer;
     }
   }
@@ -177,12 +194,42 @@ export class Members implements PeerPicker {
   #peerAt(origin: string): HTTPPeer {
     let peer = this.#peers.get(origin);
     if (peer === undefined) {
+      this.#leaving.get(origin)?.end();
       const owed = this.#departed.get(origin);
       this.#departed.delete(origin);
       peer = new HTTPPeer(origin, this.#options, owed);
       this.#peers.set(origin, peer);
     }
     return peer;
+  }
+
+  /**
+   * A peer that left may be on its way out, with all that it has: for a while it
+   * is asked for copies. What it missed it may have handed on, to whom nobody
+   * knows, and may never be told: then all others are.
+   */
+  #linger(origin: string, { mayPeek, owed }: HTTPPeer): void {
+    if (!mayPeek && owed.size === 0) return;
+    const { clock, handoverMs, onSettled } = this.#options;
+    const tellOthers = (): void => {
+      for (const { group, keys } of owed.debts()) {
+        onSettled(origin, group, keys);
+      }
+    };
+    // Those who are left are told, once they are known.
+    if (handoverMs <= 0) return queueMicrotask(tellOthers);
+    const options = { ...this.#options, onChange: () => {} };
+    const peer = mayPeek ? new HTTPPeer(origin, options, owed) : undefined;
+    const callOff = clock.after(handoverMs, () => {
+      end();
+      tellOthers();
+    });
+    const end = (): void => {
+      callOff();
+      peer?.close();
+      this.#leaving.delete(origin);
+    };
+    this.#leaving.set(origin, { peer, end });
   }
 
   #remember(origin: string, owed: Owed): void {

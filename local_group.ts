@@ -9,7 +9,7 @@
  */
 
 import type { ByteView } from "./byte_view.ts";
-import { CachePair, type CacheStats, type CopyOptions } from "./cache.ts";
+import { CachePair, type CacheStats } from "./cache.ts";
 import type { Clock } from "./clock.ts";
 import { LoadError, NotFoundError, quote } from "./errors.ts";
 import { Fence } from "./fence.ts";
@@ -167,11 +167,12 @@ export class LocalGroup {
   }
 
   /**
-   * The cluster has changed: what is no longer owned becomes a copy, and for
-   * `handoverMs` what was removed or set since is not asked of its last owner.
+   * The cluster has changed: what is no longer owned becomes a copy, what was had
+   * in place of its owner may be owned now, and for `handoverMs` what was removed
+   * or set since is not asked of its last owner.
    */
   onChange(handoverMs: number): void {
-    this.#caches.demote(this.#options.owns, this.#options.mirrorTtlMs);
+    this.#caches.change(this.#options.owns, this.#options.mirrorTtlMs);
     this.#fence.begin(handoverMs);
   }
 
@@ -181,12 +182,14 @@ export class LocalGroup {
    */
   set(key: string, value: PeerValue): void {
     this.remove(key);
-    this.#keep(key, value);
+    if (!this.#options.owns(key)) return this.mirror(key, value);
+    this.#caches.set("main", key, value.value, value.ttlMs ?? Infinity);
   }
 
   /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
   mirror(key: string, { value, ttlMs = Infinity }: PeerValue): void {
-    this.#copy(key, value, ttlMs);
+    const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
+    this.#caches.set("hot", key, value, limit);
   }
 
   /** Drops a key. What loads of it that are under way find is not kept. */
@@ -240,24 +243,18 @@ export class LocalGroup {
     return { main: main.stats(), hot: hot.stats() };
   }
 
+  /** Keeps what was found for a key; a copy here may be this process's own later on. */
   #keep(
     key: string,
     { value, ttlMs = Infinity }: PeerValue,
-    kind?: CopyOptions,
+    takenOver: boolean,
   ): void {
     if (this.#options.owns(key)) {
-      this.#caches.set("main", key, value, ttlMs, kind);
-    } else this.#copy(key, value, ttlMs, kind);
-  }
-
-  #copy(
-    key: string,
-    value: ByteView,
-    ttlMs: number,
-    kind?: CopyOptions,
-  ): void {
+      return this.#caches.set("main", key, value, ttlMs, { takenOver });
+    }
     const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    this.#caches.set("hot", key, value, limit, kind);
+    const copy = { ownTtlMs: ttlMs, takenOver: true };
+    this.#caches.set("hot", key, value, limit, copy);
   }
 
   async #run(
@@ -275,7 +272,7 @@ export class LocalGroup {
       const inherited = copy && await copy;
       if (inherited !== undefined) {
         this.counts.inherited++;
-        if (flight.current) this.#keep(key, inherited, { takenOver: true });
+        if (flight.current) this.#keep(key, inherited, true);
         return inherited;
       }
     }
@@ -298,9 +295,7 @@ export class LocalGroup {
     this.counts.localLoads++;
     // A forgotten flight began before a write and may hold the old value.
     // What it found is new, though it be a copy here.
-    if (flight.current) {
-      this.#keep(key, loaded, { ownTtlMs: loaded.ttlMs ?? Infinity });
-    }
+    if (flight.current) this.#keep(key, loaded, false);
     return loaded;
   }
 

@@ -30,6 +30,14 @@ export class Owed {
     return size;
   }
 
+  /** All that is owed, or on its way. */
+  *debts(): IterableIterator<Debt> {
+    for (const [group, keys] of this.#groups) {
+      yield { group, keys: keys && [...keys] };
+    }
+    yield* this.#onItsWay.keys();
+  }
+
   /** Whether a remove of `key` is owed, or on its way. */
   has(group: string, key: string): boolean {
     if (this.#groups.has(group)) {

@@ -26,6 +26,9 @@ const EXPIRED = 0.2;
 /** A bound on what an event costs, as a multiple of what cannot be helped. */
 export const LIMIT = 1.1;
 
+/** The same for a process that hands over what it has, as a multiple of its keys. */
+const DRAIN_LIMIT = 0.1;
+
 /** Of fewer keys that could not be had, one load more would be more than that. */
 const MIN_LOST = 10;
 
@@ -133,7 +136,8 @@ export async function leave(
   const loads = await live(world, keys, 3);
   const event = drains ? "one drains and leaves" : "one leaves at once";
   const lost = keys.length;
-  const cost = { event, keys, lost, loads, limit: undefined, inAll: false };
+  const limit = drains ? DRAIN_LIMIT * lost : undefined;
+  const cost = { event, keys, lost, loads, limit, inAll: drains };
   return await end(world, cost);
 }
 

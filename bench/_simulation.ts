@@ -64,7 +64,7 @@ export async function simulate(
     }
   }
   const table = [
-    `seed ${options.seed}, ${options.keys} keys; a limit is on a minute, and for one that joins on all`,
+    `seed ${options.seed}, ${options.keys} keys; a limit is on a minute, and for one that joins or drains on all`,
     "",
     ...rows(STEADY_HEAD, calm.map(steadyRow)),
     "",

@@ -49,7 +49,8 @@ const server = Deno.serve(
 Deno.addSignalListener(
   Deno.build.os === "windows" ? "SIGINT" : "SIGTERM",
   async () => {
-    // Your platform should send no new clients here by now.
+    // Your platform should send no new clients here by now, and your discovery
+    // should take this process out of the others' lists.
     await pool.drain({ timeoutMs: Number(drainMs) });
     await server.shutdown();
     console.log(`[${port}] handed over`);

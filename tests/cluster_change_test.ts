@@ -271,8 +271,9 @@ Deno.test("setPeers() keeps the breakers of peers that stay, and ends those of p
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
+    const peer = asker.pool.pickPeer("k")!;
     for (let i = 0; i < 3; i++) {
-      await assertRejects(() => asker.group.remove("k"), AggregateError);
+      await assertRejects(() => peer.get("g", "k"), Error);
     }
     const states = () =>
       Object.fromEntries(
@@ -303,8 +304,10 @@ Deno.test("A peer that leaves the list is not said to be out of reach, whatever 
     await settle();
     asker.pool.setPeers([next.origin, asker.origin]);
     await all;
+    await cluster.clock.advance(29_000);
+    assert(cluster.network.count({ from: asker.origin }) > 5);
     assertEquals(lines, []);
-  }, { pool: { logger } });
+  }, { pool: { logger, handoverMs: 30_000 } });
 });
 
 Deno.test("Each request says which list its sender has; another one is counted, shown, and written to the log once", async () => {
@@ -405,6 +408,117 @@ Deno.test("Who drains says so, loads for nobody else, and is asked for copies by
     await clock.advance(1);
     await drain;
     await assertRejects(() => leaver.group.get("other"), Error, "closed");
+  }));
+
+Deno.test("Who drains is asked for copies after it left the list, too, and what it had lives on as it would have there", () =>
+  withCluster(4, async (cluster) => {
+    const { clock, network } = cluster;
+    const [leaver, ...others] = cluster.inOrder("k") as [Node, ...Node[]];
+    const keys = KEYS.filter((key) => cluster.ownerOf(key) === leaver);
+    await leaver.group.getMany(keys);
+    const drain = leaver.pool.drain({ timeoutMs: 10_000 });
+    // Some are taken over by those next to it, before the list changes.
+    await others[0]!.group.getMany(keys.slice(0, 10));
+    const rest = others.map(({ origin }) => origin);
+    for (const { pool } of others) pool.setPeers(rest);
+    await others[0]!.group.getMany(keys);
+    await clock.advance(10_000);
+    await drain;
+    network.kill(leaver.origin);
+    await clock.advance(30_000);
+    network.sent.length = 0;
+    await clock.advance(3_600_000);
+    for (const { group } of others) await group.getMany(keys);
+    assertEquals(others.flatMap(({ loads }) => loads), []);
+    assertEquals(network.count({ to: leaver.origin }), 0);
+    for (const { pool } of others) {
+      assert(pool.stats().peers.every(({ id }) => id !== leaver.origin));
+    }
+  }, HANDOVER));
+
+Deno.test("Who left is asked for copies for handoverMs, not if it was out of reach, and for no key written since", () =>
+  withCluster(3, async (cluster) => {
+    const { clock, network } = cluster;
+    const [leaver, one, two] = cluster.inOrder("k") as [Node, Node, Node];
+    const keys = KEYS.filter((key) => cluster.ownerOf(key) === leaver);
+    const [gone, written, late, ...more] = keys as [string, string, string];
+    await leaver.group.getMany(keys);
+    network.fault(leaver.origin, (request, next) => {
+      const isTwo = request.headers.get("Geecache-Peer") === two.origin;
+      if (isTwo) throw new TypeError("no route to host");
+      return next();
+    });
+    for (const key of more.slice(0, 3)) await two.group.get(key);
+    assertEquals(two.pool.stats().peers.map(({ state }) => state).sort(), [
+      "closed",
+      "open",
+    ]);
+    const rest = [one, two].map(({ origin }) => origin);
+    for (const { pool } of [one, two]) pool.setPeers(rest);
+    network.sent.length = 0;
+    const ownerOf = (key: string) =>
+      one.pool.pickPeer(key) === undefined ? one : two;
+    const ones = more.filter((key) => ownerOf(key) === one).slice(3);
+    const twos = more.filter((key) => ownerOf(key) === two).slice(3);
+    await one.group.remove(written);
+    for (const key of [written, ones[0]!, twos[0]!]) await one.group.get(key);
+    assertEquals(two.loads.includes(twos[0]!), true);
+    assertEquals(one.loads.includes(ones[0]!), false);
+    assert([...one.loads, ...two.loads].includes(written));
+    assertEquals(network.count({ from: two.origin, to: leaver.origin }), 0);
+    await clock.advance(30_000);
+    network.sent.length = 0;
+    await one.group.getMany([gone, late, ...ones.slice(1, 4)]);
+    assertEquals(network.count({ to: leaver.origin }), 0);
+    // It comes back, and is a peer like any other.
+    network.fault(leaver.origin);
+    for (const { pool } of [one, two]) pool.setPeers(originsOf(cluster));
+    for (const { pool } of [one, two]) pool.setPeers(rest);
+    for (const { pool } of [one, two]) pool.setPeers(originsOf(cluster));
+    await clock.advance(10_000);
+    await one.group.get("k");
+    assertEquals(one.pool.stats().peers.map(({ state }) => state), [
+      "closed",
+      "closed",
+    ]);
+  }, { pool: { handoverMs: 30_000 }, group: { mirrorTtlMs: 0 } }));
+
+Deno.test("What a stand-in loaded is its own when it owns the key, and no longer if it was out of the list in between", () =>
+  withCluster(3, async (cluster) => {
+    const { clock, network } = cluster;
+    const [dead, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    const rest = [standIn, asker];
+    const tell = (...nodes: Node[]) => {
+      const origins = nodes.map(({ origin }) => origin);
+      for (const { pool } of rest) pool.setPeers(origins);
+    };
+    network.kill(dead.origin);
+    await asker.group.get("k");
+    assertEquals([standIn.loads, asker.loads], [["k"], []]);
+    tell(standIn, asker);
+    const { main, hot } = standIn.group.stats();
+    assertEquals([main.items, hot.items], [1, 0]);
+    await clock.advance(3_600_000);
+    await asker.group.get("k");
+    assertEquals(standIn.loads, ["k"]);
+    tell(dead, standIn, asker);
+    await clock.advance(60_000);
+    await asker.group.get("k");
+    assertEquals(standIn.loads, ["k", "k"]);
+    // What ended as a copy has ended.
+    await clock.advance(60_000);
+    tell(standIn, asker);
+    assertEquals(standIn.group.stats().main.items, 0);
+    tell(dead, standIn, asker);
+    await asker.group.get("k");
+    assertEquals(standIn.loads, ["k", "k", "k"]);
+    // It had the key in the owner's place, and was told of nothing for a while.
+    tell(asker);
+    tell(standIn, asker);
+    assertEquals(standIn.group.stats().main.items, 0);
+    await clock.advance(60_000);
+    await asker.group.get("k");
+    assertEquals(standIn.loads, ["k", "k", "k", "k"]);
   }));
 
 Deno.test("The first question after a drain began may be one that has to be loaded", () =>

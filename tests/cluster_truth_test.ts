@@ -449,6 +449,53 @@ Deno.test("Copies that were on their way when all were to be dropped are not kep
     assertEquals(joiner.loads, [key]);
   }, { pool: { handoverMs: 30_000 }, group: MIRROR }));
 
+for (
+  const [write, handoverMs, times] of [
+    // The third time it is out of reach.
+    ["removeMany", 30_000, 3],
+    ["clear", 30_000, 1],
+    ["clear", 0, 1],
+  ] as const
+) {
+  Deno.test(`What a peer missed, ${write}() called, and handed on before it left, is told to all others ${handoverMs} ms later`, () =>
+    withCluster(3, async (cluster) => {
+      const { network, clock } = cluster;
+      const [last, standIn, writer] = cluster.inOrder("k") as [
+        Node,
+        Node,
+        Node,
+      ];
+      // That they know of each other is long ago.
+      await clock.advance(30_000);
+      await last.group.set("k", "old");
+      // The writer does not reach the owner; the other one does.
+      network.fault(last.origin, async (request, next) => {
+        if (request.headers.get("Geecache-Peer") === writer.origin) {
+          throw new TypeError("no route to host");
+        }
+        return await next();
+      });
+      for (let i = 0; i < times; i++) {
+        await assertRejects(() => writer.group[write](["k"]), AggregateError);
+      }
+      const drain = last.pool.drain({ timeoutMs: 10_000 });
+      const rest = [standIn, writer];
+      assertEquals((await standIn.group.get("k")).text(), "old");
+      assertEquals((await standIn.group.get("k")).text(), "old");
+      for (const { pool } of rest) {
+        pool.setPeers(rest.map(({ origin }) => origin));
+      }
+      const { main, hot } = standIn.group.stats();
+      assertEquals([main.items, hot.items], [1, 0]);
+      await clock.advance(10_000);
+      await drain;
+      network.kill(last.origin);
+      await clock.advance(20_000);
+      assertEquals(standIn.group.peek("k"), undefined);
+      assertEquals((await writer.group.get("k")).text(), "<k>");
+    }, { pool: { handoverMs } }));
+}
+
 Deno.test("After a missed clear nobody drops what was loaded since, nor is it reloaded", () =>
   withCluster(3, async (cluster) => {
     const { network, clock } = cluster;

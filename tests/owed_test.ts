@@ -117,3 +117,16 @@ Deno.test("Whatever is added, taken and added again, all that was missed is told
     },
   ));
 });
+
+Deno.test("All that is owed can be looked at, on its way or not, and is owed still", () => {
+  const owed = new Owed();
+  owed.add({ group: "g", keys: ["a"] });
+  owed.add({ group: "h", keys: undefined });
+  const first = owed.take()!;
+  owed.add({ group: "g", keys: ["b"] });
+  const all = [...owed.debts()].map(({ group, keys }) => `${group} ${keys}`);
+  assertEquals(all.sort(), ["g a", "g b", "h undefined"]);
+  assertEquals(owed.size, 3);
+  owed.end(first);
+  assertEquals([...owed.debts()].length, 2);
+});
