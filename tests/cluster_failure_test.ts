@@ -436,7 +436,8 @@ Deno.test("Go's processes are never told to wait", async () => {
 });
 
 Deno.test("Go's processes wait for a load however many do", async () => {
-  for (const headers of [{}, { "Geecache-Wait": "1000" }]) {
+  const asking: Record<string, string>[] = [{}, { "Geecache-Wait": "1000" }];
+  for (const headers of asking) {
     const { begun, end, options } = gated({
       pool: { protocol: "geecache" },
       group: { maxStandInLoads: 1 },
