@@ -13,6 +13,10 @@ export function assertEquals<T>(
   expected: T,
   message?: string,
 ): void {
+  if (actual instanceof Set) {
+    // On every runtime, so that it is noticed before the tests run there.
+    throw new TypeError("Cannot compare sets on Node 20: compare arrays");
+  }
   std.assertEquals(actual, expected, message);
 }
 
