@@ -49,7 +49,16 @@ export const anyText: fc.Arbitrary<string> = fc.oneof(
     unit: fc.constantFrom(...".%/?#&=\\2FfEe\0 \ufeffé😀".split("")),
   })
     .map((text) => text.toWellFormed()),
-  fc.constantFrom(".", "..", "%2e", "%2F..", "?key=", "?clear", "\ufeff"),
+  fc.constantFrom(
+    ".",
+    "..",
+    "%2e",
+    "%2F..",
+    "?key=",
+    "?clear",
+    "?clear=copies",
+    "\ufeff",
+  ),
 );
 const anyKey = anyText.filter((key) => key !== "");
 const anyGroup = anyKey.filter((name) =>
@@ -70,6 +79,7 @@ export const anyPath: fc.Arbitrary<string> = fc.oneof(
         "%ff",
         "?key=",
         "?clear",
+        "?clear=copies",
         "&",
       ),
       fc.constantFrom("..", "%2e", "//", "\\", "?", "#", "+", "%C3%A9", "%00"),

@@ -139,7 +139,10 @@ const anyRequest = fc.record({
     anyPath.map((path) => `_geecache/g/${path}`),
     anyPath.map((path) => `_groupcache/g/${path}`),
     anyPath.map((path) => `_geecache/${path}`),
-    fc.constantFrom("_geecache/g", "_geecache/g?clear", "_geecache/g?key=k"),
+    fc.constantFrom(
+      ...["_geecache/g", "_geecache/g?clear", "_geecache/g?clear=copies"],
+      ...["_geecache/g?key=k", "_geecache/g/~slow", "_groupcache/g/~slow"],
+    ),
   ),
   method: fc.constantFrom("GET", "HEAD", "PUT", "DELETE", "POST", "PATCH", "X"),
   headers: headersOf({
@@ -159,20 +162,35 @@ const anyRequest = fc.record({
     ),
   ),
   secret: fc.boolean(),
+  /** Whether there is a peer, which refuses everything, and whether it drains. */
+  place: fc.constantFrom("alone", "among peers", "draining"),
   maxBodyBytes: fc.constantFrom(0, 20, 1e6),
 });
 
 const requests = fc.asyncProperty(anyRequest, async (one) => {
   const { protocol, raw, path, method, headers, body, maxBodyBytes } = one;
+  const { place } = one;
   const clock = new FakeClock();
   const pool = new HTTPPool("http://self", {
     clock,
     protocol,
     maxBodyBytes,
+    fetch: () => Promise.reject(new TypeError("connection refused")),
     ...(one.secret && protocol === "native" ? { secret: SECRET } : {}),
   });
-  pool.group("g", (key, { signal: _ }) => {
+  if (place !== "alone") pool.setPeers(["http://self", "http://a"]);
+  if (place === "draining") pool.drain({ timeoutMs: Infinity });
+  pool.group("g", (key, { signal }) => {
     if (key.startsWith("!")) throw new Error("the getter's own words");
+    if (key.startsWith("~")) {
+      return new Promise((resolve, reject) => {
+        const callOff = clock.after(7_000, () => resolve(key));
+        signal.addEventListener("abort", () => {
+          callOff();
+          reject(signal.reason);
+        });
+      });
+    }
     return key.length % 3 === 0 ? undefined : Promise.resolve(key);
   });
   const reads = method === "GET" || method === "HEAD";
@@ -189,6 +207,8 @@ const requests = fc.asyncProperty(anyRequest, async (one) => {
     const response = await inTime(clock, answered);
     const said = `${response.status} ${response.headers.get(HEADER.result)}`;
     assert(SAID.has(said), `it says ${said}`);
+    const drains = response.headers.has(HEADER.draining);
+    if (said !== "404 null") assertEquals(drains, place === "draining");
     const bytes = await inTime(clock, response.bytes());
     if (said === "500 failed" && protocol === "native") {
       const text = new TextDecoder().decode(bytes);
