@@ -19,9 +19,10 @@ export function urlOf(req: IncomingMessage): string | undefined {
   const { headers, url: target = "" } = req;
   if (!target.startsWith("/")) {
     // As sent to proxies; any server has to take it.
-    return /^https?:\/\//i.test(target) && URL.canParse(target)
-      ? new URL(target).href
-      : undefined;
+    const isURL = /^https?:\/\//i.test(target) && URL.canParse(target);
+    const url = isURL ? new URL(target) : undefined;
+    // No `Request` has such a URL. RFC 9110, 4.2.4: an error.
+    return url?.username || url?.password ? undefined : url?.href;
   }
   // HTTP/1.0 knows no hosts.
   const host = headers[":authority"] as string || headers.host || "localhost";

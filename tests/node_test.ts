@@ -335,7 +335,8 @@ Deno.test("Scheme and host come from the connection and the Host header", () => 
   ) {
     assertEquals(urlOf(incoming("/x", { host })), undefined, host);
   }
-  for (const target of ["*", "x", "h:80", "ftp://h/", "http://["]) {
+  const named = ["http://u@h/", "http://u:p@h/", "http://:p@h/"];
+  for (const target of ["*", "x", "h:80", "ftp://h/", "http://[", ...named]) {
     assertEquals(urlOf(incoming(target)), undefined, target);
   }
 });
