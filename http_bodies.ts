@@ -7,7 +7,7 @@
 import type { Clock } from "./clock.ts";
 import { messageOf } from "./http_answers.ts";
 import { Watch } from "./watch.ts";
-import { readBody } from "./wire.ts";
+import { isSmall, readBody } from "./wire.ts";
 
 /** What {@linkcode Bodies} are made of. */
 export interface BodiesOptions {
@@ -51,7 +51,11 @@ export class Bodies {
     closing.addEventListener("abort", close, { once: true });
     const late = (what: string): void =>
       wait.cutShort(new Error(`the body ${what}`));
-    wait.watch(timeoutMs, () => late(`was silent for ${timeoutMs} ms`));
+    // What comes in one go gives no sign of life in between.
+    const what = isSmall(request.headers)
+      ? "took longer than"
+      : "was silent for";
+    wait.watch(timeoutMs, () => late(`${what} ${timeoutMs} ms`));
     const maxMs = MAX_TIMEOUTS * timeoutMs;
     const until = clock.now() + maxMs;
     const onChunk = (): void => {

@@ -45,6 +45,8 @@ export class Client {
       this.#wake();
     });
     this.socket.on("error", () => {});
+    // A test that waits for what never comes fails, and says what came.
+    this.socket.setTimeout(30_000, () => this.socket.destroy());
     this.socket.on("close", () => {
       this.closed = true;
       this.#wake();

@@ -199,7 +199,7 @@ Deno.test("A secret is refused where it would not be one", () => {
 
 // ---- bodies that do not come
 
-function slowRequest(): {
+function slowRequest(headers: Record<string, string> = {}): {
   request: Request;
   send: (bytes: number) => void;
   cancelled: () => boolean;
@@ -212,7 +212,7 @@ function slowRequest(): {
   });
   const init = {
     method: "PUT",
-    headers: { "Geecache-Peer": "http://b" },
+    headers: { "Geecache-Peer": "http://b", ...headers },
     body,
     duplex: "half",
   };
@@ -242,6 +242,23 @@ Deno.test("A body that is silent for timeoutMs gets a 408 and is cancelled; one 
   assertEquals(response.headers.get("Geecache-Result"), "bad-request");
   assertEquals(await response.text(), "the body was silent for 1000 ms\n");
   assertEquals([cancelled(), group.peek("k")], [true, undefined]);
+  await pool.close();
+  assertEquals(clock.pending, 0);
+});
+
+Deno.test("A short body that says its length has timeoutMs in all", async () => {
+  const clock = new FakeClock();
+  const pool = new HTTPPool("http://a", { clock, timeoutMs: 1_000 });
+  pool.group("g", (key) => key);
+  const { request, send } = slowRequest({ "Content-Length": "10" });
+  const answer = Promise.resolve(pool.handler(request));
+  send(1);
+  await clock.advance(900);
+  send(1);
+  await clock.advance(100);
+  const response = await answer;
+  assertEquals(response.status, 408);
+  assertEquals(await response.text(), "the body took longer than 1000 ms\n");
   await pool.close();
   assertEquals(clock.pending, 0);
 });
