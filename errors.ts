@@ -10,6 +10,16 @@ export function quote(text: string): string {
   return JSON.stringify(shown);
 }
 
+/** An unexpected value, as an error message shows it. */
+export function describe(value: unknown): string {
+  if (typeof value === "string") return quote(value);
+  if (typeof value === "object" && value !== null) {
+    return Object.prototype.toString.call(value);
+  }
+  if (typeof value === "bigint") return `${value}n`;
+  return typeof value === "function" ? "a function" : String(value);
+}
+
 /**
  * The getter said that there is no such key.
  *

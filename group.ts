@@ -27,6 +27,7 @@ import { type GroupOptions, groupSettingsOf } from "./group_options.ts";
 import { type Getter, toPeerValue } from "./loaded.ts";
 import { type GroupCounts, LocalGroup, locals } from "./local_group.ts";
 import { keyRule } from "./names.ts";
+import { checkList, signalRule } from "./options.ts";
 import type { Peer, PeerPicker, PeerValue } from "./peers.ts";
 import type { Flight } from "./singleflight.ts";
 import { Writes } from "./writes.ts";
@@ -140,12 +141,14 @@ export class Group {
    * map has every key once, in the order asked, with its value or the error that
    * `get` would have rejected with.
    *
+   * @throws {TypeError} If `keys` is one string, or no iterable.
    * @throws The reason of `options.signal`, if that fires.
    */
   async getMany(
     keys: Iterable<string>,
     options?: GetOptions,
   ): Promise<Map<string, ByteView | Error>> {
+    checkList(`Cannot get keys of group ${quote(this.name)}`, "keys", keys);
     const answers = new Map<string, Promise<ByteView | Error>>();
     for (const key of keys) {
       if (answers.has(key)) continue;
@@ -204,12 +207,13 @@ export class Group {
    * Removes several keys everywhere, with one request to each peer where that
    * owns none of them, else two.
    *
-   * @throws {TypeError} If a key is empty or not well-formed Unicode; nothing is
-   *   removed then.
+   * @throws {TypeError} If `keys` is one string, or a key is empty or not
+   *   well-formed Unicode; nothing is removed then.
    * @throws {AggregateError} If some peers could not be told; its `errors` name
    *   them.
    */
   async removeMany(keys: Iterable<string>): Promise<void> {
+    checkList(`Cannot remove keys of group ${quote(this.name)}`, "keys", keys);
     const all = [...new Set(keys)];
     for (const key of all) this.#check(key, "remove");
     if (all.length > 0) await this.#writes.remove(all);
@@ -251,7 +255,7 @@ export class Group {
   }
 
   #load(key: string, options?: GetOptions): Promise<ByteView> {
-    const error = this.#keyError(key, "get");
+    const error = this.#keyError(key, "get", options?.signal);
     if (error !== undefined) return Promise.reject(error);
     return this.#local.ask(key, (flight) => this.#ask(key, flight), options);
   }
@@ -335,8 +339,8 @@ export class Group {
     if (error !== undefined) throw error;
   }
 
-  #keyError(key: string, verb: string): TypeError | undefined {
-    const rule = keyRule(key);
+  #keyError(key: string, verb: string, signal?: unknown): Error | undefined {
+    const rule = keyRule(key) ?? signalRule(signal);
     return rule === undefined ? undefined : new TypeError(
       `Cannot ${verb} a key of group ${quote(this.name)}: ${rule}`,
     );

@@ -6,8 +6,14 @@
 
 import type { ByteView } from "./byte_view.ts";
 import { type Clock, systemClock } from "./clock.ts";
-import { quote } from "./errors.ts";
+import { describe, quote } from "./errors.ts";
 import { checkGroupName } from "./names.ts";
+import {
+  checkFunctions,
+  checkMethods,
+  checkNumbers,
+  checkObject,
+} from "./options.ts";
 import type { PeerPicker } from "./peers.ts";
 
 /** Options for a `Group`. */
@@ -75,6 +81,9 @@ export function groupSettingsOf(
   getter: unknown,
   options: GroupOptions,
 ): GroupSettings {
+  checkGroupName(name);
+  const action = `Cannot create Group ${quote(name)}`;
+  checkObject(action, options);
   const {
     maxBytes = 64 * 1024 * 1024,
     mirrorTtlMs = 60_000,
@@ -83,24 +92,15 @@ export function groupSettingsOf(
     peers,
     shouldMirror,
   } = options;
-  checkGroupName(name);
-  const action = `Cannot create Group ${quote(name)}`;
   if (typeof getter !== "function") {
     throw new TypeError(
-      `${action}: getter must be a function: received ${getter}`,
+      `${action}: getter must be a function: received ${describe(getter)}`,
     );
   }
-  for (const [option, value] of Object.entries({ maxBytes, mirrorTtlMs })) {
-    if (typeof value !== "number" || !(value >= 0)) {
-      throw new RangeError(
-        `${action}: ${option} must be a non-negative number: received ${value}`,
-      );
-    }
-  }
-  if (typeof maxStandInLoads !== "number" || !(maxStandInLoads >= 1)) {
-    throw new RangeError(
-      `${action}: maxStandInLoads must be a number of at least 1: received ${maxStandInLoads}`,
-    );
-  }
+  checkNumbers(action, "a non-negative number", { maxBytes, mirrorTtlMs });
+  checkNumbers(action, "a number of at least 1", { maxStandInLoads });
+  checkFunctions(action, { shouldMirror });
+  checkMethods(action, "clock", clock, ["now", "after"]);
+  checkMethods(action, "peers", peers, ["pickPeer", "peers"]);
   return { maxBytes, mirrorTtlMs, maxStandInLoads, clock, peers, shouldMirror };
 }

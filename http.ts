@@ -26,7 +26,7 @@
  * @module
  */
 
-import { quote } from "./errors.ts";
+import { describe } from "./errors.ts";
 import { Group, type GroupOptions } from "./group.ts";
 import { Doors } from "./http_doors.ts";
 import { Handler } from "./http_handler.ts";
@@ -40,6 +40,7 @@ import {
 import type { PeerStats } from "./http_peer.ts";
 import type { Getter } from "./loaded.ts";
 import { locals } from "./local_group.ts";
+import { checkList, checkNumbers, checkObject } from "./options.ts";
 import type { Peer, PeerPicker } from "./peers.ts";
 import { HEADER } from "./wire.ts";
 
@@ -151,12 +152,13 @@ export class HTTPPool implements PeerPicker {
    * leave end, and their keys are asked of the next node. For `handoverMs` they
    * are asked for what they have in memory, and for nothing else.
    *
-   * @throws {TypeError} If the pool is closed or something is no http or https
-   *   origin; the list before then stays.
+   * @throws {TypeError} If the pool is closed, `urls` is one string, or something
+   *   in it is no http or https origin; the list before then stays.
    */
   setPeers(urls: Iterable<string>): void {
     const action = "Cannot set peers of HTTPPool";
     if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
+    checkList(action, "urls", urls);
     const origins = new Map<string, string>();
     for (const url of urls) {
       const origin = originOf(url, `${action}: each`);
@@ -220,7 +222,7 @@ export class HTTPPool implements PeerPicker {
     getter: Getter,
     options?: Omit<GroupOptions, "peers">,
   ): Group {
-    const action = `Cannot create Group ${quote(String(name))}`;
+    const action = `Cannot create Group ${describe(name)}`;
     if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
     if (this.#groups.has(name)) {
       throw new TypeError(`${action}: the pool has a group of that name`);
@@ -256,14 +258,14 @@ export class HTTPPool implements PeerPicker {
    * its keys take over what they are asked for. A pool without peers closes at
    * once; so does `close()` during a drain.
    *
+   * @throws {TypeError} If `timeoutMs` is no number.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
    */
-  async drain({ timeoutMs = 5_000 }: DrainOptions = {}): Promise<void> {
-    if (!(timeoutMs >= 0)) {
-      throw new RangeError(
-        `Cannot drain HTTPPool: timeoutMs must be a non-negative number: received ${timeoutMs}`,
-      );
-    }
+  async drain(options: DrainOptions = {}): Promise<void> {
+    const action = "Cannot drain HTTPPool";
+    checkObject(action, options);
+    const { timeoutMs = 5_000 } = options;
+    checkNumbers(action, "a non-negative number", { timeoutMs });
     this.#doors.drain();
     if ([...this.#members.peers()].length > 0) {
       await new Promise<void>((resolve) => {

@@ -6,7 +6,7 @@
  */
 
 import { crc32, type Ring } from "./consistent_hash.ts";
-import { quote } from "./errors.ts";
+import { describe } from "./errors.ts";
 import { HTTPPeer, type HTTPPeerOptions } from "./http_peer.ts";
 import type { Owed } from "./owed.ts";
 import type { Peer, PeerPicker } from "./peers.ts";
@@ -263,7 +263,7 @@ export function originOf(url: string, what: string): string {
   ) {
     throw new TypeError(
       `${what} must be an http or https origin such as "http://10.0.0.1:8080": received ${
-        quote(String(url))
+        describe(url)
       }`,
     );
   }

@@ -5,9 +5,15 @@
  */
 
 import { type Clock, systemClock } from "./clock.ts";
-import { quote } from "./errors.ts";
+import { describe, quote } from "./errors.ts";
 import type { Logger } from "./http_handler.ts";
 import { originOf } from "./http_members.ts";
+import {
+  checkFunctions,
+  checkMethods,
+  checkNumbers,
+  checkObject,
+} from "./options.ts";
 import { type Protocol, type ProtocolName, PROTOCOLS } from "./protocols.ts";
 import { secretsOf } from "./secret.ts";
 
@@ -131,6 +137,7 @@ const ACTION = "Cannot create HTTPPool";
  * @throws {RangeError} If a number is out of range.
  */
 export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
+  checkObject(ACTION, options);
   const {
     protocol: name = "native",
     fetch,
@@ -146,23 +153,19 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
   if (!Object.hasOwn(PROTOCOLS, name)) {
     const names = Object.keys(PROTOCOLS).join(", ");
     throw new TypeError(
-      `${ACTION}: protocol must be one of ${names}: received ${
-        quote(String(name))
-      }`,
+      `${ACTION}: protocol must be one of ${names}: received ${describe(name)}`,
     );
   }
   const protocol = PROTOCOLS[name];
   const { basePath = protocol.basePath } = options;
   const origin = originOf(self, `${ACTION}: self`);
   checkBasePath(basePath);
-  checkNumber({ timeoutMs }, timeoutMs > 0, "a number greater than 0");
-  checkNumber({ maxBodyBytes }, maxBodyBytes >= 0, "a non-negative number");
-  checkNumber(
-    { maxPeerRequests },
-    maxPeerRequests >= 1,
-    "a number of at least 1",
-  );
-  checkNumber({ handoverMs }, handoverMs >= 0, "a non-negative number");
+  checkNumbers(ACTION, "a number greater than 0", { timeoutMs });
+  checkNumbers(ACTION, "a non-negative number", { maxBodyBytes, handoverMs });
+  checkNumbers(ACTION, "a number of at least 1", { maxPeerRequests });
+  checkFunctions(ACTION, { fetch, random });
+  checkMethods(ACTION, "clock", clock, ["now", "after"]);
+  checkMethods(ACTION, "logger", logger, ["debug", "info", "warn", "error"]);
   if (secret !== undefined && !protocol.native) {
     throw new TypeError(
       `${ACTION}: secret is for protocol native alone: received protocol ${
@@ -198,27 +201,14 @@ function runtimeFetch(url: string, init: RequestInit): Promise<Response> {
   return fetch(url, init);
 }
 
-function checkNumber(
-  option: Record<string, number>,
-  fits: boolean,
-  what: string,
-): void {
-  if (fits) return;
-  for (const [name, value] of Object.entries(option)) {
-    throw new RangeError(
-      `${ACTION}: ${name} must be ${what}: received ${value}`,
-    );
-  }
-}
-
-function checkBasePath(basePath: string): void {
+function checkBasePath(basePath: unknown): void {
   const url = `http://localhost${basePath}`;
-  const fits = basePath.endsWith("/") &&
+  const fits = typeof basePath === "string" && basePath.endsWith("/") &&
     URL.canParse(url) && new URL(url).pathname === basePath;
   if (!fits) {
     throw new TypeError(
       `${ACTION}: basePath must be a URL path that begins and ends with "/": ` +
-        `received ${quote(String(basePath))}`,
+        `received ${describe(basePath)}`,
     );
   }
 }

@@ -5,7 +5,7 @@
  */
 
 import { type BytesLike, ByteView } from "./byte_view.ts";
-import { quote } from "./errors.ts";
+import { describe } from "./errors.ts";
 import type { PeerValue } from "./peers.ts";
 
 /**
@@ -80,13 +80,4 @@ function isEnvelope(
   const prototype = Object.getPrototypeOf(loaded);
   return (prototype === Object.prototype || prototype === null) &&
     "value" in loaded;
-}
-
-/** An unexpected value, as an error message shows it. */
-export function describe(value: unknown): string {
-  if (typeof value === "string") return quote(value);
-  if (typeof value === "object" && value !== null) {
-    return Object.prototype.toString.call(value);
-  }
-  return typeof value === "function" ? "a function" : String(value);
 }

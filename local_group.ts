@@ -11,10 +11,10 @@
 import type { ByteView } from "./byte_view.ts";
 import { CachePair, type CacheStats } from "./cache.ts";
 import type { Clock } from "./clock.ts";
-import { LoadError, NotFoundError, quote } from "./errors.ts";
+import { describe, LoadError, NotFoundError, quote } from "./errors.ts";
 import { Fence } from "./fence.ts";
 import { Limiter } from "./limiter.ts";
-import { describe, type Getter, type Loaded, toPeerValue } from "./loaded.ts";
+import { type Getter, type Loaded, toPeerValue } from "./loaded.ts";
 import type { PeerRequestOptions, PeerValue } from "./peers.ts";
 import { type Flight, SingleFlight } from "./singleflight.ts";
 

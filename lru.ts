@@ -106,11 +106,21 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   /**
    * Makes an empty LRU.
    *
+   * @throws {TypeError} If `weigh` or `onEvict` is no function.
    * @throws {RangeError} If `maxWeight` is not more than 0.
    */
   constructor(options: LRUOptions<K, V> = {}) {
     const { maxWeight = Infinity, weigh, onEvict } = options;
-    if (!(maxWeight > 0)) {
+    for (const [name, option] of Object.entries({ weigh, onEvict })) {
+      if (option !== undefined && typeof option !== "function") {
+        throw new TypeError(
+          `Cannot create LRU: ${name} must be a function: received ${
+            String(option)
+          }`,
+        );
+      }
+    }
+    if (typeof maxWeight !== "number" || !(maxWeight > 0)) {
       throw new RangeError(
         `Cannot create LRU: maxWeight must be a number greater than 0: received ${maxWeight}`,
       );

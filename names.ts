@@ -4,7 +4,7 @@
  * @module
  */
 
-import { quote } from "./errors.ts";
+import { describe, quote } from "./errors.ts";
 
 /**
  * What is wrong with a key, for an error message; `undefined`: nothing. Any
@@ -13,7 +13,7 @@ import { quote } from "./errors.ts";
  */
 export function keyRule(key: unknown): string | undefined {
   if (typeof key !== "string") {
-    return `a key must be a string: received ${typeof key}`;
+    return `a key must be a string: received ${describe(key)}`;
   }
   if (key === "") return "key is required";
   if (!key.isWellFormed()) {
@@ -31,7 +31,7 @@ export function checkGroupName(name: unknown): void {
   const action = "Cannot create Group";
   if (typeof name !== "string") {
     throw new TypeError(
-      `${action}: name must be a string: received ${typeof name}`,
+      `${action}: name must be a string: received ${describe(name)}`,
     );
   }
   const rule = name === ""

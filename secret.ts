@@ -13,8 +13,13 @@ const MIN_LENGTH = 16;
  * @throws {TypeError} That says what is wrong with one, and shows none.
  */
 export function secretsOf(option: string | readonly string[]): string[] {
-  const secrets = typeof option === "string" ? [option] : [...option];
   const action = "Cannot create HTTPPool: secret";
+  if (typeof option !== "string" && !Array.isArray(option)) {
+    throw new TypeError(
+      `${action} must be a string or an array of strings: received ${typeof option}`,
+    );
+  }
+  const secrets = typeof option === "string" ? [option] : [...option];
   if (secrets.length === 0) {
     throw new TypeError(`${action} must not be an empty list`);
   }

@@ -452,10 +452,10 @@ Deno.test("A group with a bad name or option says at once what is wrong", () => 
   assertThrows(
     () => new Group("g", "no function" as never),
     TypeError,
-    'Cannot create Group "g": getter must be a function: received no function',
+    'Cannot create Group "g": getter must be a function: received "no function"',
   );
   for (const option of ["maxBytes", "mirrorTtlMs"]) {
-    for (const value of [-1, NaN, "1"]) {
+    for (const value of [-1, NaN]) {
       assertThrows(
         () => new Group("g", () => "v", { [option]: value }),
         RangeError,

@@ -13,6 +13,7 @@ const ROOMS = [
   "consistent_hash.ts",
   "errors.ts",
   "names.ts",
+  "options.ts",
   "limiter.ts",
   "fence.ts",
   "peers.ts",

@@ -25,11 +25,11 @@ Deno.test("keyRule() says what is wrong with a key", () => {
   }
   const others: [unknown, string][] = [
     [undefined, "undefined"],
-    [null, "object"],
-    [1, "number"],
-    [Symbol("k"), "symbol"],
-    [["k"], "object"],
-    [new String("k"), "object"],
+    [null, "null"],
+    [1, "1"],
+    [Symbol("k"), "Symbol(k)"],
+    [["k"], "[object Array]"],
+    [new String("k"), "[object String]"],
   ];
   for (const [key, received] of others) {
     assertStringIncludes(
@@ -56,8 +56,8 @@ Deno.test("checkGroupName() says what is wrong with a name", () => {
     ["a/b", 'not have a "/"'],
     ...NOT_WELL_FORMED.map((name): [string, string] => [name, "well-formed"]),
     [undefined, "must be a string: received undefined"],
-    [1, "must be a string: received number"],
-    [new String("scores"), "must be a string: received object"],
+    [1, "must be a string: received 1"],
+    [new String("scores"), "must be a string: received [object String]"],
   ];
   for (const [name, rule] of wrong) {
     const { message } = assertThrows(
