@@ -243,8 +243,9 @@ export class Group {
   }
 
   /**
-   * Ends every wait for a load with an error, and every later one. What is in
-   * memory can still be had. `HTTPPool.close()` closes all its groups.
+   * Ends every wait for a load with an error, and every later one; writes reject,
+   * too. What is in memory can still be had. `HTTPPool.close()` closes all its
+   * groups.
    */
   close(): void {
     this.#local.close(

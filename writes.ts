@@ -24,9 +24,11 @@ export class Writes {
 
   /** Stores a value at its owner and drops the key everywhere else. */
   async set(key: string, value: PeerValue): Promise<void> {
-    if (this.#peers === undefined) return this.#local.set(key, value);
     const { name } = this.#local;
-    const write = new Broadcast();
+    const write = this.#begin(
+      `Cannot set ${quote(key)} of group ${quote(name)}`,
+    );
+    if (this.#peers === undefined) return this.#local.set(key, value);
     this.#peers.onWrite?.(name, [key]);
     const owner = this.#peers.pickPeer(key);
     if (owner === undefined) this.#local.set(key, value);
@@ -37,14 +39,14 @@ export class Writes {
     }
     const others = this.#others((peer) => peer !== owner);
     await write.tell(others, (peer) => peer.remove(name, [key]));
-    write.end(`Cannot set ${quote(key)} of group ${quote(name)}`);
+    write.end();
   }
 
   /** Drops keys everywhere. */
   async remove(keys: readonly string[]): Promise<void> {
     const { name } = this.#local;
+    const write = this.#begin(`Cannot remove keys of group ${quote(name)}`);
     const ownedBy = this.#byOwner(keys);
-    const write = new Broadcast();
     this.#peers?.onWrite?.(name, keys);
     this.#drop(keys);
     await write.tell(
@@ -62,13 +64,13 @@ export class Writes {
       (peer) => peer.remove(name, restOf(peer)),
       (peer) => peer.owe?.(name, restOf(peer)),
     );
-    write.end(`Cannot remove keys of group ${quote(name)}`);
+    write.end();
   }
 
   /** Drops everything everywhere. */
   async clear(): Promise<void> {
     const { name } = this.#local;
-    const write = new Broadcast();
+    const write = this.#begin(`Cannot clear group ${quote(name)}`);
     this.#peers?.onWrite?.(name);
     // Every peer owns keys, and may mirror one between its own turn and that of
     // the key's owner: so all are told twice.
@@ -80,7 +82,18 @@ export class Writes {
         (peer) => peer.owe?.(name),
       );
     }
-    write.end(`Cannot clear group ${quote(name)}`);
+    write.end();
+  }
+
+  /**
+   * Begins a write.
+   *
+   * @throws {Error} If the group is closed: its pool may know nobody any more.
+   */
+  #begin(action: string): Broadcast {
+    const write = new Broadcast(action, this.#local);
+    write.checkOpen();
+    return write;
   }
 
   #byOwner(keys: readonly string[]): Map<Peer, Set<string>> {
@@ -108,7 +121,19 @@ export class Writes {
 
 /** One write on its way to peers, in as many waves as it takes. */
 class Broadcast {
+  readonly #action: string;
+  readonly #local: LocalGroup;
   readonly #failures = new Map<Peer, PeerError>();
+
+  constructor(action: string, local: LocalGroup) {
+    this.#action = action;
+    this.#local = local;
+  }
+
+  checkOpen(): void {
+    if (!this.#local.closed) return;
+    throw new Error(`${this.#action}: the group is closed`);
+  }
 
   /**
    * Tells `peers`, all at once, and waits until each was told or could not be.
@@ -134,13 +159,15 @@ class Broadcast {
    *
    * @throws {AggregateError} If some peers could not be told: a `PeerError` for
    *   each.
+   * @throws {Error} If the group was closed meanwhile: of those who were not told
+   *   yet, nobody was known any more.
    */
-  end(action: string): void {
-    if (this.#failures.size === 0) return;
+  end(): void {
+    if (this.#failures.size === 0) return this.checkOpen();
     const failures = [...this.#failures.values()];
     throw new AggregateError(
       failures,
-      `${action} everywhere: could not tell ${
+      `${this.#action} everywhere: could not tell ${
         failures.map((failure) => failure.peer).join(", ")
       }`,
     );

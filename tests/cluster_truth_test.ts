@@ -1,6 +1,6 @@
 /** What a write promises, and how what was missed is told later. */
 
-import { type PeerError, RendezvousHash } from "../mod.ts";
+import { type Group, type PeerError, RendezvousHash } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
 import { gate, settle } from "./_gate.ts";
 import { type Cluster, type Node, withCluster } from "./_network.ts";
@@ -700,5 +700,42 @@ Deno.test("To Go's programs nothing is written, owed or told, whatever comes and
       assertEquals(state(), "closed");
       assertEquals(network.sent.filter(({ method }) => method !== "GET"), []);
     }, { pool: { protocol } });
+  }
+});
+
+// ---- writes of what is closed
+
+Deno.test("A write of a closed pool or group rejects: nobody would be told", () =>
+  withCluster(2, async (cluster) => {
+    const [writer, other] = cluster.inOrder("k") as [Node, Node];
+    await fill(cluster);
+    await writer.pool.close();
+    const { group } = writer;
+    for (
+      const [write, action] of [
+        [() => group.set("k", "v"), 'Cannot set "k" of group "g"'],
+        [() => group.remove("k"), 'Cannot remove keys of group "g"'],
+        [() => group.clear(), 'Cannot clear group "g"'],
+      ] as const
+    ) {
+      const { message } = await assertRejects(write, Error);
+      assertEquals(message, `${action}: the group is closed`);
+    }
+    assert(other.group.peek("k") !== undefined);
+  }, { group: MIRROR }));
+
+Deno.test("A write under way when its pool closes does not resolve as if all had been told", async () => {
+  const writes: ((group: Group) => Promise<void>)[] = [
+    (group) => group.set("k", "v"),
+    (group) => group.remove("k"),
+    (group) => group.clear(),
+  ];
+  for (const write of writes) {
+    await withCluster(2, async (cluster) => {
+      const { group, pool } = cluster.ownerOf("k");
+      const written = assertRejects(() => write(group), Error);
+      await pool.close();
+      await written;
+    });
   }
 });
