@@ -50,6 +50,18 @@ export class NotFoundError extends Error {
 /**
  * The getter failed in another process, whose message this carries; or it threw
  * something that is no `Error`, which is in `cause`.
+ *
+ * @example A getter that throws a string
+ * ```ts
+ * import { Group, LoadError } from "@geecache/geecache";
+ * import { assertEquals, assertRejects } from "@std/assert";
+ *
+ * const group = new Group("scores", () => {
+ *   throw "out of order";
+ * });
+ * const { cause } = await assertRejects(() => group.get("Tom"), LoadError);
+ * assertEquals(cause, "out of order");
+ * ```
  */
 export class LoadError extends Error {
   /** The group whose getter failed. */
@@ -71,7 +83,26 @@ export class LoadError extends Error {
   }
 }
 
-/** A peer could not answer. What it was asked for may well exist. */
+/**
+ * A peer could not answer. What it was asked for may well exist.
+ *
+ * @example Who missed a write
+ * ```ts
+ * import { HTTPPool, PeerError } from "@geecache/geecache";
+ * import { assert, assertEquals, assertRejects } from "@std/assert";
+ *
+ * const pool = new HTTPPool("http://10.0.0.1:8080", {
+ *   fetch: () => Promise.reject(new TypeError("no route to host")),
+ * });
+ * pool.setPeers(["http://10.0.0.1:8080", "http://10.0.0.2:8080"]);
+ * const scores = pool.group("scores", () => "630");
+ *
+ * const { errors } = await assertRejects(() => scores.remove("Tom"), AggregateError);
+ * assert(errors[0] instanceof PeerError);
+ * assertEquals(errors[0].peer, "http://10.0.0.2:8080");
+ * await pool.close();
+ * ```
+ */
 export class PeerError extends Error {
   /** The peer's id, its origin. */
   readonly peer: string;
