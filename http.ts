@@ -169,6 +169,13 @@ export class HTTPPool implements PeerPicker {
     this.#members.set(origins);
     this.#setHeaders();
     if (this.#members.fingerprint === before) return;
+    const isClient = origins.size > 0 &&
+      ![...origins.values()].includes(this.self);
+    if (isClient) {
+      this.#settings.logger?.info(
+        `[Pool ${this.self}] is not in its own list of peers: it owns no key`,
+      );
+    }
     for (const group of this.#groups.values()) {
       locals.get(group)!.onChange(this.#settings.handoverMs);
     }

@@ -91,7 +91,8 @@ export interface HTTPPoolOptions {
   random?: () => number;
   /**
    * Where messages go: a line for each request as `debug`, peers that are given
-   * up or back as `warn` and `info`. Default: nowhere.
+   * up, or have another list, as `warn`; peers that are back, and a list without
+   * this process, as `info`. Default: nowhere.
    */
   logger?: Logger;
 }

@@ -52,6 +52,8 @@ const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
  * constructor of `Request`, and `fetch`, tell the difference: give them
  * `request.clone()`.
  *
+ * @throws {TypeError} If `handler` or `onError` is no function.
+ *
  * @example A pool on Node
  * ```ts
  * import { createServer } from "node:http";
@@ -77,6 +79,15 @@ export function toNodeHandler(
   handler: (request: Request) => Response | Promise<Response>,
   { onError = console.error }: NodeHandlerOptions = {},
 ): NodeListener {
+  const options = Object.entries({ handler, onError });
+  for (const [name, option] of options) {
+    if (typeof option === "function") continue;
+    throw new TypeError(
+      `Cannot make a Node handler: ${name} must be a function, such as ${
+        name === "handler" ? "pool.handler" : "console.error"
+      }: received ${option}`,
+    );
+  }
   return (req, res) => {
     // Those of HTTP/2 are made to pass for those of HTTP/1.
     const own = res as ServerResponse;

@@ -5,6 +5,7 @@
  */
 
 import type { ByteView } from "./byte_view.ts";
+import { describe } from "./errors.ts";
 import type { PeerValue } from "./peers.ts";
 
 /** The headers between processes of this library. */
@@ -62,10 +63,22 @@ export interface Target {
   readonly clear: "all" | "copies" | undefined;
 }
 
-/** The path and query of a URL. */
+/**
+ * The path and query of a request's URL.
+ *
+ * @throws {TypeError} If it is not a whole one: what Node's own servers hand out
+ *   is no `Request`, and nobody would look at the answer.
+ */
 export function pathOf(url: string): string {
   // A `URL` would cost five times as much.
-  const start = url.indexOf("/", url.indexOf("://") + 3);
+  const scheme = typeof url === "string" ? url.indexOf("://") : -1;
+  if (scheme < 0) {
+    throw new TypeError(
+      "Cannot answer: a Request is needed, which toNodeHandler() makes on Node: " +
+        `received one with the URL ${describe(url)}`,
+    );
+  }
+  const start = url.indexOf("/", scheme + 3);
   const end = url.indexOf("#", start);
   return end < 0 ? url.slice(start) : url.slice(start, end);
 }

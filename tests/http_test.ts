@@ -657,3 +657,39 @@ Deno.test("HTTPPool refuses a bad option at once", () => {
     );
   }
 });
+
+Deno.test("The handler refuses what Node's own servers hand out, in place of an answer that nobody looks at", () => {
+  const pool = scoresPool();
+  for (
+    const [url, received] of [
+      ["/_geecache/scores/Tom", '"/_geecache/scores/Tom"'],
+      [undefined, "undefined"],
+    ]
+  ) {
+    const { message } = assertThrows(
+      () => pool.handler({ url, method: "GET", headers: {} } as never),
+      TypeError,
+    );
+    assertEquals(
+      message,
+      "Cannot answer: a Request is needed, which toNodeHandler() makes on Node: " +
+        `received one with the URL ${received}`,
+    );
+  }
+});
+
+Deno.test("A pool that is not in its own list says so, once for each list", async () => {
+  const lines: string[] = [];
+  const say = (line: string): void => void lines.push(line);
+  const logger = { debug: say, info: say, warn: say, error: say };
+  const pool = new HTTPPool("http://localhost:8001", { logger });
+  pool.setPeers(["http://localhost:8001", "http://localhost:8002"]);
+  pool.setPeers([]);
+  assertEquals(lines, []);
+  pool.setPeers(["http://127.0.0.1:8001"]);
+  pool.setPeers(["http://127.0.0.1:8001"]);
+  assertEquals(lines, [
+    "[Pool http://localhost:8001] is not in its own list of peers: it owns no key",
+  ]);
+  await pool.close();
+});

@@ -4,7 +4,7 @@ import { HTTPPool, type HTTPPoolOptions } from "../mod.ts";
 import { toNodeHandler } from "../node.ts";
 import { urlOf } from "../node_request.ts";
 import { answerTo, Client, exchanges, withServer } from "./_node.ts";
-import { assert, assertEquals, assertMatch } from "./_assert.ts";
+import { assert, assertEquals, assertMatch, assertThrows } from "./_assert.ts";
 import { gate } from "./_gate.ts";
 
 const PEER = "Geecache-Peer: http://h";
@@ -25,6 +25,26 @@ function parsed(answer: string): [status: number, body: string] {
   const [head, body] = answer.split(/\r\n\r\n([^]*)/);
   return [Number(head!.split(" ")[1]), body!];
 }
+
+Deno.test("What is no handler is refused before a request comes", () => {
+  const pool = new HTTPPool("http://h");
+  for (const handler of [pool, undefined]) {
+    const error = assertThrows(
+      () => toNodeHandler(handler as unknown as HTTPPool["handler"]),
+      TypeError,
+    );
+    assertEquals(
+      error.message,
+      "Cannot make a Node handler: handler must be a function, such as pool.handler: " +
+        `received ${handler}`,
+    );
+  }
+  assertThrows(
+    () => toNodeHandler(pool.handler, { onError: 5 as never }),
+    TypeError,
+    "onError must be a function, such as console.error: received 5",
+  );
+});
 
 Deno.test("A pool answers behind node:http, with lengths, on one connection", async () => {
   const pool = echoPool();
