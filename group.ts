@@ -27,7 +27,7 @@ import { type GroupOptions, groupSettingsOf } from "./group_options.ts";
 import { type Getter, toPeerValue } from "./loaded.ts";
 import { type GroupCounts, LocalGroup, locals } from "./local_group.ts";
 import { keyRule } from "./names.ts";
-import { checkList, signalRule } from "./options.ts";
+import { checkList, checkObject, signalRule } from "./options.ts";
 import type { Peer, PeerPicker, PeerValue } from "./peers.ts";
 import type { Flight } from "./singleflight.ts";
 import { Writes } from "./writes.ts";
@@ -173,7 +173,7 @@ export class Group {
    *
    * @param options.ttlMs How long it lives, in milliseconds; default: for ever;
    *   0 stores nothing, so that it only removes.
-   * @throws {TypeError} If the key or the value is of the wrong kind.
+   * @throws {TypeError} If the key, the value or the options are of the wrong kind.
    * @throws {RangeError} If `ttlMs` is negative or NaN.
    * @throws {AggregateError} If some peers could not be told; its `errors` name
    *   them.
@@ -184,11 +184,11 @@ export class Group {
     options?: { ttlMs?: number },
   ): Promise<void> {
     this.#check(key, "set");
+    const action = `Cannot set ${quote(key)} of group ${quote(this.name)}`;
+    checkObject(action, options);
     const ttlMs = options?.ttlMs;
-    const stored = toPeerValue(
-      ttlMs === undefined ? { value } : { value, ttlMs },
-      `Cannot set ${quote(key)} of group ${quote(this.name)}`,
-    );
+    const timed = ttlMs === undefined ? { value } : { value, ttlMs };
+    const stored = toPeerValue(timed, action);
     await this.#writes.set(key, stored);
   }
 

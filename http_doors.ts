@@ -60,7 +60,9 @@ export class Doors {
       const given = headers.get(HEADER.secret);
       if (!isOneOf(secrets, given ?? "")) {
         this.#refused++;
-        const what = given === null ? "it has none" : "it is another one";
+        const what = given === null
+          ? "this one has none"
+          : "this one has another";
         const message = `requests need this pool's secret: ${what}`;
         return text(request, 401, message, "refused");
       }

@@ -14,12 +14,13 @@ const RULES = {
 } as const;
 
 /**
- * Checks the object that options come in.
+ * Checks the object that options come in, if they do.
  *
  * @param action Begins the message: what could not be done.
- * @throws {TypeError} If it is none.
+ * @throws {TypeError} If it is something else.
  */
 export function checkObject(action: string, options: unknown): void {
+  if (options === undefined) return;
   if (typeof options === "object" && options !== null) return;
   throw new TypeError(
     `${action}: options must be an object: received ${describe(options)}`,

@@ -137,7 +137,7 @@ Deno.test("A peer with another secret is out of reach: a PeerError says so, and 
     const error = await assertRejects(
       () => asker.pool.pickPeer("k")!.get("g", "k"),
       PeerError,
-      "401 refused: requests need this pool's secret: it is another one",
+      "401 refused: requests need this pool's secret: this one has another",
     );
     assertEquals(error.status, 401);
     assert(!error.message.includes(OLD));

@@ -149,6 +149,12 @@ Deno.test("Options that are no object are refused", async () => {
     );
   }
   assertEquals(pool.stats().draining, false);
+  const group = pool.group("g", () => "v");
+  await assertRejects(
+    () => group.set("k", "v", 5_000 as never),
+    TypeError,
+    'Cannot set "k" of group "g": options must be an object: received 5000',
+  );
   await pool.close();
 });
 
