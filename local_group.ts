@@ -215,6 +215,7 @@ export class LocalGroup {
    * no more of it.
    */
   clearCopies(): void {
+    this.writes++;
     this.#fence.addAll();
     this.#asks.forgetAll();
     this.#loads.forgetAll();

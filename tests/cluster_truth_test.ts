@@ -1,5 +1,6 @@
 /** What a write promises, and how what was missed is told later. */
 
+import { encodeKeys, KIND, type ResultFrame, ResultReader } from "../frames.ts";
 import { type Group, type PeerError, RendezvousHash } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
 import { gate, settle } from "./_gate.ts";
@@ -495,6 +496,37 @@ for (
       assertEquals((await writer.group.get("k")).text(), "<k>");
     }, { pool: { handoverMs } }));
 }
+
+Deno.test("Who was told to ask again is not answered with a copy that was to be dropped meanwhile", () =>
+  withCluster(2, async ({ nodes }) => {
+    const [one, two] = nodes as [Node, Node];
+    for (const { pool } of nodes) pool.setPeers([]);
+    await two.group.set("k", "old");
+    one.pool.setPeers([one.origin, two.origin]);
+    const ask = async (waitMs: number) => {
+      const response = await one.pool.handler(
+        new Request(`${one.origin}/_geecache/g`, {
+          method: "POST",
+          headers: {
+            "Geecache-Peer": two.origin,
+            "Geecache-Method": "GET",
+            "Geecache-Wait": String(waitMs),
+          },
+          body: encodeKeys(["k"]),
+        }),
+      );
+      const body = new Uint8Array(await response.arrayBuffer());
+      const [{ kind, value }] = [...new ResultReader(1, 100).push(body)] as [
+        ResultFrame,
+      ];
+      return kind === KIND.pending ? "pending" : value.value.text();
+    };
+    assertEquals(await ask(0), "pending");
+    await settle();
+    assertEquals(one.group.peek("k")?.text(), "old");
+    await one.pool.handler(clearCopies(one));
+    assertEquals(await ask(50), "<k>");
+  }, { pool: { handoverMs: 30_000 } }));
 
 Deno.test("After a missed clear nobody drops what was loaded since, nor is it reloaded", () =>
   withCluster(3, async (cluster) => {
