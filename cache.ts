@@ -270,10 +270,14 @@ export class CachePair {
   /**
    * The cluster has changed: what was had in place of owners is this process's own
    * where that owns it now, and what main holds of others' keys becomes copies,
-   * which live for `ttlMs` at most.
+   * which live for `ttlMs` at most. Who was told of no writes takes nothing over.
    */
-  change(owns: (key: string) => boolean, ttlMs: number): void {
-    this.main.takeOver(this.hot, owns);
+  change(
+    owns: (key: string) => boolean,
+    ttlMs: number,
+    wasTold = true,
+  ): void {
+    this.main.takeOver(this.hot, (key) => wasTold && owns(key));
     const expiresAt = this.#clock.now() + ttlMs;
     for (const key of this.main.keys()) {
       if (owns(key)) continue;

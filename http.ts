@@ -165,19 +165,17 @@ export class HTTPPool implements PeerPicker {
       // Go hashes a node as it is listed, whatever else means the same.
       origins.set(this.#settings.protocol.native ? origin : url, origin);
     }
-    const before = this.#members.fingerprint;
+    const { fingerprint, ownsKeys } = this.#members;
     this.#members.set(origins);
     this.#setHeaders();
-    if (this.#members.fingerprint === before) return;
-    const isClient = origins.size > 0 &&
-      ![...origins.values()].includes(this.self);
-    if (isClient) {
+    if (this.#members.fingerprint === fingerprint) return;
+    if (!this.#members.ownsKeys) {
       this.#settings.logger?.info(
         `[Pool ${this.self}] is not in its own list of peers: it owns no key`,
       );
     }
     for (const group of this.#groups.values()) {
-      locals.get(group)!.onChange(this.#settings.handoverMs);
+      locals.get(group)!.onChange(this.#settings.handoverMs, ownsKeys);
     }
   }
 

@@ -65,6 +65,12 @@ export class Members implements PeerPicker {
     return this.#ring.nodes;
   }
 
+  /** Whether it owns keys: it is in its own list, or alone. */
+  get ownsKeys(): boolean {
+    const peers = this.#byNode.size;
+    return peers === 0 || peers < this.#ring.nodes.length;
+  }
+
   /** A short text that is the same in all processes that were told the same list. */
   get fingerprint(): string {
     return this.#fingerprint;

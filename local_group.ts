@@ -170,9 +170,13 @@ export class LocalGroup {
    * The cluster has changed: what is no longer owned becomes a copy, what was had
    * in place of its owner may be owned now, and for `handoverMs` what was removed
    * or set since is not asked of its last owner.
+   *
+   * @param wasTold Whether this process was told of writes until now, as those are
+   *   that own keys.
    */
-  onChange(handoverMs: number): void {
-    this.#caches.change(this.#options.owns, this.#options.mirrorTtlMs);
+  onChange(handoverMs: number, wasTold?: boolean): void {
+    const { owns, mirrorTtlMs } = this.#options;
+    this.#caches.change(owns, mirrorTtlMs, wasTold);
     this.#fence.begin(handoverMs);
   }
 

@@ -521,6 +521,23 @@ Deno.test("What a stand-in loaded is its own when it owns the key, and no longer
     assertEquals(standIn.loads, ["k", "k", "k", "k"]);
   }));
 
+Deno.test("What a process loaded while it was in no list is not its own when it comes into one", () =>
+  withCluster(2, async (cluster) => {
+    const { clock, network } = cluster;
+    const [one] = cluster.nodes as [Node];
+    const before = originsOf(cluster);
+    const client = cluster.start("http://client");
+    client.pool.setPeers(before);
+    network.partition(before, [client.origin]);
+    await client.group.getMany(KEYS);
+    network.partition();
+    // It is told of no writes.
+    await one.group.removeMany(KEYS);
+    for (const { pool } of cluster.nodes) pool.setPeers(originsOf(cluster));
+    await clock.advance(60_000);
+    assertEquals([...client.group.keys()], []);
+  }));
+
 Deno.test("The first question after a drain began may be one that has to be loaded", () =>
   withCluster(3, async (cluster) => {
     const [leaver, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
