@@ -174,10 +174,11 @@ export class Cache {
     this.#lru.clear();
   }
 
-  clearTakenOver(): void {
-    for (const [key, stored] of [...this.#lru]) {
-      if (!(stored instanceof ByteView) && stored.takenOver) this.delete(key);
-    }
+  /** See {@linkcode CopyOptions}. */
+  isTakenOver(key: string): boolean {
+    const stored = this.#lru.peek(key);
+    return stored !== undefined && !(stored instanceof ByteView) &&
+      stored.takenOver === true;
   }
 
   *keys(): IterableIterator<string> {
@@ -296,10 +297,16 @@ export class CachePair {
     this.hot.clear();
   }
 
-  /** Drops all copies, and what was had in place of owners. */
+  /** Drops a copy, or what was had in place of the owner. */
+  deleteCopy(key: string): void {
+    this.hot.delete(key);
+    if (this.main.isTakenOver(key)) this.main.delete(key);
+  }
+
+  /** Drops all of them. */
   clearCopies(): void {
-    this.main.clearTakenOver();
     this.hot.clear();
+    for (const key of [...this.main.keys()]) this.deleteCopy(key);
   }
 
   *keys(): IterableIterator<string> {

@@ -319,7 +319,8 @@ export class HTTPPool implements PeerPicker {
 
   /**
    * A peer was told late that keys were removed. Until then others may have taken
-   * copies of the old values from it, as stand-ins or as new owners.
+   * copies of the old values from it, as stand-ins or as new owners. What was set
+   * or loaded since at their owners is theirs, and newer.
    */
   #onSettled(
     id: string,
@@ -328,16 +329,12 @@ export class HTTPPool implements PeerPicker {
   ): void {
     const group = this.#groups.get(name);
     const local = group && locals.get(group);
-    if (keys === undefined) local?.clearCopies();
-    else for (const key of keys) local?.remove(key);
+    if (keys === undefined) local?.clear("copies");
+    else for (const key of keys) local?.remove(key, "copies");
     this.#members.onWrite(name, keys, id);
     for (const peer of this.#members.peers()) {
-      if (peer.id === id) continue;
-      const told = keys === undefined
-        ? peer.clearCopies(name)
-        : peer.remove(name, keys);
       // Who cannot be told now is owed it.
-      told.catch(() => {});
+      if (peer.id !== id) peer.clearCopies(name, keys).catch(() => {});
     }
   }
 }

@@ -232,12 +232,11 @@ export class Handler {
         if (target.clear === undefined) {
           return remove(request, local, key === undefined ? key : [key]);
         }
-        if (target.clear === "all") local.clear();
-        else local.clearCopies();
+        local.clear(target.clear);
         return done();
       default:
         return key === undefined
-          ? this.#post(request, local, body)
+          ? this.#post(request, local, body, target)
           : badRequest(request, 400, "bad request");
     }
   }
@@ -247,6 +246,7 @@ export class Handler {
     request: Request,
     local: LocalGroup,
     body: Uint8Array<ArrayBuffer>,
+    { clear }: Target,
   ): Promise<Response> | Response {
     switch (request.headers.get(HEADER.method)) {
       case null: {
@@ -262,7 +262,12 @@ export class Handler {
         return put(request, local, pair?.key, pair?.value);
       }
       case "DELETE":
-        return remove(request, local, decodeKeys(body, MAX_REMOVED_KEYS));
+        return remove(
+          request,
+          local,
+          decodeKeys(body, MAX_REMOVED_KEYS),
+          clear,
+        );
       default:
         return badRequest(
           request,
@@ -332,12 +337,13 @@ function remove(
   request: Request,
   local: LocalGroup,
   keys: readonly string[] | undefined,
+  what?: "all" | "copies",
 ): Response {
   if (keys === undefined) return badRequest(request, 400, "bad request");
   for (const key of keys) {
     const rule = keyRule(key);
     if (rule !== undefined) return badRequest(request, 400, rule);
   }
-  for (const key of keys) local.remove(key);
+  for (const key of keys) local.remove(key, what);
   return done();
 }

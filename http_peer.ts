@@ -149,9 +149,9 @@ export class HTTPPeer implements Peer {
     return this.#writes.clear(group, options);
   }
 
-  /** Drops what it has of others' keys, or took over from their memory. */
-  clearCopies(group: string): Promise<void> {
-    return this.#writes.clearCopies(group);
+  /** Drops what it has of others' keys, or took over: of these keys, or of all. */
+  clearCopies(group: string, keys?: readonly string[]): Promise<void> {
+    return this.#writes.clearCopies(group, keys);
   }
 
   owe(group: string, keys?: readonly string[]): void {

@@ -99,14 +99,14 @@ export class PeerWrites {
     );
   }
 
-  /** Drops what it has of others' keys, or took over from their memory. */
-  clearCopies(group: string): Promise<void> {
-    const path = `${groupPath(this.#options.basePath, group)}?clear=copies`;
-    const debt = { group, keys: undefined };
-    return this.#write(debt, undefined, async () => {
-      const answer = await this.#link.ask({ method: "DELETE", path });
-      this.#check(answer);
-    });
+  /** Drops what it has of others' keys, or took over: of these keys, or of all. */
+  clearCopies(group: string, keys?: readonly string[]): Promise<void> {
+    const debt = { group, keys };
+    return this.#write(
+      debt,
+      undefined,
+      () => this.#drop(debt, (question) => this.#link.ask(question), "copies"),
+    );
   }
 
   /** It missed something, and is to be told. */
@@ -160,29 +160,30 @@ export class PeerWrites {
   }
 
   /** Drops what is told; a peer without the group has nothing. */
-  async #drop({ group, keys }: Debt, ask: Ask): Promise<void> {
-    for (const question of this.#questions(group, keys)) {
-      this.#check(await ask(question));
+  async #drop(debt: Debt, ask: Ask, what?: "copies"): Promise<void> {
+    for (const question of this.#questions(debt, what)) {
+      const answer = await ask(question);
+      const { meaning } = answer;
+      if (meaning === "204 done" || meaning === "404 no-group") continue;
+      throw this.#link.refusal(answer);
     }
-  }
-
-  #check(answer: Answer): void {
-    const { meaning } = answer;
-    if (meaning === "204 done" || meaning === "404 no-group") return;
-    throw this.#link.refusal(answer);
   }
 
   *#questions(
-    group: string,
-    keys: readonly string[] | undefined,
+    { group, keys }: Debt,
+    what?: "copies",
   ): IterableIterator<Question> {
     const { basePath, maxBodyBytes } = this.#options;
-    const path = groupPath(basePath, group);
+    const all = groupPath(basePath, group);
+    const path = what === undefined ? all : `${all}?clear=${what}`;
     if (keys === undefined) {
-      yield { method: "DELETE", path: `${path}?clear` };
+      yield {
+        method: "DELETE",
+        path: what === undefined ? `${all}?clear` : path,
+      };
       return;
     }
-    const own = keys.length === 1
+    const own = what === undefined && keys.length === 1
       ? keyPath(basePath, group, keys[0]!)
       : undefined;
     if (own !== undefined) {

@@ -196,34 +196,27 @@ export class LocalGroup {
     this.#caches.set("hot", key, value, limit);
   }
 
-  /** Drops a key. What loads of it that are under way find is not kept. */
-  remove(key: string): void {
+  /**
+   * Drops a key, or only a copy or what was had in place of its owner. What loads
+   * of it that are under way find is not kept, nor is it taken over.
+   */
+  remove(key: string, what: "all" | "copies" = "all"): void {
     this.writes++;
     this.#fence.add(key);
     this.#asks.forget(key);
     this.#loads.forget(key);
-    this.#caches.delete(key);
+    if (what === "all") this.#caches.delete(key);
+    else this.#caches.deleteCopy(key);
   }
 
-  /** Drops everything. What loads under way find is not kept. */
-  clear(): void {
+  /** The same with all keys. */
+  clear(what: "all" | "copies" = "all"): void {
     this.writes++;
     this.#fence.addAll();
     this.#asks.forgetAll();
     this.#loads.forgetAll();
-    this.#caches.clear();
-  }
-
-  /**
-   * Drops all that was loaded for others or came from their memory, and takes over
-   * no more of it.
-   */
-  clearCopies(): void {
-    this.writes++;
-    this.#fence.addAll();
-    this.#asks.forgetAll();
-    this.#loads.forgetAll();
-    this.#caches.clearCopies();
+    if (what === "all") this.#caches.clear();
+    else this.#caches.clearCopies();
   }
 
   /** Whether it was closed. */

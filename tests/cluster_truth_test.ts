@@ -528,22 +528,49 @@ Deno.test("Who was told to ask again is not answered with a copy that was to be 
     assertEquals(await ask(50), "<k>");
   }, { pool: { handoverMs: 30_000 } }));
 
-Deno.test("After a missed clear nobody drops what was loaded since, nor is it reloaded", () =>
-  withCluster(3, async (cluster) => {
-    const { network, clock } = cluster;
-    const [missing, owner, writer] = cluster.nodes as [Node, Node, Node];
-    network.kill(missing.origin);
-    await assertRejects(() => writer.group.clear(), AggregateError);
-    const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`)
-      .filter((key) => cluster.ownerOf(key) === owner);
-    await owner.group.getMany(keys);
-    network.join(missing.origin, missing.pool.handler);
-    network.sent.length = 0;
-    await clock.advance(10_000);
-    assertEquals(owedTo(writer, missing), 0);
-    assertEquals(writesTo(cluster, owner), ["DELETE /g?clear=copies"]);
-    assertEquals([...owner.group.keys()], keys);
-  }));
+for (
+  const [what, write, told] of [
+    ["clear", (group) => group.clear(), "DELETE /g?clear=copies"],
+    ["remove", (group, keys) => group.removeMany(keys), "POST /g?clear=copies"],
+  ] as [string, (group: Group, keys: string[]) => Promise<void>, string][]
+) {
+  Deno.test(`After a missed ${what} nobody drops what was set or loaded since, nor is it reloaded`, () =>
+    withCluster(3, async (cluster) => {
+      const { network, clock } = cluster;
+      const [missing, owner, writer] = cluster.nodes as [Node, Node, Node];
+      const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`)
+        .filter((key) => cluster.ownerOf(key) === owner);
+      network.kill(missing.origin);
+      await assertRejects(() => write(writer.group, keys), AggregateError);
+      await owner.group.getMany(keys);
+      const key = keys.pop()!;
+      await assertRejects(() => writer.group.set(key, "set"), AggregateError);
+      network.join(missing.origin, missing.pool.handler);
+      network.sent.length = 0;
+      await clock.advance(10_000);
+      assertEquals(owedTo(writer, missing), 0);
+      assertEquals(writesTo(cluster, owner), [told]);
+      assertEquals([...owner.group.keys()], [...keys, key]);
+      assertEquals(owner.group.peek(key)?.text(), "set");
+    }));
+}
+
+for (const drains of [true, false]) {
+  Deno.test(`What is set after a peer left stays, where that ${drains ? "drains" : "goes on"}`, () =>
+    withCluster(3, async (cluster) => {
+      const { clock } = cluster;
+      const [leaver, ...others] = cluster.nodes as [Node, Node, Node];
+      const drain = drains && leaver.pool.drain({ timeoutMs: 10_000 });
+      const origins = others.map(({ origin }) => origin);
+      for (const { pool } of others) pool.setPeers(origins);
+      const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`);
+      for (const key of keys) await others[0].group.set(key, "set");
+      await clock.advance(60_000);
+      await drain;
+      const held = others.flatMap(({ group }) => [...group.keys()]);
+      assertEquals(held.sort(), keys.sort());
+    }, { pool: { handoverMs: 30_000 } }));
+}
 
 Deno.test("Who can be told of a late clear no more is owed one of its own, and who is out of the list is, too", () =>
   withCluster(4, async (cluster) => {
