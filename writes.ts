@@ -36,6 +36,7 @@ export class Writes {
       this.#local.remove(key);
       await write.tell([owner], (peer) => peer.set(name, key, value));
       this.#local.remove(key);
+      this.#peers.onWrite?.(name, [key]);
     }
     const others = this.#others((peer) => peer !== owner);
     await write.tell(others, (peer) => peer.remove(name, [key]));
@@ -54,6 +55,8 @@ export class Writes {
       (peer) => peer.remove(name, [...ownedBy.get(peer)!]),
     );
     this.#drop(keys);
+    // Some may have left the list before their turn.
+    this.#peers?.onWrite?.(name, keys);
     const others = this.#others((p) => ownedBy.get(p)?.size !== keys.length);
     const restOf = (peer: Peer): readonly string[] => {
       const told = ownedBy.get(peer);
@@ -71,11 +74,11 @@ export class Writes {
   async clear(): Promise<void> {
     const { name } = this.#local;
     const write = this.#begin(`Cannot clear group ${quote(name)}`);
-    this.#peers?.onWrite?.(name);
     // Every peer owns keys, and may mirror one between its own turn and that of
     // the key's owner: so all are told twice.
     for (let wave = 0; wave < 2; wave++) {
       this.#local.clear();
+      this.#peers?.onWrite?.(name);
       await write.tell(
         this.#others(),
         (peer) => peer.clear(name),

@@ -282,6 +282,36 @@ Deno.test("A peer that leaves the list and comes back is told what it missed, be
     assertEquals([...owner.group.keys()].filter((key) => key !== "m"), []);
   }, { group: { ...MIRROR, mirrorTtlMs: Infinity } }));
 
+for (
+  const [what, write] of [
+    ["remove", ({ group }) => group.remove("k")],
+    ["set", ({ group }) => group.set("k", "new")],
+    ["clear", ({ group }) => group.clear()],
+  ] as [string, (node: Node) => Promise<void>][]
+) {
+  Deno.test(`A peer that leaves the list before its turn in a ${what} is told when it comes back`, () =>
+    withCluster(3, async (cluster) => {
+      const { network, clock } = cluster;
+      const [owner, other, writer] = cluster.inOrder("k") as [Node, Node, Node];
+      const { origin } = owner;
+      await owner.group.set("k", "old");
+      const arrives = gate();
+      network.fault(origin, async (request, next) => {
+        if (request.method !== "GET") await arrives.opened;
+        return await next();
+      });
+      const written = write(writer);
+      await settle();
+      writer.pool.setPeers([origin, writer.origin]);
+      assertEquals((await other.group.get("k")).text(), "old");
+      arrives.open();
+      await written;
+      writer.pool.setPeers(cluster.nodes.map(({ origin }) => origin));
+      await clock.advance(1_000);
+      assertEquals(other.group.peek("k"), undefined);
+    }, { group: MIRROR }));
+}
+
 Deno.test("What is on its way to a peer that leaves the list and comes back at once is told again", () =>
   withCluster(2, async (cluster) => {
     const { network, clock } = cluster;
