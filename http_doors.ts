@@ -68,7 +68,8 @@ export class Doors {
       }
     }
     const ring = headers.get(HEADER.ring);
-    if (ring !== null) {
+    // Who is about to close is in nobody's list soon, as it should be.
+    if (ring !== null && !this.#draining) {
       onRing(ring !== fingerprint(), () => headers.get(HEADER.peer) ?? "");
     }
     return undefined;

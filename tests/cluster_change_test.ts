@@ -671,6 +671,24 @@ Deno.test("After a change of the list another list is written to the log again",
   await pool.close();
 });
 
+Deno.test("Who drains complains of no lists, which it is out of soon", async () => {
+  const lines: string[] = [];
+  const log = (line: string) => void lines.push(line);
+  const logger = { debug: () => {}, info: log, warn: log, error: log };
+  await withCluster(3, async (cluster) => {
+    const [leaver, ...others] = cluster.nodes as [Node, Node, Node];
+    const drain = leaver.pool.drain({ timeoutMs: 10_000 });
+    for (const { pool } of others) {
+      pool.setPeers(others.map(({ origin }) => origin));
+    }
+    await others[0].group.getMany(KEYS);
+    assert(cluster.network.count({ to: leaver.origin }) > 10);
+    await cluster.clock.advance(10_000);
+    await drain;
+    assertEquals([lines, leaver.pool.stats().ringDisagreements], [[], 0]);
+  }, { pool: { logger, handoverMs: 30_000 } });
+});
+
 Deno.test("Copies that are handed over together are 8 MiB and one, at most", async () => {
   const pool = new HTTPPool("http://a");
   const group = pool.group("g", () => "");
