@@ -166,7 +166,7 @@ export class Members implements PeerPicker {
     if (!differs && !this.#someRingDiffers) return;
     const id = idOf();
     const peer = this.#peers.get(id);
-    if (peer !== undefined) {
+    if (peer !== undefined && peer.ringDiffers !== differs) {
       peer.ringDiffers = differs;
       const peers = [...this.#peers.values()];
       this.#someRingDiffers = peers.some(({ ringDiffers }) => ringDiffers);
