@@ -45,7 +45,7 @@ interface Mortal {
   readonly expiresAt: number;
   /** When it would end if it were not a copy; absent: when it ends. */
   readonly ownExpiresAt?: number;
-  /** See {@linkcode CopyOptions}; until the cluster changes. */
+  /** See {@linkcode CopyOptions}; of a copy, until the cluster changes. */
   takenOver?: boolean;
 }
 
