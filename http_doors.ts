@@ -47,7 +47,7 @@ export class Doors {
     return this.#draining;
   }
 
-  /** From now on nothing is loaded for peers of our own. */
+  /** From now on nothing is loaded for peers, where they know what that means. */
   drain(): void {
     this.#draining = true;
   }
