@@ -7,7 +7,7 @@
 import type { Clock } from "./clock.ts";
 import { messageOf } from "./http_answers.ts";
 import { Watch } from "./watch.ts";
-import { isSmall, readBody } from "./wire.ts";
+import { bodyHeadOf, isSmall, readBody } from "./wire.ts";
 
 /** What {@linkcode Bodies} are made of. */
 export interface BodiesOptions {
@@ -52,9 +52,8 @@ export class Bodies {
     const late = (what: string): void =>
       wait.cutShort(new Error(`the body ${what}`));
     // What comes in one go gives no sign of life in between.
-    const what = isSmall(request.headers)
-      ? "took longer than"
-      : "was silent for";
+    const head = bodyHeadOf(request.headers);
+    const what = isSmall(head) ? "took longer than" : "was silent for";
     wait.watch(timeoutMs, () => late(`${what} ${timeoutMs} ms`));
     const maxMs = MAX_TIMEOUTS * timeoutMs;
     const until = clock.now() + maxMs;
@@ -63,7 +62,13 @@ export class Bodies {
       if (clock.now() > until) late(`took longer than ${maxMs} ms`);
     };
     try {
-      const reading = readBody(request, maxBodyBytes, wait.signal, onChunk);
+      const reading = readBody(
+        request,
+        head,
+        maxBodyBytes,
+        wait.signal,
+        onChunk,
+      );
       const body = await Promise.race([reading, wait.cut]);
       return body ?? {
         status: 413,

@@ -9,7 +9,15 @@ import { BusyError, PeerError, quote } from "./errors.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "./frames.ts";
 import type { Protocol } from "./protocols.ts";
 import { Watch } from "./watch.ts";
-import { chunksOf, encodeKey, HEADER, isSmall, readBody } from "./wire.ts";
+import {
+  type BodyHead,
+  bodyHeadOf,
+  chunksOf,
+  encodeKey,
+  HEADER,
+  isSmall,
+  readBody,
+} from "./wire.ts";
 
 /** What a {@linkcode PeerClient} is made of. */
 export interface PeerClientOptions {
@@ -176,9 +184,10 @@ export class PeerClient {
     const { protocol } = this.#options;
     const meaning = protocol.meaningOf(status, headers);
     const isBatch = meaning === "200 batch";
+    const head = bodyHeadOf(headers);
     // What comes in one go is taken before the next request leaves, which then
     // takes more along.
-    const inOneGo = isBatch && isSmall(headers);
+    const inOneGo = isBatch && isSmall(head);
     if (meaning !== "429 busy" && !inOneGo) question.onHead?.();
     if (
       !MEANINGS.has(meaning) || response.redirected ||
@@ -197,10 +206,10 @@ export class PeerClient {
     this.#understandsBatches = protocol.native && headers.has(HEADER.batch);
     try {
       if (isBatch) {
-        const body = await this.#pass(response, question, wait);
+        const body = await this.#pass(response, head, question, wait);
         return { meaning, status, headers, body };
       }
-      const body = await this.#read(response, meaning, wait);
+      const body = await this.#read(response, head, meaning, wait);
       return body === undefined
         ? { ...this.#tooLarge(), status, headers }
         : { meaning, status, headers, body };
@@ -216,10 +225,11 @@ export class PeerClient {
   /** Hands on a batch as it arrives. */
   async #pass(
     response: Response,
+    head: BodyHead,
     { onChunk, onEnd }: Question,
     wait: Watch,
   ): Promise<Uint8Array<ArrayBuffer>> {
-    if (isSmall(response.headers)) {
+    if (isSmall(head)) {
       onChunk!(new Uint8Array(await response.arrayBuffer()));
     } else if (response.body !== null) {
       for await (const chunk of chunksOf(response.body, wait.signal)) {
@@ -234,6 +244,7 @@ export class PeerClient {
   /** The body of any other answer; `undefined`: it is larger than a value may be. */
   async #read(
     response: Response,
+    head: BodyHead,
     meaning: string,
     wait: Watch,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
@@ -241,22 +252,19 @@ export class PeerClient {
     const limit = isValue ? this.#options.maxBodyBytes : MAX_MESSAGE_BYTES;
     const body = await readBody(
       response,
+      head,
       limit,
       wait.signal,
       () => wait.onSignOfLife(),
     );
-    const { status, headers } = response;
     if (body === undefined) {
       // What the getter said counts, if not in so many words.
       return isValue ? undefined : encodeKey(`(more than ${limit} bytes)`);
     }
-    const length = headers.get("Content-Length");
-    const encoded = headers.has("Content-Encoding");
-    if (length === null || encoded || Number(length) === body.length) {
-      return body;
-    }
+    const { length, encoded } = head;
+    if (length === undefined || encoded || length === body.length) return body;
     throw this.error(`the body has ${body.length} bytes of ${length}`, {
-      status,
+      status: response.status,
     });
   }
 

@@ -223,6 +223,22 @@ export function withTtl(
   return ttlMs === undefined ? undefined : { value, ttlMs };
 }
 
+/** What a message says of its body. */
+export interface BodyHead {
+  /** How many bytes it has; `undefined`: it does not say. */
+  readonly length: number | undefined;
+  /** Whether they are decoded on their way, and others come out. */
+  readonly encoded: boolean;
+}
+
+/** Reads what a message says of its body: once, since each look takes a while. */
+export function bodyHeadOf(headers: Headers): BodyHead {
+  const length = headers.get("Content-Length");
+  return length === null
+    ? { length: undefined, encoded: false }
+    : { length: Number(length), encoded: headers.has("Content-Encoding") };
+}
+
 /**
  * Reads a body of at most `limit` bytes; `undefined`: it is larger, and was
  * cancelled. Calls `onChunk` for each part of it that arrives.
@@ -231,16 +247,16 @@ export function withTtl(
  */
 export async function readBody(
   message: Request | Response,
+  head: BodyHead,
   limit: number,
   signal?: AbortSignal,
   onChunk?: () => void,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
-  const { headers } = message;
-  if (Number(headers.get("Content-Length") ?? 0) > limit) {
+  if ((head.length ?? 0) > limit) {
     await message.body?.cancel();
     return undefined;
   }
-  if (isSmall(headers)) {
+  if (isSmall(head)) {
     const bytes = await untilAborted(message.arrayBuffer(), signal);
     return bytes.byteLength > limit ? undefined : new Uint8Array(bytes);
   }
@@ -268,10 +284,8 @@ export async function readBody(
  * Whether a body is said to be so small that it comes in one go. Reading it whole
  * takes a third of the time that reading a stream takes.
  */
-export function isSmall(headers: Headers): boolean {
-  const length = headers.get("Content-Length");
-  return length !== null && Number(length) <= MAX_SMALL_BYTES &&
-    !headers.has("Content-Encoding");
+export function isSmall({ length, encoded }: BodyHead): boolean {
+  return length !== undefined && length <= MAX_SMALL_BYTES && !encoded;
 }
 
 async function untilAborted<T>(
