@@ -142,7 +142,7 @@ export class Cache {
 
   /** Takes what another store has in place of the owner, which this process is now. */
   takeOver(from: Cache, owns: (key: string) => boolean): void {
-    for (const [key, stored] of [...from.#lru]) {
+    for (const [key, stored] of from.#lru) {
       if (stored instanceof ByteView || !stored.takenOver) continue;
       // Who does not become the owner now may be told of less from now on.
       stored.takenOver = false;
@@ -237,8 +237,6 @@ export class CachePair {
   /**
    * Keeps `view` under `key` for `ttlMs`, if it lives and fits at all. Whatever
    * was under the key is no longer true and goes in any case.
-   *
-   * @param takenOver Only in main: copies come from elsewhere, all of them.
    */
   set(
     where: "main" | "hot",
@@ -306,7 +304,7 @@ export class CachePair {
   /** Drops all of them. */
   clearCopies(): void {
     this.hot.clear();
-    for (const key of [...this.main.keys()]) this.deleteCopy(key);
+    for (const key of this.main.keys()) this.deleteCopy(key);
   }
 
   *keys(): IterableIterator<string> {

@@ -130,7 +130,7 @@ export class Members implements PeerPicker {
     for (const node of this.#ring.successors(key)) {
       const peer = byNode.get(node);
       if (peer === undefined) return peer;
-      // The owner is asked in any case, so that its error is told.
+      // Who is out of reach stands in for nobody.
       if (peer.isAsked && !failed.has(peer)) return peer;
     }
     return undefined;
@@ -138,11 +138,6 @@ export class Members implements PeerPicker {
 
   peers(): Iterable<HTTPPeer> {
     return this.#peers.values();
-  }
-
-  /** The peer of that origin. */
-  peer(origin: string): HTTPPeer | undefined {
-    return this.#peers.get(origin);
   }
 
   holders(key: string): Iterable<HTTPPeer> {

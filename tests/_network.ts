@@ -6,6 +6,7 @@ import {
   type GroupOptions,
   HTTPPool,
   type HTTPPoolOptions,
+  type Logger,
 } from "../mod.ts";
 import { FakeClock, settle } from "./_gate.ts";
 
@@ -117,6 +118,12 @@ export class FakeNetwork {
     const sideOf = (o: string) => sides.findIndex((side) => side.includes(o));
     this.#cut = (from, to) => sideOf(from) !== sideOf(to);
   }
+}
+
+/** A logger that notes all but details. */
+export function noteIn(lines: string[]): Logger {
+  const note = (line: string): void => void lines.push(line);
+  return { debug: () => {}, info: note, warn: note, error: note };
 }
 
 export interface Node {

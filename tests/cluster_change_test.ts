@@ -4,7 +4,7 @@ import { encodeKeys, KIND, ResultReader } from "../frames.ts";
 import { type ByteView, HTTPPool } from "../mod.ts";
 import { assert, assertEquals, assertRejects } from "./_assert.ts";
 import { gate, settle } from "./_gate.ts";
-import { type Cluster, type Node, withCluster } from "./_network.ts";
+import { type Cluster, type Node, noteIn, withCluster } from "./_network.ts";
 
 const KEYS = Array.from({ length: 200 }, (_, i) => `key-${i}`);
 const originsOf = ({ nodes }: Cluster) => nodes.map(({ origin }) => origin);
@@ -293,8 +293,7 @@ Deno.test("setPeers() keeps the breakers of peers that stay, and ends those of p
 
 Deno.test("A peer that leaves the list is not said to be out of reach, whatever it was asked", async () => {
   const lines: string[] = [];
-  const log = (line: string) => void lines.push(line);
-  const logger = { debug: () => {}, info: log, warn: log, error: log };
+  const logger = noteIn(lines);
   await withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.silence(owner.origin);
@@ -312,12 +311,7 @@ Deno.test("A peer that leaves the list is not said to be out of reach, whatever 
 
 Deno.test("Each request says which list its sender has; another one is counted, shown, and written to the log once", async () => {
   const lines: string[] = [];
-  const logger = {
-    debug: () => {},
-    info: () => {},
-    error: () => {},
-    warn: (line: string) => void lines.push(line),
-  };
+  const logger = noteIn(lines);
   await withCluster(2, async (cluster) => {
     const [a, b] = cluster.nodes as [Node, Node];
     const rings = new Set<string | null>();
@@ -352,12 +346,7 @@ Deno.test("Each request says which list its sender has; another one is counted, 
 
 Deno.test("Processes that are no peers, however many names they use, are one line of the log", async () => {
   const lines: string[] = [];
-  const logger = {
-    debug: () => {},
-    info: () => {},
-    error: () => {},
-    warn: (line: string) => void lines.push(line),
-  };
+  const logger = noteIn(lines);
   const pool = new HTTPPool("http://a", { logger });
   const group = pool.group("g", (key) => key);
   await group.get("k");
@@ -647,12 +636,7 @@ Deno.test("Who is next to one that drains takes over from it for its own gets, t
 
 Deno.test("After a change of the list another list is written to the log again", async () => {
   const lines: string[] = [];
-  const logger = {
-    debug: () => {},
-    info: () => {},
-    error: () => {},
-    warn: (line: string) => void lines.push(line),
-  };
+  const logger = noteIn(lines);
   const pool = new HTTPPool("http://a", { logger });
   const ask = () =>
     pool.handler(
@@ -673,8 +657,7 @@ Deno.test("After a change of the list another list is written to the log again",
 
 Deno.test("Who drains complains of no lists, which it is out of soon", async () => {
   const lines: string[] = [];
-  const log = (line: string) => void lines.push(line);
-  const logger = { debug: () => {}, info: log, warn: log, error: log };
+  const logger = noteIn(lines);
   await withCluster(3, async (cluster) => {
     const [leaver, ...others] = cluster.nodes as [Node, Node, Node];
     const drain = leaver.pool.drain({ timeoutMs: 10_000 });

@@ -20,6 +20,7 @@ import {
   type Cluster,
   type ClusterOptions,
   type Node,
+  noteIn,
   withCluster,
 } from "./_network.ts";
 
@@ -172,8 +173,7 @@ Deno.test("A caller that leaves is no failure of the peer", () =>
 
 Deno.test("A peer that is back is found by a probe that no caller waits for, and asked again", async () => {
   const lines: string[] = [];
-  const log = (message: string) => void lines.push(message);
-  const logger = { debug: () => {}, info: log, warn: log, error: log };
+  const logger = noteIn(lines);
   await withCluster(3, async (cluster) => {
     const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
