@@ -5,8 +5,8 @@
  * @module
  */
 
-import { ByteView, MAX_PACKED_BYTES } from "./byte_view.ts";
-import type { Clock } from "./clock.ts";
+import { ByteView, MAX_PACKED_BYTES } from "./base/byte_view.ts";
+import type { Clock } from "./base/clock.ts";
 import { LRU } from "./lru.ts";
 
 /** What one store of a group holds and did, at one moment. */

@@ -20,32 +20,37 @@
  * @module
  */
 
-import { type BytesLike, type ByteView, promiseOf } from "./byte_view.ts";
+import { type BytesLike, type ByteView, promiseOf } from "./base/byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import { isBusy, isDraining, isFinal, quote } from "./errors.ts";
-import { type GroupOptions, groupSettingsOf } from "./group_options.ts";
-import { type Getter, toPeerValue } from "./loaded.ts";
-import { type GroupCounts, LocalGroup, locals } from "./local_group.ts";
-import { keyRule } from "./names.ts";
-import { checkList, checkObject, signalRule } from "./options.ts";
-import type { Peer, PeerPicker, PeerValue } from "./peers.ts";
-import type { Flight } from "./singleflight.ts";
-import { Writes } from "./writes.ts";
+import { isBusy, isDraining, isFinal, quote } from "./base/errors.ts";
+import { type GroupOptions, groupSettingsOf } from "./group/group_options.ts";
+import { type Getter, toPeerValue } from "./group/getter.ts";
+import { type GroupCounts, LocalGroup, locals } from "./group/local_group.ts";
+import { keyRule } from "./base/names.ts";
+import { checkList, checkObject, signalRule } from "./base/checks.ts";
+import type { Peer, PeerPicker, PeerValue } from "./base/peers.ts";
+import type { Flight } from "./group/singleflight.ts";
+import { Writes } from "./group/writes.ts";
 
 // What its users need beside it, for those who import this file alone.
-export { type BytesLike, ByteView } from "./byte_view.ts";
+export { type BytesLike, ByteView } from "./base/byte_view.ts";
 export type { CacheStats } from "./cache.ts";
-export type { Clock } from "./clock.ts";
-export { BusyError, LoadError, NotFoundError, PeerError } from "./errors.ts";
-export type { GroupOptions } from "./group_options.ts";
-export type { Getter, GetterContext, Loaded } from "./loaded.ts";
-export type { GroupCounts } from "./local_group.ts";
+export type { Clock } from "./base/clock.ts";
+export {
+  BusyError,
+  LoadError,
+  NotFoundError,
+  PeerError,
+} from "./base/errors.ts";
+export type { GroupOptions } from "./group/group_options.ts";
+export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type { GroupCounts } from "./group/local_group.ts";
 export type {
   Peer,
   PeerPicker,
   PeerRequestOptions,
   PeerValue,
-} from "./peers.ts";
+} from "./base/peers.ts";
 
 /** Options for {@linkcode Group.get}. */
 export interface GetOptions {

@@ -26,31 +26,32 @@
  * @module
  */
 
-import { describe } from "./errors.ts";
+import { describe } from "./base/errors.ts";
+import { originOf } from "./base/names.ts";
 import { Group, type GroupOptions } from "./group.ts";
-import { Doors } from "./http_doors.ts";
-import { Handler } from "./http_handler.ts";
-import { Members, originOf } from "./http_members.ts";
+import { Doors } from "./handler/admission.ts";
+import { Handler } from "./handler/handler.ts";
+import { Members } from "./pool/members.ts";
 import {
   type DrainOptions,
   type HTTPPoolOptions,
   type Settings,
   settingsOf,
-} from "./http_options.ts";
-import type { PeerStats } from "./http_peer.ts";
-import type { Getter } from "./loaded.ts";
-import { locals } from "./local_group.ts";
-import { checkList, checkNumbers, checkObject } from "./options.ts";
-import type { Peer, PeerPicker } from "./peers.ts";
-import { HEADER } from "./wire.ts";
+} from "./pool/pool_options.ts";
+import type { PeerStats } from "./peer/http_peer.ts";
+import type { Getter } from "./group/getter.ts";
+import { locals } from "./group/local_group.ts";
+import { checkList, checkNumbers, checkObject } from "./base/checks.ts";
+import type { Peer, PeerPicker } from "./base/peers.ts";
+import { HEADER } from "./protocol/wire.ts";
 
 // What its users need beside it, for those who import this file alone.
-export type { BreakerState } from "./breaker.ts";
+export type { BreakerState } from "./peer/breaker.ts";
 export * from "./group.ts";
-export type { Logger } from "./http_handler.ts";
-export type { DrainOptions, HTTPPoolOptions } from "./http_options.ts";
-export type { PeerStats } from "./http_peer.ts";
-export type { ProtocolName } from "./protocols.ts";
+export type { Logger } from "./base/logger.ts";
+export type { DrainOptions, HTTPPoolOptions } from "./pool/pool_options.ts";
+export type { PeerStats } from "./peer/http_peer.ts";
+export type { ProtocolName } from "./protocol/protocols.ts";
 
 /** What a pool knows of its cluster, at one moment. */
 export interface PoolStats {

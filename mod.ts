@@ -20,10 +20,10 @@
  * @module
  */
 
-export { type BytesLike, ByteView } from "./byte_view.ts";
+export { type BytesLike, ByteView } from "./base/byte_view.ts";
 export type { CacheStats } from "./cache.ts";
-export type { BreakerState } from "./breaker.ts";
-export type { Clock } from "./clock.ts";
+export type { BreakerState } from "./peer/breaker.ts";
+export type { Clock } from "./base/clock.ts";
 export {
   ConsistentHash,
   type ConsistentHashOptions,
@@ -31,8 +31,13 @@ export {
   type HashFunction,
   RendezvousHash,
   type Ring,
-} from "./consistent_hash.ts";
-export { BusyError, LoadError, NotFoundError, PeerError } from "./errors.ts";
+} from "./protocol/consistent_hash.ts";
+export {
+  BusyError,
+  LoadError,
+  NotFoundError,
+  PeerError,
+} from "./base/errors.ts";
 export {
   type GetOptions,
   Group,
@@ -46,15 +51,15 @@ export {
   type Logger,
   type PoolStats,
 } from "./http.ts";
-export type { PeerStats } from "./http_peer.ts";
-export type { Getter, GetterContext, Loaded } from "./loaded.ts";
-export type { GroupCounts } from "./local_group.ts";
-export type { ProtocolName } from "./protocols.ts";
+export type { PeerStats } from "./peer/http_peer.ts";
+export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type { GroupCounts } from "./group/local_group.ts";
+export type { ProtocolName } from "./protocol/protocols.ts";
 export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";
 export type {
   Peer,
   PeerPicker,
   PeerRequestOptions,
   PeerValue,
-} from "./peers.ts";
-export { type Flight, SingleFlight } from "./singleflight.ts";
+} from "./base/peers.ts";
+export { type Flight, SingleFlight } from "./group/singleflight.ts";

@@ -31,9 +31,9 @@ export {
   type NodeHandlerOptions,
   type NodeListener,
   toNodeHandler,
-} from "./node_handler.ts";
+} from "./node/handler.ts";
 export {
   type KeepAliveFetch,
   keepAliveFetch,
   type KeepAliveFetchOptions,
-} from "./node_fetch.ts";
+} from "./node/fetch.ts";

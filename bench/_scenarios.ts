@@ -4,7 +4,7 @@
  * @module
  */
 
-import { RendezvousHash } from "../consistent_hash.ts";
+import { RendezvousHash } from "../protocol/consistent_hash.ts";
 import { oneOf } from "./_chance.ts";
 import type { Failure } from "./_virtual.ts";
 import { type Call, type Node, World, type WorldOptions } from "./_world.ts";

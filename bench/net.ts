@@ -11,7 +11,7 @@
 
 import type { Redis } from "ioredis";
 import { HTTPPool } from "../http.ts";
-import { linesOf } from "../scripts/lines.ts";
+import { linesOf } from "../serve/lines.ts";
 import { takeTurns } from "./_measure.ts";
 
 const KEYS = 10_000;

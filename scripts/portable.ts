@@ -11,17 +11,20 @@ import { readdir, readFile } from "node:fs/promises";
 
 /** The test files that are Deno's by nature, and why. */
 export const OF_DENO: Readonly<Record<string, string>> = {
-  "batch_serve_test.ts": "its sockets are those of Deno's own server",
-  "build_npm_test.ts": "starts the script behind deno task npm",
-  "check_workflows_test.ts": "tests a part of a script, which Deno runs",
-  "examples_test.ts": "starts the examples and the README's program with deno",
-  "import_by_url_test.ts": "imports the library by URL, which Deno alone does",
-  "limits_serve_test.ts": "its sockets are those of Deno's own server",
-  "package_json_test.ts": "tests a part of a script, which Deno runs",
-  "readme_test.ts": "starts the README's programs with deno",
-  "runtimes_test.ts": "tests a part of a script, which Deno runs",
-  "serve_test.ts": "starts deno task serve and deno task cluster",
-  "version_test.ts": "tests a part of a script, which Deno runs",
+  "peer/batch_serve_test.ts": "its sockets are those of Deno's own server",
+  "project/build_npm_test.ts": "starts the script behind deno task npm",
+  "project/check_workflows_test.ts":
+    "tests a part of a script, which Deno runs",
+  "project/examples_test.ts":
+    "starts the examples and the README's program with deno",
+  "project/import_by_url_test.ts":
+    "imports the library by URL, which Deno alone does",
+  "handler/limits_serve_test.ts": "its sockets are those of Deno's own server",
+  "project/package_json_test.ts": "tests a part of a script, which Deno runs",
+  "project/readme_test.ts": "starts the README's programs with deno",
+  "project/runtimes_test.ts": "tests a part of a script, which Deno runs",
+  "serve/serve_test.ts": "starts deno task serve and deno task cluster",
+  "project/version_test.ts": "tests a part of a script, which Deno runs",
 };
 
 const TESTS = new URL("../tests/", import.meta.url);
@@ -63,7 +66,8 @@ export async function portableTests(
   tests: URL = TESTS,
   ofDeno: Readonly<Record<string, string>> = OF_DENO,
 ): Promise<string[]> {
-  const names = (await readdir(tests))
+  const names = (await readdir(tests, { recursive: true }))
+    .map((name) => name.replaceAll("\\", "/"))
     .filter((name) => name.endsWith("_test.ts")).sort();
   const portable: string[] = [];
   const faults = Object.keys(ofDeno).filter((name) => !names.includes(name))

@@ -1,9 +1,9 @@
 import fc from "fast-check";
-import { ByteView, MAX_PACKED_BYTES } from "../byte_view.ts";
+import { ByteView, MAX_PACKED_BYTES } from "../base/byte_view.ts";
 import { CachePair, type CacheStats } from "../cache.ts";
-import type { Clock } from "../clock.ts";
-import { assert, assertEquals, assertStrictEquals } from "./_assert.ts";
-import { FakeClock } from "./_gate.ts";
+import type { Clock } from "../base/clock.ts";
+import { assert, assertEquals, assertStrictEquals } from "./support/assert.ts";
+import { FakeClock } from "./support/gate.ts";
 
 type Store = "main" | "hot";
 

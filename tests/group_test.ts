@@ -15,8 +15,8 @@ import {
   assertStrictEquals,
   assertStringIncludes,
   assertThrows,
-} from "./_assert.ts";
-import { FakeClock, gate, settle } from "./_gate.ts";
+} from "./support/assert.ts";
+import { FakeClock, gate, settle } from "./support/gate.ts";
 
 const SCORES = new Map([["Tom", "630"], ["Jack", "589"], ["Sam", "567"]]);
 

@@ -4,8 +4,8 @@ import {
   assertEquals,
   assertRejects,
   assertThrows,
-} from "./_assert.ts";
-import { FakeClock, gate, settle } from "./_gate.ts";
+} from "./support/assert.ts";
+import { FakeClock, gate, settle } from "./support/gate.ts";
 
 const SELF = "http://localhost:9999";
 const PEER = { "Geecache-Peer": "http://localhost:8001" };

@@ -5,7 +5,7 @@ import {
   assertEquals,
   assertStrictEquals,
   assertThrows,
-} from "./_assert.ts";
+} from "./support/assert.ts";
 
 type Item = { weight: number; id: number };
 type Report = [key: number, value: Item, reason: EvictionReason];

@@ -2,7 +2,7 @@ import * as group from "../group.ts";
 import * as http from "../http.ts";
 import * as lru from "../lru.ts";
 import * as mod from "../mod.ts";
-import { assertEquals } from "./_assert.ts";
+import { assertEquals } from "./support/assert.ts";
 
 Deno.test("mod.ts exports these names and no others", () => {
   assertEquals(Object.keys(mod).sort(), [

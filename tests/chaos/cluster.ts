@@ -5,8 +5,8 @@
  * @module
  */
 
-import { RendezvousHash } from "../../consistent_hash.ts";
-import { freePorts } from "../_process.ts";
+import { RendezvousHash } from "../../protocol/consistent_hash.ts";
+import { freePorts } from "../support/process.ts";
 import { Member } from "./member.ts";
 import type { NodeStats } from "./node.ts";
 import { between, delay, type Origin } from "./origin.ts";

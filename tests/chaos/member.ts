@@ -4,7 +4,7 @@
  * @module
  */
 
-import { linesOf } from "../../scripts/lines.ts";
+import { linesOf } from "../../serve/lines.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const PROGRAM = new URL("node.ts", import.meta.url).href;

@@ -9,11 +9,11 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { Breaker } from "../../breaker.ts";
+import { Breaker } from "../../peer/breaker.ts";
 import { HTTPPool, PeerError } from "../../mod.ts";
-import { LocalGroup } from "../../local_group.ts";
-import { SingleFlight } from "../../singleflight.ts";
-import { HEADER } from "../../wire.ts";
+import { LocalGroup } from "../../group/local_group.ts";
+import { SingleFlight } from "../../group/singleflight.ts";
+import { HEADER } from "../../protocol/wire.ts";
 
 /** What a node says of one peer; see {@linkcode NodeStats}. */
 export interface PeerView {

@@ -14,10 +14,15 @@ import {
   type RuntimeName,
   RUNTIMES,
 } from "../../scripts/runtimes.ts";
-import { assert, assertEquals } from "../_assert.ts";
-import { loadsOf, NODE_EXAMPLES, textOf, withPrograms } from "../_examples.ts";
-import { freePorts, Program } from "../_process.ts";
-import { doesAsTold, installOf } from "../_readme.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import {
+  loadsOf,
+  NODE_EXAMPLES,
+  textOf,
+  withPrograms,
+} from "../support/examples.ts";
+import { freePorts, Program } from "../support/process.ts";
+import { doesAsTold, installOf } from "../support/readme.ts";
 
 const root = new URL("../../", import.meta.url);
 /** Examples that are asked for something else than those in the list. */

@@ -11,7 +11,7 @@
  */
 
 import { ConsistentHash } from "../../mod.ts";
-import { freePorts } from "../_process.ts";
+import { freePorts } from "../support/process.ts";
 import { tryMixedRing } from "./mixed.ts";
 import type { Setup } from "./model.ts";
 import { children, killAll, Node } from "./nodes.ts";

@@ -7,7 +7,7 @@
 
 import { HTTPPool } from "../../mod.ts";
 import { installRuntime } from "../../scripts/runtimes.ts";
-import { freePorts } from "../_process.ts";
+import { freePorts } from "../support/process.ts";
 import { expect, expectSame, type Facts } from "./model.ts";
 import { Node } from "./nodes.ts";
 import { check, forEach, ODD } from "./trial.ts";

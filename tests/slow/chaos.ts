@@ -3,8 +3,8 @@
  * notice if they were broken.
  */
 
-import { assert, assertEquals } from "../_assert.ts";
-import { Program } from "../_process.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { Program } from "../support/process.ts";
 
 const CHAOS = ["run", "--quiet", "--allow-all", "tests/chaos/chaos.ts"];
 

@@ -2,7 +2,7 @@
 
 import fc from "fast-check";
 import { fuzz, tableOf, targets } from "../../scripts/fuzz.ts";
-import { assertEquals, assertMatch } from "../_assert.ts";
+import { assertEquals, assertMatch } from "../support/assert.ts";
 
 for (const target of targets) {
   Deno.test(`Fuzzing finds nothing: ${target.name}`, async () => {

@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "../_assert.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import { simulate, type SimulationOptions } from "../../bench/_simulation.ts";
 
 const OPTIONS: SimulationOptions = { seed: 7, keys: 300, nodes: [3, 8] };

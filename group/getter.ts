@@ -1,0 +1,83 @@
+/**
+ * What a getter is told, and what it may answer.
+ *
+ * @module
+ */
+
+import { type BytesLike, ByteView } from "../base/byte_view.ts";
+import { describe } from "../base/errors.ts";
+import type { PeerValue } from "../base/peers.ts";
+
+/**
+ * What a getter may answer: bytes or a string; a plain object with the value and
+ * the milliseconds that it has to live; or `undefined`: there is no such key.
+ */
+export type Loaded =
+  | BytesLike
+  | {
+    /** The bytes. */
+    value: BytesLike;
+    /** How long they live, in milliseconds; absent: for ever; 0: not kept at all. */
+    ttlMs?: number;
+  }
+  | undefined;
+
+/** What a getter is told beside the key. */
+export interface GetterContext {
+  /** The group's name. */
+  readonly group: string;
+  /** Fires when nobody waits for the answer any more, in any process. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Loads a key from the slow source. Called once at a time for a key, however
+ * many wait for it. What it throws or rejects with reaches all of them.
+ */
+export type Getter = (
+  key: string,
+  context: GetterContext,
+) => Loaded | Promise<Loaded>;
+
+/** Reads a getter's answer, or the arguments of a `set`. */
+export function toPeerValue(
+  loaded: NonNullable<Loaded>,
+  action: string,
+): PeerValue {
+  const { value, ttlMs } = isEnvelope(loaded)
+    ? loaded
+    : { value: loaded, ttlMs: undefined };
+  let view: ByteView;
+  try {
+    view = ByteView.from(value);
+  } catch (cause) {
+    throw new TypeError(
+      `${action}: the value must be a string, a Uint8Array or a ByteView: received ${
+        describe(value)
+      }`,
+      { cause },
+    );
+  }
+  if (ttlMs === undefined) return { value: view };
+  if (typeof ttlMs !== "number") {
+    throw new TypeError(
+      `${action}: ttlMs must be a number: received ${describe(ttlMs)}`,
+    );
+  }
+  if (!(ttlMs >= 0)) {
+    throw new RangeError(
+      `${action}: ttlMs must be at least 0: received ${ttlMs}`,
+    );
+  }
+  return { value: view, ttlMs };
+}
+
+/** Only a plain object is an envelope: bytes may have a `value` of their own. */
+function isEnvelope(
+  loaded: unknown,
+): loaded is { value: BytesLike; ttlMs?: number } {
+  if (typeof loaded !== "object" || loaded === null) return false;
+  const prototype = Object.getPrototypeOf(loaded);
+  return (prototype === Object.prototype || prototype === null) &&
+    "value" in loaded;
+}

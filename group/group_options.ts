@@ -1,0 +1,106 @@
+/**
+ * What a group is made of, checked.
+ *
+ * @module
+ */
+
+import type { ByteView } from "../base/byte_view.ts";
+import { type Clock, systemClock } from "../base/clock.ts";
+import { describe, quote } from "../base/errors.ts";
+import { checkGroupName } from "../base/names.ts";
+import {
+  checkFunctions,
+  checkMethods,
+  checkNumbers,
+  checkObject,
+} from "../base/checks.ts";
+import type { PeerPicker } from "../base/peers.ts";
+
+/** Options for a `Group`. */
+export interface GroupOptions {
+  /**
+   * The most that main and hot together may be charged. An entry is charged its
+   * key as UTF-8, its value, and what the runtime was measured to add: 640 bytes
+   * and four for each of the value's, or 1,400 where the value is longer than
+   * 256. 0 caches nothing; `Infinity` never evicts. A value larger than all of it
+   * is returned, not stored, and evicts nothing.
+   *
+   * @default {67108864} 64 MiB
+   */
+  maxBytes?: number;
+  /** Who owns a key. Without it this process owns all. */
+  peers?: PeerPicker;
+  /**
+   * Whether to keep a copy of a value that the key's owner answered with; what a
+   * stand-in answers is not kept. What it throws reaches the callers of that key.
+   *
+   * @default {() => false}
+   */
+  shouldMirror?: (key: string, value: ByteView) => boolean;
+  /**
+   * The longest life of a copy of somebody else's key, in milliseconds, whatever
+   * the value's own `ttlMs`. 0 keeps no copies.
+   *
+   * @default {60000}
+   */
+  mirrorTtlMs?: number;
+  /**
+   * How many keys that other processes own may be loaded here at a time, because
+   * their owners are out of reach; at least 1. Up to 10,000 more wait in order;
+   * past that a load is refused with a `BusyError`.
+   *
+   * @default {64}
+   */
+  maxStandInLoads?: number;
+  /**
+   * Where time comes from.
+   *
+   * @default {Clock} the runtime's
+   */
+  clock?: Clock;
+}
+
+/** Options that were checked, with their defaults. */
+export interface GroupSettings {
+  maxBytes: number;
+  peers: PeerPicker | undefined;
+  shouldMirror: GroupOptions["shouldMirror"];
+  mirrorTtlMs: number;
+  maxStandInLoads: number;
+  clock: Clock;
+}
+
+/**
+ * Checks a group's name, getter and options.
+ *
+ * @throws {TypeError} If the name, the getter or an option is of the wrong kind.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function groupSettingsOf(
+  name: string,
+  getter: unknown,
+  options: GroupOptions,
+): GroupSettings {
+  checkGroupName(name);
+  const action = `Cannot create Group ${quote(name)}`;
+  checkObject(action, options);
+  const {
+    maxBytes = 64 * 1024 * 1024,
+    mirrorTtlMs = 60_000,
+    maxStandInLoads = 64,
+    clock = systemClock,
+    peers,
+    shouldMirror,
+  } = options;
+  if (typeof getter !== "function") {
+    throw new TypeError(
+      `${action}: getter must be a function: received ${describe(getter)}`,
+    );
+  }
+  checkNumbers(action, "a non-negative number", { maxBytes, mirrorTtlMs });
+  checkNumbers(action, "a number of at least 1", { maxStandInLoads });
+  checkFunctions(action, { shouldMirror });
+  checkMethods(action, "clock", clock, ["now", "after"]);
+  checkMethods(action, "peers", peers, ["pickPeer", "peers"]);
+  return { maxBytes, mirrorTtlMs, maxStandInLoads, clock, peers, shouldMirror };
+}

@@ -1,0 +1,90 @@
+/**
+ * How many run at a time, and who waits in order.
+ *
+ * @module
+ */
+
+import { BusyError } from "../base/errors.ts";
+
+/** What a {@linkcode Limiter} is made of. */
+export interface LimiterOptions {
+  /** How many run at a time. */
+  max: number;
+  /** How many more may wait. */
+  maxWaiting: number;
+}
+
+/** Runs a few at a time, the others in the order in which they came. */
+export class Limiter {
+  readonly #options: LimiterOptions;
+  readonly #waiting = new Set<() => void>();
+  #running = 0;
+
+  constructor(options: LimiterOptions) {
+    this.#options = options;
+  }
+
+  /** How many run. */
+  get running(): number {
+    return this.#running;
+  }
+
+  /** How many wait for their turn. */
+  get waiting(): number {
+    return this.#waiting.size;
+  }
+
+  /**
+   * Runs it when its turn has come.
+   *
+   * @param action What it is for, as an error message begins.
+   * @param isPatient It waits however many wait already.
+   * @throws {BusyError} If too many wait already.
+   * @throws The signal's reason, if that fires before its turn.
+   */
+  async run<T>(
+    action: string,
+    run: () => Promise<T>,
+    signal: AbortSignal,
+    isPatient = false,
+  ): Promise<T> {
+    const { max, maxWaiting } = this.#options;
+    const mayWait = isPatient || this.#waiting.size < maxWaiting;
+    if (this.#running < max) this.#running++;
+    else if (mayWait) await this.#turn(signal);
+    else {
+      throw new BusyError(
+        `${action}: ${this.#running} such loads run and ${this.#waiting.size} wait`,
+      );
+    }
+    try {
+      return await run();
+    } finally {
+      this.#next();
+    }
+  }
+
+  /** Waits until a place is handed over. */
+  #turn(signal: AbortSignal): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const go = (): void => {
+        this.#waiting.delete(go);
+        signal.removeEventListener("abort", leave);
+        resolve();
+      };
+      const leave = (): void => {
+        this.#waiting.delete(go);
+        reject(signal.reason);
+      };
+      this.#waiting.add(go);
+      signal.addEventListener("abort", leave, { once: true });
+      if (signal.aborted) leave();
+    });
+  }
+
+  /** Hands a place over to who waits longest, or gives it back. */
+  #next(): void {
+    for (const go of this.#waiting) return go();
+    this.#running--;
+  }
+}

@@ -1,0 +1,144 @@
+/**
+ * Answers, as responses: status, headers and body.
+ *
+ * @module
+ */
+
+import { BusyError, NotFoundError } from "../base/errors.ts";
+import type { LocalGroup } from "../group/local_group.ts";
+import type { PeerValue } from "../base/peers.ts";
+import type { Protocol } from "../protocol/protocols.ts";
+import { encodeTtl, HEADER, type Result } from "../protocol/wire.ts";
+
+/** A body that is at hand: a string is ASCII, a character for each byte. */
+type Body = Uint8Array<ArrayBuffer> | string;
+
+/** Where a request says how it is answered without a `Response`; see `node/request.ts`. */
+const RESPOND = Symbol.for("geecache.respond");
+type Respond = (
+  status: number,
+  headers: Record<string, string>,
+  body: Body | null,
+) => Response;
+
+function respond(
+  request: Request,
+  status: number,
+  headers: Record<string, string>,
+  whole: Body,
+): Response {
+  const body = request.method === "HEAD" ? null : whole;
+  if (body === null) headers["Content-Length"] = String(whole.length);
+  const own = (request as { [RESPOND]?: Respond })[RESPOND];
+  return own === undefined
+    ? new Response(body, { status, headers })
+    : own(status, headers, body);
+}
+
+/** A value, with its time left. */
+export function value(
+  request: Request,
+  { value, ttlMs }: PeerValue,
+  { contentType, native, encode }: Protocol,
+): Response {
+  const headers: Record<string, string> = {
+    "Content-Type": contentType,
+    "Cache-Control": "no-store",
+    "Geecache-Result": "value",
+  };
+  if (native) headers[HEADER.batch] = "1";
+  const ttl = encodeTtl(ttlMs);
+  if (ttl !== undefined) headers[HEADER.ttl] = ttl;
+  return respond(request, 200, headers, encode(value));
+}
+
+/** A body of results for several keys. */
+export function many(
+  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>,
+): Response {
+  return new Response(body, {
+    headers: {
+      "Content-Type": "application/octet-stream",
+      "Cache-Control": "no-store",
+      "Geecache-Result": "batch",
+      "Geecache-Batch": "1",
+    },
+  });
+}
+
+/** A write was carried out here. */
+export function done(): Response {
+  return new Response(null, {
+    status: 204,
+    headers: {
+      "Cache-Control": "no-store",
+      "Geecache-Result": "done",
+      "Geecache-Batch": "1",
+    },
+  });
+}
+
+/** What a load that failed means to an asker. */
+export function failure(
+  request: Request,
+  group: LocalGroup,
+  error: unknown,
+  { native }: Protocol,
+): Response {
+  if (request.signal.aborted) return text(request, 499, "the client left");
+  // Whoever asks should ask the next node: nothing failed.
+  if (group.closed) return noGroup(request, group.name);
+  const message = messageOf(error);
+  // Go knows no "busy": it would load the key, so it is told as any failure is.
+  if (error instanceof BusyError && native) return busy(request, message);
+  return error instanceof NotFoundError
+    ? text(request, native ? 404 : 500, message, "not-found")
+    : text(request, 500, message, "failed");
+}
+
+/** An answer in the form of Go's `http.Error`. */
+export function text(
+  request: Request,
+  status: number,
+  message: string,
+  result?: Result,
+  more?: Record<string, string>,
+): Response {
+  const body = new TextEncoder().encode(message + "\n");
+  const headers: Record<string, string> = {
+    "Content-Type": "text/plain; charset=utf-8",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-store",
+    ...more,
+  };
+  if (result !== undefined) {
+    headers[HEADER.result] = result;
+    headers[HEADER.batch] = "1";
+  }
+  return respond(request, status, headers, body);
+}
+
+/** The request is at fault. */
+export function badRequest(
+  request: Request,
+  status: 400 | 405 | 408 | 413,
+  message: string,
+  more?: Record<string, string>,
+): Response {
+  return text(request, status, message, "bad-request", more);
+}
+
+/** Nothing is at fault: the next node should be asked. */
+export function noGroup(request: Request, name: string): Response {
+  return text(request, 404, `no such group: ${name}`, "no-group");
+}
+
+/** There is no time now, but soon. */
+export function busy(request: Request, message: string): Response {
+  return text(request, 429, message, "busy", { "Retry-After": "1" });
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,331 @@
+/**
+ * A peer's question, answered.
+ *
+ * The handler answers from this process's memory and getter and never asks
+ * another process.
+ *
+ * @module
+ */
+
+import { ByteView } from "../base/byte_view.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Logger } from "../base/logger.ts";
+import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
+import type { Group } from "../group.ts";
+import { badRequest, done, failure, noGroup, text, value } from "./answers.ts";
+import { Bodies } from "./bodies.ts";
+import type { Doors } from "./admission.ts";
+import { answerFromMemory, answerMany } from "./batch.ts";
+import { Waits } from "./waits.ts";
+import { type LocalGroup, locals } from "../group/local_group.ts";
+import { keyRule } from "../base/names.ts";
+import type { PeerValue } from "../base/peers.ts";
+import type { Protocol } from "../protocol/protocols.ts";
+import {
+  decodeKey,
+  decodeMs,
+  HEADER,
+  pathOf,
+  readTarget,
+  type Target,
+  withTtl,
+} from "../protocol/wire.ts";
+
+/** What a handler is made of. */
+export interface HandlerOptions {
+  self: string;
+  basePath: string;
+  maxBodyBytes: number;
+  /** How long a body may give no sign of life. */
+  timeoutMs: number;
+  clock: Clock;
+  logger: Logger | undefined;
+  protocol: Protocol;
+  doors: Doors;
+  getGroup: (name: string) => Group | undefined;
+}
+
+const READING = "GET, HEAD";
+const WRITING = "PUT, DELETE, POST";
+
+/** The most keys that one request may ask for. */
+const MAX_KEYS = 4096;
+
+/** The most that one may remove: more than fit in the bodies that we send. */
+const MAX_REMOVED_KEYS = 150_000;
+
+const PENDING = Symbol("pending");
+
+/** Answers the requests of one pool. */
+export class Handler {
+  readonly #options: HandlerOptions;
+  readonly #waits: Waits;
+  readonly #bodies: Bodies;
+
+  constructor(options: HandlerOptions) {
+    this.#options = options;
+    this.#waits = new Waits(options.clock, !options.protocol.native);
+    this.#bodies = new Bodies(options);
+  }
+
+  handle(request: Request): Promise<Response> | Response {
+    const { self, basePath, logger, doors } = this.#options;
+    const path = pathOf(request.url);
+    logger?.debug(`[Server ${self}] ${request.method} ${path}`);
+    if (!path.startsWith(basePath)) {
+      return text(request, 404, `${path} is outside of ${basePath}`);
+    }
+    const answer = doors.enter(request) ?? this.#answer(request, path);
+    return doors.draining ? markDraining(answer) : answer;
+  }
+
+  #answer(request: Request, path: string): Promise<Response> | Response {
+    const { basePath, getGroup, protocol } = this.#options;
+    const { method } = request;
+    const target = readTarget(path, basePath, protocol.native);
+    if (typeof target === "string") {
+      return badRequest(request, 400, "bad request");
+    }
+    const reads = method === "GET" || method === "HEAD";
+    if (reads && target.key === undefined) {
+      return badRequest(request, 400, "bad request");
+    }
+    const writes = protocol.native &&
+      (method === "PUT" || method === "DELETE" || method === "POST");
+    if (!reads && !writes) {
+      return badRequest(request, 405, "method not allowed", {
+        Allow: protocol.native ? `${READING}, ${WRITING}` : READING,
+      });
+    }
+    if (writes && !request.headers.has(HEADER.peer)) {
+      return text(
+        request,
+        403,
+        `${method} is for peers: it needs a ${HEADER.peer} header`,
+        "refused",
+      );
+    }
+    const group = getGroup(target.group);
+    if (group === undefined) return noGroup(request, target.group);
+    return reads
+      ? this.#get(request, locals.get(group)!, target.key!)
+      : this.#withBody(request, target);
+  }
+
+  /** Ends the reading of bodies, and what waits for askers. */
+  close(): void {
+    this.#waits.close();
+    this.#bodies.close();
+  }
+
+  #get(
+    request: Request,
+    local: LocalGroup,
+    key: string,
+  ): Promise<Response> | Response {
+    const { protocol } = this.#options;
+    const rule = keyRule(key);
+    if (rule !== undefined) {
+      return protocol.native
+        ? badRequest(request, 400, rule)
+        : text(request, 500, rule, "failed");
+    }
+    if (protocol.native && request.headers.has(HEADER.peek)) {
+      const copy = local.bequeath(key);
+      return copy === undefined
+        ? text(request, 404, "not in memory", "not-found")
+        : value(request, copy, protocol);
+    }
+    const answer = local.answer(key);
+    if (answer !== undefined) return value(request, answer, protocol);
+    return this.#options.doors.refuseLoad(request) ??
+      this.#load(request, local, key);
+  }
+
+  async #load(
+    request: Request,
+    local: LocalGroup,
+    key: string,
+  ): Promise<Response> {
+    const { protocol, doors } = this.#options;
+    const waitMs = waitOf(request);
+    const { signal } = request;
+    // Its client left while the body came.
+    if (signal.aborted) return failure(request, local, undefined, protocol);
+    const onEnd = doors.serve();
+    try {
+      const answer = waitMs === undefined
+        ? await local.load(key, { signal, isPatient: !protocol.native })
+        : await this.#loadWithin(waitMs, askerOf(request), signal, local, key);
+      if (answer !== PENDING) return value(request, answer, protocol);
+      return text(request, 202, "still loading: ask again", "pending");
+    } catch (error) {
+      return failure(request, local, error, protocol);
+    } finally {
+      onEnd();
+    }
+  }
+
+  /** Waits for a load for so long, and past that lets it go on. */
+  async #loadWithin(
+    waitMs: number,
+    asker: string,
+    signal: AbortSignal,
+    local: LocalGroup,
+    key: string,
+  ): Promise<PeerValue | typeof PENDING> {
+    const wait = this.#waits.join(asker, local, key);
+    const leave = (): void => wait.leave(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    let callOff: () => void = () => {};
+    const pending = new Promise<typeof PENDING>((resolve) => {
+      callOff = this.#options.clock.after(waitMs, () => resolve(PENDING));
+    });
+    try {
+      const answer = await Promise.race([wait.load, pending]);
+      if (answer === PENDING) wait.linger();
+      return answer;
+    } finally {
+      callOff();
+      signal.removeEventListener("abort", leave);
+    }
+  }
+
+  async #withBody(
+    request: Request,
+    target: Target,
+  ): Promise<Response> {
+    const { getGroup } = this.#options;
+    const body = await this.#bodies.read(request);
+    if (!(body instanceof Uint8Array)) {
+      return body === "closed"
+        ? noGroup(request, target.group)
+        : badRequest(request, body.status, body.message);
+    }
+    // Looked up again: it may have been replaced while the body came.
+    const group = getGroup(target.group);
+    if (group === undefined) return noGroup(request, target.group);
+    const local = locals.get(group)!;
+    const { key } = target;
+    switch (request.method) {
+      case "PUT":
+        return put(request, local, key, ByteView.from(body));
+      case "DELETE":
+        if (target.clear === undefined) {
+          return remove(request, local, key === undefined ? key : [key]);
+        }
+        local.clear(target.clear);
+        return done();
+      default:
+        return key === undefined
+          ? this.#post(request, local, body, target)
+          : badRequest(request, 400, "bad request");
+    }
+  }
+
+  /** A POST stands for another method, with keys in its body. */
+  #post(
+    request: Request,
+    local: LocalGroup,
+    body: Uint8Array<ArrayBuffer>,
+    { clear }: Target,
+  ): Promise<Response> | Response {
+    switch (request.headers.get(HEADER.method)) {
+      case null: {
+        const key = decodeKey(body);
+        return key === undefined
+          ? badRequest(request, 400, "the key is no UTF-8")
+          : this.#get(request, local, key);
+      }
+      case "GET":
+        return this.#getMany(request, local, decodeKeys(body, MAX_KEYS));
+      case "PUT": {
+        const pair = decodeKeyAndValue(body);
+        return put(request, local, pair?.key, pair?.value);
+      }
+      case "DELETE":
+        return remove(
+          request,
+          local,
+          decodeKeys(body, MAX_REMOVED_KEYS),
+          clear,
+        );
+      default:
+        return badRequest(
+          request,
+          400,
+          `${HEADER.method} must be GET, PUT or DELETE`,
+        );
+    }
+  }
+
+  #getMany(
+    request: Request,
+    local: LocalGroup,
+    keys: readonly string[] | undefined,
+  ): Response {
+    if (keys === undefined) {
+      const message = `the body must be at most ${MAX_KEYS} keys in frames`;
+      return badRequest(request, 400, message);
+    }
+    if (request.headers.has(HEADER.peek)) return answerFromMemory(keys, local);
+    const { clock, doors } = this.#options;
+    return answerMany(keys, local, this.#waits, clock, {
+      refuse: () => doors.refuseLoad(request),
+      onOpen: () => doors.serve(),
+      asker: askerOf(request),
+      waitMs: waitOf(request) ?? 0,
+      signal: request.signal,
+    });
+  }
+}
+
+/** Every answer says so: askers then go to the next node. */
+async function markDraining(
+  answer: Promise<Response> | Response,
+): Promise<Response> {
+  const response = await answer;
+  response.headers.set(HEADER.draining, "1");
+  return response;
+}
+
+function askerOf(request: Request): string {
+  return request.headers.get(HEADER.peer) ?? "";
+}
+
+/** How long the asker hears nothing before it wants "pending"; `undefined`: for ever. */
+function waitOf(request: Request): number | undefined {
+  const header = request.headers.get(HEADER.wait);
+  return header === null ? undefined : decodeMs(header);
+}
+
+function put(
+  request: Request,
+  local: LocalGroup,
+  key: string | undefined,
+  view: ByteView | undefined,
+): Response {
+  const rule = keyRule(key);
+  if (rule !== undefined) return badRequest(request, 400, rule);
+  const stored = view && withTtl(view, request.headers.get(HEADER.ttl));
+  if (stored === undefined) {
+    return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
+  }
+  local.set(key!, stored);
+  return done();
+}
+
+function remove(
+  request: Request,
+  local: LocalGroup,
+  keys: readonly string[] | undefined,
+  what?: "all" | "copies",
+): Response {
+  if (keys === undefined) return badRequest(request, 400, "bad request");
+  for (const key of keys) {
+    const rule = keyRule(key);
+    if (rule !== undefined) return badRequest(request, 400, rule);
+  }
+  for (const key of keys) local.remove(key, what);
+  return done();
+}

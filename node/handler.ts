@@ -1,0 +1,283 @@
+/**
+ * A handler of web requests behind a server of Node's.
+ *
+ * @module
+ */
+
+import type { IncomingMessage, ServerResponse } from "node:http";
+import type { Http2ServerRequest, Http2ServerResponse } from "node:http2";
+import { setImmediate } from "node:timers";
+import { LazyAnswer } from "./lazy.ts";
+import { hasLeft, LazyRequest, urlOf } from "./request.ts";
+
+/** Options for {@linkcode toNodeHandler}. */
+export interface NodeHandlerOptions {
+  /**
+   * Told what a handler throws, and what breaks an answer off.
+   *
+   * @default {console.error}
+   */
+  onError?: (error: unknown) => void;
+}
+
+/** A listener for `request`, of `node:http`, `node:https` or `node:http2`. */
+export type NodeListener = (
+  req: IncomingMessage | Http2ServerRequest,
+  res: ServerResponse | Http2ServerResponse,
+) => void;
+
+/** So long what a client still sends is dropped after its answer, then it is cut off. */
+const LINGER_MS = 1_000;
+
+/** Headers of the connection, which HTTP/2 does not have. */
+const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
+
+/**
+ * Puts a handler of web requests, such as `pool.handler`, behind a server of
+ * Node's.
+ *
+ * - The request's `signal` fires when the client leaves before it has its answer,
+ *   and not when it has.
+ * - Nothing of a body is read before the handler reads it, and a client that
+ *   sends a body that is not read to its end has its answer and is cut off.
+ * - An answer's body is read no faster than the client takes it, and cancelled
+ *   if the client leaves.
+ * - A request that is sent before an earlier one on its connection was answered
+ *   reaches the handler when that was.
+ * - What the handler throws is a 500, a URL or a `Host` that is none a 400.
+ * - A segment of one or two dots stays in the path: the slash before it arrives
+ *   as `%2F`, so that the keys `.` and `..` are read as Go's servers read them.
+ *
+ * The request is an instance of `Request` with all that it has. Only the
+ * constructor of `Request`, and `fetch`, tell the difference: give them
+ * `request.clone()`.
+ *
+ * @throws {TypeError} If `handler` or `onError` is no function.
+ *
+ * @example A pool on Node
+ * ```ts
+ * import { createServer } from "node:http";
+ * import { HTTPPool } from "@geecache/geecache";
+ * import { toNodeHandler } from "@geecache/geecache/node";
+ * import { assertEquals } from "@std/assert";
+ *
+ * const pool = new HTTPPool("http://127.0.0.1:9999");
+ * pool.group("scores", (name) => name === "Tom" ? "630" : undefined);
+ * const server = createServer(toNodeHandler(pool.handler));
+ * await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+ *
+ * const { port } = server.address() as { port: number };
+ * const url = `http://127.0.0.1:${port}/_geecache/scores/Tom`;
+ * assertEquals(await (await fetch(url)).text(), "630");
+ *
+ * server.closeAllConnections();
+ * await new Promise((done) => server.close(done));
+ * await pool.close();
+ * ```
+ */
+export function toNodeHandler(
+  handler: (request: Request) => Response | Promise<Response>,
+  { onError = console.error }: NodeHandlerOptions = {},
+): NodeListener {
+  const options = Object.entries({ handler, onError });
+  for (const [name, option] of options) {
+    if (typeof option === "function") continue;
+    throw new TypeError(
+      `Cannot make a Node handler: ${name} must be a function, such as ${
+        name === "handler" ? "pool.handler" : "console.error"
+      }: received ${option}`,
+    );
+  }
+  return (req, res) => {
+    // Those of HTTP/2 are made to pass for those of HTTP/1.
+    const own = res as ServerResponse;
+    const answer = new Answer(req as IncomingMessage, own, onError);
+    // Without a socket it stands behind others on its connection: it would be held
+    // in memory, and so would thousands from one packet of a client that reads none.
+    if (own.socket !== null || hasLeft(own)) answer.by(handler);
+    else own.once("socket", () => answer.by(handler));
+  };
+}
+
+/** One request, until it is answered. */
+class Answer {
+  readonly #req: IncomingMessage;
+  readonly #res: ServerResponse;
+  readonly #onError: (error: unknown) => void;
+  #request: LazyRequest | undefined;
+
+  constructor(
+    req: IncomingMessage,
+    res: ServerResponse,
+    onError: (error: unknown) => void,
+  ) {
+    this.#req = req;
+    this.#res = res;
+    this.#onError = onError;
+  }
+
+  by(handler: (request: Request) => Response | Promise<Response>): void {
+    const url = urlOf(this.#req);
+    if (url === undefined) {
+      this.#end(400, { "Content-Type": "text/plain" }, "bad request\n");
+      return;
+    }
+    this.#request = new LazyRequest(url, this.#req, this.#res);
+    try {
+      const response = handler(this.#request as unknown as Request);
+      if (response instanceof LazyAnswer && response.untouched) {
+        this.#end(response.status, response.given, response.payload);
+      } else this.#await(response);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  async #await(promise: Response | Promise<Response>): Promise<void> {
+    try {
+      const response = await promise;
+      if (response instanceof LazyAnswer && response.untouched) {
+        this.#end(response.status, response.given, response.payload);
+      } else await this.#send(response);
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Writes an answer whose body is at hand. */
+  #end(
+    status: number,
+    headers: Record<string, string | string[]>,
+    body: Uint8Array | string | null,
+  ): void {
+    const res = this.#res;
+    if (hasLeft(res)) return;
+    if (body !== null && !("Content-Length" in headers)) {
+      headers["Content-Length"] = String(
+        typeof body === "string" ? body.length : body.byteLength,
+      );
+    }
+    res.writeHead(status, headers);
+    if (body === null || this.#req.method === "HEAD") res.end();
+    else res.end(body);
+    if (this.#request?.unread) this.#linger();
+  }
+
+  /** Writes any answer. */
+  async #send(response: Response): Promise<void> {
+    const { status, body } = response;
+    const headers = this.#recordOf(response.headers);
+    // HTTP/2 has no words for a status.
+    if (response.statusText !== "" && this.#req.httpVersionMajor === 1) {
+      this.#res.statusMessage = response.statusText;
+    }
+    if (body === null || this.#req.method === "HEAD") {
+      // A body that nobody gets must not stay open.
+      body?.cancel().catch(this.#onError);
+      const hasNone = status === 204 || status === 304 || body !== null ||
+        this.#req.method === "HEAD";
+      if (!hasNone) headers["content-length"] ??= "0";
+      this.#end(status, headers, null);
+      return;
+    }
+    const res = this.#res;
+    const reader = body.getReader();
+    const leave = (): void => {
+      reader.cancel(new Error("the client left")).catch(() => {});
+    };
+    res.once("close", leave);
+    res.on("error", this.#onError);
+    if (hasLeft(res)) leave();
+    try {
+      await this.#pass(reader, status, headers);
+    } finally {
+      res.off("close", leave);
+      reader.releaseLock();
+    }
+    if (this.#request!.unread) this.#linger();
+  }
+
+  async #pass(
+    reader: ReadableStreamDefaultReader<Uint8Array>,
+    status: number,
+    headers: Record<string, string | string[]>,
+  ): Promise<void> {
+    const res = this.#res;
+    const first = await reader.read();
+    let ahead: Promise<typeof first> | undefined = reader.read();
+    // Most bodies are one part: then its length can be told.
+    const whole = first.done ||
+      await Promise.race([ahead.then(({ done }) => done), soon()]);
+    if (hasLeft(res)) return;
+    if (whole) headers["content-length"] ??= String(first.value?.length ?? 0);
+    res.writeHead(status, headers);
+    for (let part = first; !part.done;) {
+      if (!res.write(part.value)) await drained(res);
+      if (hasLeft(res)) return;
+      part = await (ahead ?? reader.read());
+      ahead = undefined;
+    }
+    if (!hasLeft(res)) res.end();
+  }
+
+  #recordOf(headers: Headers): Record<string, string | string[]> {
+    const record: Record<string, string | string[]> = {};
+    headers.forEach((value, name) => record[name] = value);
+    const cookies = headers.getSetCookie();
+    if (cookies.length > 0) record["set-cookie"] = cookies;
+    if (this.#req.httpVersionMajor > 1) {
+      for (const name of HOP_BY_HOP) delete record[name];
+    }
+    return record;
+  }
+
+  #fail(error: unknown): void {
+    const res = this.#res;
+    const left = hasLeft(res) && error instanceof DOMException &&
+      error.name === "AbortError";
+    try {
+      if (!left) this.#onError(error);
+    } finally {
+      // Cut off, it is no answer; ended, it would be a shorter one.
+      if (res.headersSent) res.destroy();
+      else {
+        const headers = { "Content-Type": "text/plain" };
+        this.#end(500, headers, "internal server error\n");
+      }
+    }
+  }
+
+  /** Lets a client hear its answer that still sends what nobody will read. */
+  #linger(): void {
+    const { socket } = this.#req;
+    const cut = (): void => {
+      this.#req.destroy();
+    };
+    const timer = setTimeout(cut, LINGER_MS);
+    const callOff = (): void => {
+      clearTimeout(timer);
+      this.#req.off("end", callOff);
+      socket.off("close", callOff);
+    };
+    this.#req.once("end", callOff);
+    socket.once("close", callOff);
+    this.#req.resume();
+  }
+}
+
+/** Resolves when a body that has ended would have said so. */
+function soon(): Promise<false> {
+  return new Promise((resolve) => setImmediate(resolve, false));
+}
+
+function drained(res: ServerResponse): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      res.off("drain", go);
+      res.off("close", go);
+      resolve();
+    };
+    res.on("drain", go);
+    res.on("close", go);
+  });
+}

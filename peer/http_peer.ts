@@ -1,0 +1,325 @@
+/**
+ * Talking to one peer: what its answers mean, and when it is not asked.
+ *
+ * @module
+ */
+
+import type { BreakerState } from "./breaker.ts";
+import type { ByteView } from "../base/byte_view.ts";
+import { BusyError, LoadError, NotFoundError } from "../base/errors.ts";
+import { Batcher, Places } from "./batch.ts";
+import { type Answer, type Question, textOf } from "./client.ts";
+import { Link, type LinkOptions } from "./link.ts";
+import { PeerWrites, type PeerWritesOptions } from "./peer_writes.ts";
+import { Owed } from "./missed_removes.ts";
+import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import {
+  encodeKey,
+  groupPath,
+  HEADER,
+  keyPath,
+  MAX_PATH_LENGTH,
+  withTtl,
+} from "../protocol/wire.ts";
+
+/** What is known of one peer, since it became one. */
+export interface PeerStats {
+  /** Its origin. */
+  id: string;
+  /** Requests sent to it. */
+  requests: number;
+  /** Requests that it could not answer: silence, refusal, or what is no answer. */
+  errors: number;
+  /**
+   * `"closed"`: it is asked. `"open"`: it is out of reach, and its keys are asked
+   * of the next node. `"half-open"`: somebody looks whether it is back.
+   * `"draining"`: it is about to close.
+   */
+  state: BreakerState | "draining";
+  /** How many keys it missed the removal of; all keys of a group count as one. */
+  owed: number;
+  /** Whether its last request came from another list of nodes than this pool's. */
+  ringDiffers: boolean;
+}
+
+/** What an {@linkcode HTTPPeer} is made of. */
+export interface HTTPPeerOptions extends LinkOptions, PeerWritesOptions {}
+
+/** How long a copy is waited for in place of a load. */
+const PEEK_MS = 500;
+
+/** One way to ask: for values, or for what is in memory. */
+interface Way {
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of its own: what is in memory must not wait behind what is loading. */
+  readonly places: Places;
+  readonly batchers: Map<string, Batcher>;
+}
+
+/** A peer behind an HTTP origin. */
+export class HTTPPeer implements Peer {
+  readonly id: string;
+  /** Whether its last request came from another list of nodes. */
+  ringDiffers = false;
+  readonly #options: HTTPPeerOptions;
+  readonly #link: Link;
+  readonly #writes: PeerWrites;
+  readonly #asking: Way = {
+    headers: {},
+    places: new Places(),
+    batchers: new Map(),
+  };
+  readonly #peeking: Way = {
+    headers: { [HEADER.peek]: "1" },
+    places: new Places(),
+    batchers: new Map(),
+  };
+
+  /** @param owed What it is known to have missed, if it was a peer before. */
+  constructor(id: string, options: HTTPPeerOptions, owed?: Owed) {
+    this.id = id;
+    this.#options = options;
+    this.#link = new Link(id, options, () => this.#writes.settle());
+    this.#writes = new PeerWrites(this.#link, options, owed ?? new Owed());
+    // Of what was on its way to it when it left it is not known yet whether it
+    // missed that, too.
+    if (owed !== undefined) this.#link.lookLater();
+  }
+
+  get(
+    group: string,
+    key: string,
+    { signal }: PeerRequestOptions = {},
+  ): Promise<PeerValue> {
+    if (!this.isAsked) {
+      return Promise.reject(this.#link.unavailable());
+    }
+    if (this.owed.has(group, key)) {
+      const what = "it missed a removal of the key, and is to be told first";
+      return Promise.reject(this.#link.error(what));
+    }
+    return this.#read(this.#asking, group, key, signal);
+  }
+
+  async peek(
+    group: string,
+    key: string,
+    { signal }: PeerRequestOptions = {},
+  ): Promise<PeerValue | undefined> {
+    if (this.owed.has(group, key)) return undefined;
+    const controller = new AbortController();
+    const leave = (): void => controller.abort(signal!.reason);
+    signal?.addEventListener("abort", leave, { once: true });
+    if (signal?.aborted) leave();
+    const { clock, timeoutMs } = this.#options;
+    const callOff = clock.after(Math.min(PEEK_MS, timeoutMs), () => {
+      this.#link.lookLater();
+      controller.abort(this.#link.error("it has no copy at hand"));
+    });
+    try {
+      return await this.#read(this.#peeking, group, key, controller.signal);
+    } catch {
+      // Whatever went wrong: the key can be loaded.
+      signal?.throwIfAborted();
+      return undefined;
+    } finally {
+      callOff();
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  set(
+    group: string,
+    key: string,
+    value: PeerValue,
+    options?: PeerRequestOptions,
+  ): Promise<void> {
+    return this.#writes.set(group, key, value, options);
+  }
+
+  remove(
+    group: string,
+    keys: readonly string[],
+    options?: PeerRequestOptions,
+  ): Promise<void> {
+    return this.#writes.remove(group, keys, options);
+  }
+
+  clear(group: string, options?: PeerRequestOptions): Promise<void> {
+    return this.#writes.clear(group, options);
+  }
+
+  /** Drops what it has of others' keys, or took over: of these keys, or of all. */
+  clearCopies(group: string, keys?: readonly string[]): Promise<void> {
+    return this.#writes.clearCopies(group, keys);
+  }
+
+  owe(group: string, keys?: readonly string[]): void {
+    this.#writes.owe({ group, keys });
+  }
+
+  /** Whether it is asked at all, or is out of reach, or about to close. */
+  get isAsked(): boolean {
+    return this.#link.state === "closed";
+  }
+
+  /** Whether a copy of it may be had: it answers, were it on its way out. */
+  get mayPeek(): boolean {
+    const { state } = this.#link;
+    return this.#options.protocol.native &&
+      (state === "closed" || state === "draining");
+  }
+
+  /** What it is known to have missed. */
+  get owed(): Owed {
+    return this.#writes.owed;
+  }
+
+  /** What was asked of it so far. */
+  stats(): PeerStats {
+    const { requests, errors, state } = this.#link;
+    const { id, owed, ringDiffers } = this;
+    return { id, requests, errors, state, owed: owed.size, ringDiffers };
+  }
+
+  /** Ends the requests under way, and all later ones, with an error. */
+  close(): void {
+    this.#link.close();
+  }
+
+  #read(
+    way: Way,
+    group: string,
+    key: string,
+    signal: AbortSignal | undefined,
+  ): Promise<PeerValue> {
+    const batcher = this.#batcher(way, group);
+    // The path is made only for a key that needs one: it costs as much as the
+    // rest of a key's way.
+    const together = this.#link.understandsBatches &&
+      (!batcher.idle || key.length > MAX_PATH_LENGTH);
+    return together
+      ? batcher.get(key, signal)
+      : this.#readAlone(way, group, key, batcher, signal);
+  }
+
+  /** One key in one request, and again for as long as the peer still loads it. */
+  async #readAlone(
+    way: Way,
+    group: string,
+    key: string,
+    batcher: Batcher,
+    signal: AbortSignal | undefined,
+  ): Promise<PeerValue> {
+    const { basePath, timeoutMs, clock } = this.#options;
+    const path = this.#path(group, key);
+    if (path === undefined && this.#link.understandsBatches) {
+      return await batcher.get(key, signal);
+    }
+    // Half of its time to be silent: "pending" arrives before that is over.
+    const waitMs = Math.floor(timeoutMs / 2);
+    const headers = { ...way.headers, [HEADER.wait]: String(waitMs) };
+    const question: Question = path === undefined
+      ? {
+        method: "POST",
+        path: groupPath(basePath, group),
+        headers,
+        body: encodeKey(key),
+      }
+      : { method: "GET", path, headers };
+    for (;;) {
+      const askedAt = clock.now();
+      const onHead = batcher.begin();
+      let answer: Answer;
+      try {
+        answer = await this.#link.ask({ ...question, onHead }, signal);
+      } catch (error) {
+        if (!signal?.aborted) batcher.fail(error);
+        throw error;
+      } finally {
+        onHead();
+      }
+      switch (answer.meaning) {
+        case "200 value":
+          return this.#value(answer);
+        case "404 not-found":
+          throw new NotFoundError(group, key);
+        case "500 failed":
+          throw new LoadError(group, key, textOf(answer));
+        case "202 pending":
+          // One that does not hold a request must not be asked in a tight loop.
+          if (clock.now() - askedAt <= waitMs / 2) {
+            await this.#link.pause(signal);
+          }
+          if (this.#link.understandsBatches && !batcher.idle) {
+            return await batcher.get(key, signal);
+          }
+          break;
+        default:
+          throw this.#link.refusal(answer);
+      }
+    }
+  }
+
+  #value(answer: Answer): PeerValue {
+    const ttl = answer.headers.get(HEADER.ttl);
+    let view: ByteView;
+    try {
+      view = this.#options.protocol.decode(answer.body);
+    } catch (error) {
+      throw this.#link.refusal(answer, `the body is malformed: ${error}`);
+    }
+    const value = withTtl(view, ttl);
+    if (value !== undefined) return value;
+    throw this.#link.refusal(
+      answer,
+      `${HEADER.ttl} is not whole milliseconds: ${ttl}`,
+    );
+  }
+
+  /**
+   * The path of a key; `undefined`: its body has to carry it.
+   *
+   * @throws {PeerError} If the protocol has no bodies for that: whoever asks
+   *   loads the key.
+   */
+  #path(group: string, key: string): string | undefined {
+    const { basePath, protocol } = this.#options;
+    const path = keyPath(basePath, group, key, protocol.native);
+    if (path === undefined && !protocol.native) {
+      throw this.#link.error("its protocol cannot carry so long a key");
+    }
+    return path;
+  }
+
+  #batcher({ headers, places, batchers }: Way, group: string): Batcher {
+    let batcher = batchers.get(group);
+    if (batcher === undefined) {
+      const { basePath, maxBodyBytes, timeoutMs, clock } = this.#options;
+      const link = this.#link;
+      batcher = new Batcher({
+        group,
+        path: groupPath(basePath, group),
+        headers,
+        maxBodyBytes,
+        timeoutMs,
+        places,
+        ask: async (question, signal) => {
+          const answer = await link.ask(question, signal);
+          if (answer.meaning !== "200 batch") throw link.refusal(answer);
+          return answer;
+        },
+        pause: () => link.pause(),
+        tooLarge: () =>
+          link.error(`the value is larger than ${maxBodyBytes} bytes`),
+        tooBusy: () => {
+          const why = `it was busy for ${timeoutMs} ms`;
+          return link.error(why, { status: 429, cause: new BusyError(why) });
+        },
+        now: () => clock.now(),
+      });
+      batchers.set(group, batcher);
+    }
+    return batcher;
+  }
+}

@@ -1,0 +1,219 @@
+/**
+ * What a pool is made of, checked, and what it is closed with.
+ *
+ * @module
+ */
+
+import { type Clock, systemClock } from "../base/clock.ts";
+import { describe, quote } from "../base/errors.ts";
+import type { Logger } from "../base/logger.ts";
+import { originOf } from "../base/names.ts";
+import {
+  checkFunctions,
+  checkMethods,
+  checkNumbers,
+  checkObject,
+} from "../base/checks.ts";
+import {
+  type Protocol,
+  type ProtocolName,
+  PROTOCOLS,
+} from "../protocol/protocols.ts";
+import { secretsOf } from "../protocol/secret.ts";
+
+/** Options for an `HTTPPool`. */
+export interface HTTPPoolOptions {
+  /**
+   * How the processes of the pool talk and place keys: among our own, or in a
+   * ring with Go programs. The same in all of them.
+   *
+   * @default {"native"}
+   */
+  protocol?: ProtocolName;
+  /**
+   * The path below which the pool answers; begins and ends with `/`.
+   *
+   * @default {"/_geecache/"} or `"/_groupcache/"`, as the protocol has it
+   */
+  basePath?: string;
+  /**
+   * How peers are reached. For TLS, proxies and tests.
+   *
+   * @default {fetch} the runtime's
+   */
+  fetch?: (request: Request) => Promise<Response>;
+  /**
+   * How long a peer may give no sign of life before the next node is asked, in
+   * milliseconds; more than 0. A getter may take longer: a peer whose getter
+   * runs says so. The body of a request may be silent as long, too.
+   *
+   * @default {5000}
+   */
+  timeoutMs?: number;
+  /**
+   * The largest body that is read, in bytes, of a request and of a peer's
+   * answer. A larger request is refused with 413, a larger answer is none.
+   *
+   * @default {67108864} 64 MiB
+   */
+  maxBodyBytes?: number;
+  /**
+   * How many requests of peers may wait for loads here at a time; at least 1.
+   * Past that peers are told to ask again a little later. What is in memory is
+   * answered all the same.
+   *
+   * @default {1024}
+   */
+  maxPeerRequests?: number;
+  /**
+   * For how long after a change of the list of peers a new owner asks a key's
+   * last owner for its copy before it loads, in milliseconds; 0: not at all.
+   *
+   * @default {30000}
+   */
+  handoverMs?: number;
+  /**
+   * What the processes of the pool know and others do not: every request to a
+   * peer carries it, and is refused with 401 where it does not. Visible ASCII,
+   * at least 16 characters. Of several the first is sent and any is taken, so
+   * that it can be changed one process at a time. Only in protocol `"native"`.
+   *
+   * Default: whoever reaches the port may read every key.
+   */
+  secret?: string | readonly string[];
+  /**
+   * Where time comes from, for the pool and its groups.
+   *
+   * @default {Clock} the runtime's
+   */
+  clock?: Clock;
+  /**
+   * A number from 0 to less than 1, for the jitter of waits.
+   *
+   * @default {Math.random}
+   */
+  random?: () => number;
+  /**
+   * Where messages go: a line for each request as `debug`, peers that are given
+   * up, or have another list, as `warn`; peers that are back, and a list without
+   * this process, as `info`. Default: nowhere.
+   */
+  logger?: Logger;
+}
+
+/** Options for `HTTPPool.drain`. */
+export interface DrainOptions {
+  /**
+   * How long the others have to find out and to take over what is in memory, in
+   * milliseconds.
+   *
+   * @default {5000}
+   */
+  timeoutMs?: number;
+}
+
+/** Options that were checked, with their defaults. */
+export interface Settings {
+  self: string;
+  protocol: Protocol;
+  basePath: string;
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
+  timeoutMs: number;
+  maxBodyBytes: number;
+  maxPeerRequests: number;
+  handoverMs: number;
+  secrets: readonly string[] | undefined;
+  clock: Clock;
+  random: () => number;
+  logger: Logger | undefined;
+}
+
+/** Where a `fetch` says how it is called without a `Request`; see `node/fetch.ts`. */
+const DIRECT = Symbol.for("geecache.fetch");
+type Direct = { [DIRECT]?: Settings["fetch"] };
+
+const ACTION = "Cannot create HTTPPool";
+
+/**
+ * Checks the options of a pool.
+ *
+ * @throws {TypeError} If `self` is no http or https origin, or an option is of
+ *   the wrong kind.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
+  checkObject(ACTION, options);
+  const {
+    protocol: name = "native",
+    fetch,
+    timeoutMs = 5_000,
+    maxBodyBytes = 64 * 1024 * 1024,
+    maxPeerRequests = 1024,
+    handoverMs = 30_000,
+    secret,
+    clock = systemClock,
+    random = Math.random,
+    logger,
+  } = options;
+  if (!Object.hasOwn(PROTOCOLS, name)) {
+    const names = Object.keys(PROTOCOLS).join(", ");
+    throw new TypeError(
+      `${ACTION}: protocol must be one of ${names}: received ${describe(name)}`,
+    );
+  }
+  const protocol = PROTOCOLS[name];
+  const { basePath = protocol.basePath } = options;
+  const origin = originOf(self, `${ACTION}: self`);
+  checkBasePath(basePath);
+  checkNumbers(ACTION, "a number greater than 0", { timeoutMs });
+  checkNumbers(ACTION, "a non-negative number", { maxBodyBytes, handoverMs });
+  checkNumbers(ACTION, "a number of at least 1", { maxPeerRequests });
+  checkFunctions(ACTION, { fetch, random });
+  checkMethods(ACTION, "clock", clock, ["now", "after"]);
+  checkMethods(ACTION, "logger", logger, ["debug", "info", "warn", "error"]);
+  if (secret !== undefined && !protocol.native) {
+    throw new TypeError(
+      `${ACTION}: secret is for protocol native alone: received protocol ${
+        quote(name)
+      }`,
+    );
+  }
+  return {
+    self: origin,
+    protocol,
+    basePath,
+    fetch: fetch === undefined ? runtimeFetch : (fetch as Direct)[DIRECT] ??
+      ((url, init) => fetch(new Request(url, init))),
+    timeoutMs,
+    maxBodyBytes,
+    maxPeerRequests,
+    handoverMs,
+    secrets: secret === undefined ? undefined : secretsOf(secret),
+    clock,
+    random,
+    logger,
+  };
+}
+
+/** Looked up at each call: a test or an agent may replace it later. */
+function runtimeFetch(url: string, init: RequestInit): Promise<Response> {
+  if (typeof fetch !== "function") {
+    throw new TypeError(
+      "this runtime has no fetch: give HTTPPool one as its option",
+    );
+  }
+  // No `Request` is built: `fetch` would build it again.
+  return fetch(url, init);
+}
+
+function checkBasePath(basePath: unknown): void {
+  const url = `http://localhost${basePath}`;
+  const fits = typeof basePath === "string" && basePath.endsWith("/") &&
+    URL.canParse(url) && new URL(url).pathname === basePath;
+  if (!fits) {
+    throw new TypeError(
+      `${ACTION}: basePath must be a URL path that begins and ends with "/": ` +
+        `received ${describe(basePath)}`,
+    );
+  }
+}

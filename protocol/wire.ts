@@ -1,0 +1,339 @@
+/**
+ * Bytes on the wire: paths, headers and bodies.
+ *
+ * @module
+ */
+
+import type { ByteView } from "../base/byte_view.ts";
+import { describe } from "../base/errors.ts";
+import type { PeerValue } from "../base/peers.ts";
+
+/** The headers between processes of this library. */
+export const HEADER = {
+  /** On a request: the asker's own origin. */
+  peer: "Geecache-Peer",
+  /** On a request: the asker takes "pending" for an answer after so many milliseconds. */
+  wait: "Geecache-Wait",
+  /** On a request: a fingerprint of the asker's ring. */
+  ring: "Geecache-Ring",
+  /** On a request: what the processes of the pool know and others do not. */
+  secret: "Geecache-Secret",
+  /** On a request: only what is in memory is wanted. */
+  peek: "Geecache-Peek",
+  /** On a POST: the method that it stands for; its body is framed then. */
+  method: "Geecache-Method",
+  /** On every answer: what it means. */
+  result: "Geecache-Result",
+  /** On every answer: the newest form of batches that is understood. */
+  batch: "Geecache-Batch",
+  /** On an answer: the process is about to close. */
+  draining: "Geecache-Draining",
+  /** Beside a value: the milliseconds that it has left. */
+  ttl: "Geecache-Ttl",
+} as const;
+
+/** What an answer means; see docs/PROTOCOL.md. */
+export type Result =
+  | "value"
+  | "batch"
+  | "not-found"
+  | "failed"
+  | "no-group"
+  | "pending"
+  | "busy"
+  | "done"
+  | "bad-request"
+  | "refused"
+  | "draining";
+
+const MAX_SMALL_BYTES = 256 * 1024;
+
+/** Longer paths travel as a POST with the key in its body. */
+export const MAX_PATH_LENGTH = 4096;
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+
+/** What a request's URL asks for. */
+export interface Target {
+  readonly group: string;
+  /** `undefined`: the path has no second segment. */
+  readonly key: string | undefined;
+  /** What of the group a `DELETE` is to drop; `undefined`: the key. */
+  readonly clear: "all" | "copies" | undefined;
+}
+
+/**
+ * The path and query of a request's URL.
+ *
+ * @throws {TypeError} If it is not a whole one: what Node's own servers hand out
+ *   is no `Request`, and nobody would look at the answer.
+ */
+export function pathOf(url: string): string {
+  // A `URL` would cost five times as much.
+  const scheme = typeof url === "string" ? url.indexOf("://") : -1;
+  if (scheme < 0) {
+    throw new TypeError(
+      "Cannot answer: a Request is needed, which toNodeHandler() makes on Node: " +
+        `received one with the URL ${describe(url)}`,
+    );
+  }
+  const start = url.indexOf("/", scheme + 3);
+  const end = url.indexOf("#", start);
+  return end < 0 ? url.slice(start) : url.slice(start, end);
+}
+
+/**
+ * Reads what is asked for, as Go's servers do: the whole path decoded once, then
+ * split at its first slash. A `?key=` counts where the path names no key.
+ */
+export function readTarget(
+  path: string,
+  basePath: string,
+  native = true,
+): Target | "outside" | "malformed" {
+  if (!path.startsWith(basePath)) return "outside";
+  const question = path.indexOf("?");
+  const end = question < 0 ? path.length : question;
+  const rest = decode(path.slice(basePath.length, end));
+  if (rest === undefined) return "malformed";
+  const slash = rest.indexOf("/");
+  if (slash >= 0) {
+    const group = rest.slice(0, slash);
+    return { group, key: rest.slice(slash + 1), clear: undefined };
+  }
+  // Go looks at no query.
+  if (question < 0 || !native) {
+    return { group: rest, key: undefined, clear: undefined };
+  }
+  for (const part of path.slice(question + 1).split("&")) {
+    if (part === "clear" || part === "clear=copies") {
+      const clear = part === "clear" ? "all" : "copies";
+      return { group: rest, key: undefined, clear };
+    }
+    if (!part.startsWith("key=")) continue;
+    const key = decode(part.slice(4));
+    return key === undefined
+      ? "malformed"
+      : { group: rest, key, clear: undefined };
+  }
+  return { group: rest, key: undefined, clear: undefined };
+}
+
+/** Percent-decodes once; `undefined`: bad escapes, or bytes that are no UTF-8. */
+function decode(text: string): string | undefined {
+  if (!text.includes("%")) return text;
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return undefined;
+  }
+}
+
+/** The path of a group, with nothing after its name. */
+export function groupPath(basePath: string, group: string): string {
+  return basePath + encodeURIComponent(group);
+}
+
+/**
+ * The path of a key; `undefined`: it would be too long.
+ *
+ * URLs drop segments of one or two dots even where they are percent-encoded, so
+ * such a key travels as `?key=`; or, to Go, behind a slash that is encoded, too:
+ * Go decodes first and splits then.
+ */
+export function keyPath(
+  basePath: string,
+  group: string,
+  key: string,
+  native = true,
+): string | undefined {
+  if (key.length > MAX_PATH_LENGTH) return undefined;
+  const name = encodeURIComponent(key);
+  const dots = name === "." || name === "..";
+  const before = !dots ? "/" : native ? "?key=" : "%2F";
+  const path = groupPath(basePath, group) + before + name;
+  return path.length > MAX_PATH_LENGTH ? undefined : path;
+}
+
+/** The bytes of a key, for a body. */
+export function encodeKey(key: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(key);
+}
+
+/** Longer texts are left to the runtime, whose calls cost more than short ones do. */
+const MAX_SHORT = 64;
+
+/** Writes the UTF-8 of `text` to `target` and returns where it ends. */
+export function writeText(
+  target: Uint8Array,
+  at: number,
+  text: string,
+): number {
+  const { length } = text;
+  let i = 0;
+  if (length <= MAX_SHORT) {
+    for (; i < length; i++) {
+      const code = text.charCodeAt(i);
+      if (code > 0x7f) break;
+      target[at + i] = code;
+    }
+  }
+  return i === length
+    ? at + length
+    : at + encoder.encodeInto(text, target.subarray(at)).written;
+}
+
+/** The key that `bytes` are; `undefined`: they are no UTF-8. */
+export function decodeKey(bytes: Uint8Array): string | undefined {
+  if (bytes.length <= MAX_SHORT && isAscii(bytes)) {
+    return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  }
+  try {
+    return decoder.decode(bytes);
+  } catch {
+    return undefined;
+  }
+}
+
+function isAscii(bytes: Uint8Array): boolean {
+  for (let i = 0; i < bytes.length; i++) if (bytes[i]! > 0x7f) return false;
+  return true;
+}
+
+/** Time left, for its header; `undefined`: for ever, and so no header. */
+export function encodeTtl(ttlMs: number | undefined): string | undefined {
+  return ttlMs === undefined || ttlMs > Number.MAX_SAFE_INTEGER
+    ? undefined
+    : String(Math.max(0, Math.floor(ttlMs)));
+}
+
+/** Reads a header of whole milliseconds; `undefined`: it is something else. */
+export function decodeMs(text: string): number | undefined {
+  return /^\d{1,16}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Reads a value's time left from its header; `undefined`: the header is malformed. */
+export function withTtl(
+  value: ByteView,
+  header: string | null,
+): PeerValue | undefined {
+  if (header === null) return { value };
+  const ttlMs = decodeMs(header);
+  return ttlMs === undefined ? undefined : { value, ttlMs };
+}
+
+/** What a message says of its body. */
+export interface BodyHead {
+  /** How many bytes it has; `undefined`: it does not say. */
+  readonly length: number | undefined;
+  /** Whether they are decoded on their way, and others come out. */
+  readonly encoded: boolean;
+}
+
+/** Reads what a message says of its body: once, since each look takes a while. */
+export function bodyHeadOf(headers: Headers): BodyHead {
+  const length = headers.get("Content-Length");
+  return length === null
+    ? { length: undefined, encoded: false }
+    : { length: Number(length), encoded: headers.has("Content-Encoding") };
+}
+
+/**
+ * Reads a body of at most `limit` bytes; `undefined`: it is larger, and was
+ * cancelled. Calls `onChunk` for each part of it that arrives.
+ *
+ * @throws The reason of `signal`, if that fires; the body is cancelled.
+ */
+export async function readBody(
+  message: Request | Response,
+  head: BodyHead,
+  limit: number,
+  signal?: AbortSignal,
+  onChunk?: () => void,
+): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  if ((head.length ?? 0) > limit) {
+    await message.body?.cancel();
+    return undefined;
+  }
+  if (isSmall(head)) {
+    const bytes = await untilAborted(message.arrayBuffer(), signal);
+    return bytes.byteLength > limit ? undefined : new Uint8Array(bytes);
+  }
+  // Looked at no earlier: a stream may be made for it.
+  const { body } = message;
+  if (body === null) return new Uint8Array();
+  const chunks: Uint8Array[] = [];
+  let length = 0;
+  for await (const chunk of chunksOf(body, signal)) {
+    length += chunk.length;
+    if (length > limit) return undefined;
+    chunks.push(chunk);
+    onChunk?.();
+  }
+  const bytes = new Uint8Array(length);
+  let at = 0;
+  for (const chunk of chunks) {
+    bytes.set(chunk, at);
+    at += chunk.length;
+  }
+  return bytes;
+}
+
+/**
+ * Whether a body is said to be so small that it comes in one go. Reading it whole
+ * takes a third of the time that reading a stream takes.
+ */
+export function isSmall({ length, encoded }: BodyHead): boolean {
+  return length !== undefined && length <= MAX_SMALL_BYTES && !encoded;
+}
+
+async function untilAborted<T>(
+  promise: Promise<T>,
+  signal: AbortSignal | undefined,
+): Promise<T> {
+  if (signal === undefined) return await promise;
+  let leave!: () => void;
+  const aborted = new Promise<never>((_, reject) => {
+    leave = () => reject(signal.reason);
+    signal.addEventListener("abort", leave, { once: true });
+    if (signal.aborted) leave();
+  });
+  try {
+    return await Promise.race([promise, aborted]);
+  } finally {
+    signal.removeEventListener("abort", leave);
+  }
+}
+
+/**
+ * The parts of a body as they arrive. Whoever stops early cancels it.
+ *
+ * @throws The reason of `signal`, if that fires; the body is cancelled.
+ */
+export async function* chunksOf(
+  body: ReadableStream<Uint8Array>,
+  signal?: AbortSignal,
+): AsyncIterableIterator<Uint8Array> {
+  // By hand: not every runtime can iterate a stream, and a read that waits must
+  // end with the signal, even where what feeds the stream does not listen.
+  const reader = body.getReader();
+  const cancel = (): void => {
+    reader.cancel(signal?.reason).catch(() => {});
+  };
+  signal?.addEventListener("abort", cancel, { once: true });
+  if (signal?.aborted) cancel();
+  let ended = false;
+  try {
+    for (;;) {
+      const { done, value } = await reader.read();
+      signal?.throwIfAborted();
+      ended = done;
+      if (done) return;
+      yield value;
+    }
+  } finally {
+    signal?.removeEventListener("abort", cancel);
+    if (!ended) cancel();
+  }
+}

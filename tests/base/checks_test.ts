@@ -1,0 +1,210 @@
+/** Whatever is wrong with an option or an argument is said at once, with what was received. */
+
+import { Group } from "../../group.ts";
+import { HTTPPool, type HTTPPoolOptions } from "../../http.ts";
+import { LRU } from "../../lru.ts";
+import {
+  assertEquals,
+  assertRejects,
+  assertThrows,
+} from "../support/assert.ts";
+
+const SELF = "http://10.0.0.1:8080";
+const POOL = "Cannot create HTTPPool: ";
+const GROUP = 'Cannot create Group "g": ';
+
+/** What is no number, and how a message shows it. */
+const NO_NUMBERS: [unknown, string][] = [
+  [null, "null"],
+  ["5", '"5"'],
+  [5n, "5n"],
+  [{}, "[object Object]"],
+  [[], "[object Array]"],
+  [() => 5, "a function"],
+];
+/** What is neither a function nor an object with methods. */
+const NOTHING_OF_USE: [unknown, string][] = [
+  [null, "null"],
+  ["x", '"x"'],
+  [5, "5"],
+  [true, "true"],
+  [{}, "[object Object]"],
+];
+
+function assertRefused(make: () => unknown, message: string): void {
+  const error = assertThrows(make, TypeError);
+  assertEquals(error.message, message);
+}
+
+const poolWith = (options: unknown) => () =>
+  new HTTPPool(SELF, options as HTTPPoolOptions);
+const groupWith = (options: unknown) => () =>
+  new Group("g", () => "v", options as Record<string, never>);
+
+Deno.test("What is no number is refused where a number belongs, also if it looks like one", () => {
+  const ofPool = {
+    timeoutMs: "a number greater than 0",
+    maxBodyBytes: "a non-negative number",
+    handoverMs: "a non-negative number",
+    maxPeerRequests: "a number of at least 1",
+  };
+  const ofGroup = {
+    maxBytes: "a non-negative number",
+    mirrorTtlMs: "a non-negative number",
+    maxStandInLoads: "a number of at least 1",
+  };
+  for (const [value, received] of NO_NUMBERS) {
+    for (const [name, rule] of Object.entries(ofPool)) {
+      const fault = `${name} must be ${rule}: received ${received}`;
+      assertRefused(poolWith({ [name]: value }), POOL + fault);
+    }
+    for (const [name, rule] of Object.entries(ofGroup)) {
+      const fault = `${name} must be ${rule}: received ${received}`;
+      assertRefused(groupWith({ [name]: value }), GROUP + fault);
+    }
+  }
+});
+
+Deno.test("A number that breaks its rule is a RangeError", () => {
+  for (const value of [0, -1, NaN]) {
+    const error = assertThrows(
+      poolWith({ maxPeerRequests: value }),
+      RangeError,
+    );
+    const rule = "maxPeerRequests must be a number of at least 1";
+    assertEquals(error.message, `${POOL}${rule}: received ${value}`);
+  }
+  assertThrows(poolWith({ handoverMs: -1 }), RangeError, "received -1");
+});
+
+Deno.test("What cannot be called is refused where it would be called later", () => {
+  for (const [value, received] of NOTHING_OF_USE) {
+    for (const name of ["fetch", "random"]) {
+      const fault = `${name} must be a function: received ${received}`;
+      assertRefused(poolWith({ [name]: value }), POOL + fault);
+    }
+    const clock =
+      `clock must have the methods now, after: received ${received}`;
+    assertRefused(poolWith({ clock: value }), POOL + clock);
+    assertRefused(groupWith({ clock: value }), GROUP + clock);
+    assertRefused(
+      poolWith({ logger: value }),
+      `${POOL}logger must have the methods debug, info, warn, error: received ${received}`,
+    );
+    assertRefused(
+      groupWith({ shouldMirror: value }),
+      `${GROUP}shouldMirror must be a function: received ${received}`,
+    );
+    assertRefused(
+      groupWith({ peers: value }),
+      `${GROUP}peers must have the methods pickPeer, peers: received ${received}`,
+    );
+    for (const name of ["weigh", "onEvict"]) {
+      assertThrows(
+        () => new LRU({ [name]: value }),
+        TypeError,
+        `Cannot create LRU: ${name} must be a function: received ${value}`,
+      );
+    }
+  }
+});
+
+Deno.test("What is no text is refused where a text belongs, and a secret is not shown", () => {
+  for (const [value, received] of NO_NUMBERS) {
+    if (value === "5") continue;
+    assertRefused(
+      poolWith({ basePath: value }),
+      `${POOL}basePath must be a URL path that begins and ends with "/": received ${received}`,
+    );
+  }
+  for (const secret of [null, 1234567890123456, {}, true]) {
+    assertRefused(
+      poolWith({ secret }),
+      `${POOL}secret must be a string or an array of strings: received ${typeof secret}`,
+    );
+  }
+});
+
+Deno.test("Options that are no object are refused", async () => {
+  assertRefused(
+    poolWith(null),
+    `${POOL}options must be an object: received null`,
+  );
+  assertRefused(
+    groupWith("x"),
+    `${GROUP}options must be an object: received "x"`,
+  );
+  const pool = new HTTPPool(SELF);
+  const drain = (options: unknown) => () => pool.drain(options as never);
+  for (
+    const [options, message] of [
+      [10_000, "options must be an object: received 10000"],
+      [null, "options must be an object: received null"],
+      [
+        { timeoutMs: "5" },
+        'timeoutMs must be a non-negative number: received "5"',
+      ],
+    ]
+  ) {
+    await assertRejects(
+      drain(options),
+      TypeError,
+      `Cannot drain HTTPPool: ${message}`,
+    );
+  }
+  assertEquals(pool.stats().draining, false);
+  const group = pool.group("g", () => "v");
+  await assertRejects(
+    () => group.set("k", "v", 5_000 as never),
+    TypeError,
+    'Cannot set "k" of group "g": options must be an object: received 5000',
+  );
+  await pool.close();
+});
+
+Deno.test("One string is refused where several belong, and nothing is done", async () => {
+  const rule = "must be an array or another iterable of strings: received";
+  const pool = new HTTPPool(SELF);
+  const group = pool.group("g", (key) => key);
+  await group.get("a");
+  for (
+    const [value, received] of [["abc", '"abc"'], [undefined, "undefined"]]
+  ) {
+    const several = value as unknown as string[];
+    assertRefused(
+      () => pool.setPeers(several),
+      `Cannot set peers of HTTPPool: urls ${rule} ${received}`,
+    );
+    await assertRejects(
+      () => group.getMany(several),
+      TypeError,
+      `Cannot get keys of group "g": keys ${rule} ${received}`,
+    );
+    await assertRejects(
+      () => group.removeMany(several),
+      TypeError,
+      `Cannot remove keys of group "g": keys ${rule} ${received}`,
+    );
+  }
+  assertEquals([...group.keys()], ["a"]);
+  await pool.close();
+});
+
+Deno.test("get() refuses what is no signal before it loads", async () => {
+  let loads = 0;
+  const group = new Group("g", () => `${++loads}`);
+  for (
+    const [signal, received] of [
+      [new AbortController(), "[object AbortController]"],
+      [5, "5"],
+      [null, "null"],
+    ]
+  ) {
+    await assertRejects(
+      () => group.get("k", { signal: signal as unknown as AbortSignal }),
+      TypeError,
+      `Cannot get a key of group "g": signal must be an AbortSignal: received ${received}`,
+    );
+  }
+  assertEquals(loads, 0);
+});

@@ -1,0 +1,119 @@
+import { systemClock } from "../../base/clock.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { gate } from "../support/gate.ts";
+
+const LONGEST = 2 ** 31 - 1;
+
+function elapsed(ms: number): Promise<void> {
+  return new Promise((resolve) => void systemClock.after(ms, resolve));
+}
+
+/** Runs `test` with a `setTimeout` that only notes what it is asked for. */
+function withTimers(
+  test: (timers: Map<number, { ms: number; run: () => void }>) => void,
+): void {
+  const real = [globalThis.setTimeout, globalThis.clearTimeout] as const;
+  const timers = new Map<number, { ms: number; run: () => void }>();
+  let id = 0;
+  const set = (run: () => void, ms: number): number => {
+    timers.set(++id, { ms, run });
+    return id;
+  };
+  Object.assign(globalThis, {
+    setTimeout: set,
+    clearTimeout: (id: number) => timers.delete(id),
+  });
+  try {
+    test(timers);
+  } finally {
+    const [setTimeout, clearTimeout] = real;
+    Object.assign(globalThis, { setTimeout, clearTimeout });
+  }
+}
+
+Deno.test("systemClock.now() never goes back, though the wall clock does", () => {
+  const dateNow = Date.now;
+  let wall = dateNow();
+  Date.now = () => wall -= 1000;
+  try {
+    let last = systemClock.now();
+    for (let i = 0; i < 1000; i++) {
+      const now = systemClock.now();
+      assert(now >= last);
+      last = now;
+    }
+  } finally {
+    Date.now = dateNow;
+  }
+});
+
+Deno.test("systemClock.now() goes on as time passes", async () => {
+  const start = systemClock.now();
+  await elapsed(2);
+  assert(systemClock.now() > start);
+});
+
+Deno.test("systemClock.after() fires once, and later for a longer wait", async () => {
+  const fired: string[] = [];
+  const done = gate();
+  // Long enough that a pause before the next line makes no difference.
+  systemClock.after(100, () => {
+    fired.push("long");
+    done.open();
+  });
+  systemClock.after(0, () => fired.push("none"));
+  assertEquals(fired, []);
+  await done.opened;
+  await elapsed(1);
+  assertEquals(fired, ["none", "long"]);
+});
+
+Deno.test("systemClock.after() can be called off, before and after the time", async () => {
+  let fired = 0;
+  const cancel = systemClock.after(1, () => fired++);
+  cancel();
+  cancel();
+  const cancelLate = systemClock.after(0, () => fired++);
+  await elapsed(2);
+  assertEquals(fired, 1);
+  cancelLate();
+});
+
+Deno.test("systemClock.after() does not fire at once for a wait that is too long for setTimeout", async () => {
+  let fired = 0;
+  const cancels = [LONGEST + 1, 2 ** 32, 1e15, Infinity]
+    .map((ms) => systemClock.after(ms, () => fired++));
+  try {
+    await elapsed(2);
+    assertEquals(fired, 0);
+  } finally {
+    for (const cancel of cancels) cancel();
+  }
+});
+
+Deno.test("systemClock.after() makes up a long wait of shorter ones, and can be called off in each", () => {
+  withTimers((timers) => {
+    let fired = 0;
+    const asked: number[] = [];
+    const elapse = (): void => {
+      const [[id, timer]] = [...timers] as [
+        [number, { ms: number; run: () => void }],
+      ];
+      timers.delete(id);
+      asked.push(timer.ms);
+      timer.run();
+    };
+    systemClock.after(2 * LONGEST + 5, () => fired++);
+    elapse();
+    elapse();
+    assertEquals(fired, 0);
+    elapse();
+    assertEquals([fired, asked], [1, [LONGEST, LONGEST, 5]]);
+    assertEquals(timers.size, 0);
+
+    const cancel = systemClock.after(LONGEST + 5, () => fired++);
+    elapse();
+    cancel();
+    assertEquals(timers.size, 0);
+  });
+});

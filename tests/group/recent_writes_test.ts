@@ -1,0 +1,49 @@
+import { Fence } from "../../group/recent_writes.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+import { FakeClock } from "../support/gate.ts";
+
+Deno.test("A fence knows what was written since the last change, for a while", async () => {
+  const clock = new FakeClock();
+  const fence = new Fence(clock);
+  fence.add("before any change");
+  fence.addAll();
+  assert(!fence.has("before any change"));
+  fence.begin(1_000);
+  fence.add("a");
+  assertEquals([fence.has("a"), fence.has("b")], [true, false]);
+  assert(!fence.has("before any change"));
+  await clock.advance(999);
+  assert(fence.has("a"));
+  await clock.advance(1);
+  assert(!fence.has("a"));
+});
+
+Deno.test("A change that follows another soon goes on with what was written, a later one begins anew", async () => {
+  const clock = new FakeClock();
+  const fence = new Fence(clock);
+  fence.begin(1_000);
+  fence.add("a");
+  await clock.advance(999);
+  fence.begin(1_000);
+  fence.add("b");
+  await clock.advance(999);
+  assertEquals([fence.has("a"), fence.has("b"), fence.has("c")], [
+    true,
+    true,
+    false,
+  ]);
+  fence.addAll();
+  assert(fence.has("c"));
+  await clock.advance(1);
+  fence.begin(1_000);
+  assert(!fence.has("a"));
+});
+
+Deno.test("Past 100,000 keys all count as written", () => {
+  const fence = new Fence(new FakeClock());
+  fence.begin(1_000);
+  for (let i = 0; i < 100_000; i++) fence.add(`k${i}`);
+  assert(!fence.has("other"));
+  fence.add("one more");
+  assert(fence.has("other"));
+});

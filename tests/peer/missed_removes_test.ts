@@ -1,0 +1,132 @@
+import fc from "fast-check";
+import { type Debt, MAX_OWED_KEYS, Owed } from "../../peer/missed_removes.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+
+function takeAll(owed: Owed): Debt[] {
+  const debts: Debt[] = [];
+  for (let debt = owed.take(); debt; debt = owed.take()) {
+    debts.push(debt);
+    owed.end(debt);
+  }
+  return debts;
+}
+
+Deno.test("Keys are owed once, group by group", () => {
+  const owed = new Owed();
+  owed.add({ group: "g", keys: ["a", "b"] });
+  owed.add({ group: "h", keys: ["a"] });
+  owed.add({ group: "g", keys: ["b", "c"] });
+  assertEquals(owed.size, 4);
+  assertEquals(takeAll(owed), [
+    { group: "g", keys: ["a", "b", "c"] },
+    { group: "h", keys: ["a"] },
+  ]);
+  assertEquals([owed.size, owed.take()], [0, undefined]);
+});
+
+Deno.test("All of a group takes the place of its keys, before and after", () => {
+  const owed = new Owed();
+  owed.add({ group: "g", keys: ["a"] });
+  owed.add({ group: "g", keys: undefined });
+  owed.add({ group: "g", keys: ["b"] });
+  assertEquals(owed.size, 1);
+  assertEquals(takeAll(owed), [{ group: "g", keys: undefined }]);
+});
+
+Deno.test("Past so many keys all of the group is owed, and of no other", () => {
+  const owed = new Owed();
+  const keys = Array.from({ length: MAX_OWED_KEYS }, (_, i) => `k${i}`);
+  owed.add({ group: "h", keys: ["a"] });
+  owed.add({ group: "g", keys });
+  owed.add({ group: "g", keys });
+  assertEquals(owed.size, MAX_OWED_KEYS + 1);
+  owed.add({ group: "g", keys: ["one more"] });
+  assertEquals(takeAll(owed), [
+    { group: "h", keys: ["a"] },
+    { group: "g", keys: undefined },
+  ]);
+});
+
+Deno.test("What is owed while a debt is on its way is kept apart from it", () => {
+  const owed = new Owed();
+  owed.add({ group: "g", keys: ["a"] });
+  const debt = owed.take()!;
+  owed.add({ group: "g", keys: ["a"] });
+  assertEquals(debt, { group: "g", keys: ["a"] });
+  assertEquals(takeAll(owed), [{ group: "g", keys: ["a"] }]);
+});
+
+Deno.test("It is known of each key whether it is owed, on its way, too", () => {
+  const owed = new Owed();
+  const which = () =>
+    ["g a", "g b", "h a"].filter((one) => {
+      const [group, key] = one.split(" ") as [string, string];
+      return owed.has(group, key);
+    });
+  assertEquals(which(), []);
+  owed.add({ group: "g", keys: ["a"] });
+  owed.add({ group: "h", keys: undefined });
+  assertEquals(which(), ["g a", "h a"]);
+  const debts = [owed.take()!, owed.take()!];
+  assertEquals([which(), owed.size], [["g a", "h a"], 2]);
+  owed.end(debts[0]!);
+  assertEquals([which(), owed.size], [["h a"], 1]);
+  owed.end(debts[1]!);
+  assertEquals([which(), owed.size], [[], 0]);
+});
+
+Deno.test("Whatever is added, taken and added again, all that was missed is told", () => {
+  const anyDebt = fc.record({
+    group: fc.constantFrom("g", "h"),
+    keys: fc.option(fc.array(fc.constantFrom("a", "b", "c")), {
+      nil: undefined,
+    }),
+  });
+  fc.assert(fc.property(
+    fc.array(fc.oneof(anyDebt, fc.boolean())),
+    (steps) => {
+      const owed = new Owed();
+      const missed = new Set<string>();
+      const told = (debt: Debt) => {
+        const { group, keys } = debt;
+        for (const key of keys ?? ["a", "b", "c"]) {
+          missed.delete(`${group} ${key}`);
+        }
+      };
+      for (const step of steps) {
+        if (typeof step !== "boolean") {
+          owed.add(step);
+          for (const key of step.keys ?? ["a", "b", "c"]) {
+            missed.add(`${step.group} ${key}`);
+          }
+          continue;
+        }
+        const debt = owed.take();
+        if (debt === undefined) continue;
+        if (step) told(debt);
+        else owed.add(debt);
+        owed.end(debt);
+        for (const group of ["g", "h"]) {
+          for (const key of ["a", "b", "c"]) {
+            if (missed.has(`${group} ${key}`)) assert(owed.has(group, key));
+          }
+        }
+      }
+      takeAll(owed).forEach(told);
+      assert(missed.size === 0, [...missed].join());
+    },
+  ));
+});
+
+Deno.test("All that is owed can be looked at, on its way or not, and is owed still", () => {
+  const owed = new Owed();
+  owed.add({ group: "g", keys: ["a"] });
+  owed.add({ group: "h", keys: undefined });
+  const first = owed.take()!;
+  owed.add({ group: "g", keys: ["b"] });
+  const all = [...owed.debts()].map(({ group, keys }) => `${group} ${keys}`);
+  assertEquals(all.sort(), ["g a", "g b", "h undefined"]);
+  assertEquals(owed.size, 3);
+  owed.end(first);
+  assertEquals([...owed.debts()].length, 2);
+});

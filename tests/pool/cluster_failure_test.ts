@@ -1,0 +1,661 @@
+/** What a dead, slow, busy or refusing process costs the others. */
+
+import { KIND, ResultReader } from "../../protocol/frames.ts";
+import { failure } from "../../handler/answers.ts";
+import { answerMany } from "../../handler/batch.ts";
+import { Waits } from "../../handler/waits.ts";
+import { locals } from "../../group/local_group.ts";
+import {
+  BusyError,
+  type ByteView,
+  Group,
+  HTTPPool,
+  type HTTPPoolOptions,
+  type PeerError,
+} from "../../mod.ts";
+import { PROTOCOLS } from "../../protocol/protocols.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { FakeClock, gate, settle } from "../support/gate.ts";
+import {
+  type Cluster,
+  type ClusterOptions,
+  type Node,
+  noteIn,
+  withCluster,
+} from "../support/network.ts";
+
+/** Keys that a node owns. */
+function keysOf(cluster: Cluster, owner: Node, count: number): string[] {
+  const keys: string[] = [];
+  for (let i = 0; keys.length < count; i++) {
+    if (cluster.ownerOf(`key-${i}`) === owner) keys.push(`key-${i}`);
+  }
+  return keys;
+}
+
+const stateOf = ({ pool }: Node, { origin }: Node) =>
+  pool.stats().peers.find(({ id }) => id === origin)!.state;
+
+/** The questions that were sent to a node, without probes and peeks. */
+function asked({ network }: Cluster, from: Node, to: Node): number {
+  return network.sent.filter((one) =>
+    one.from === from.origin && one.to === to.origin &&
+    one.path !== "/_geecache/" && !one.peeks
+  ).length;
+}
+
+Deno.test("An owner that fails three times in a row is not asked again, and its keys go to the next node", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.kill(owner.origin);
+    const keys = keysOf(cluster, owner, 20);
+    for (const [i, key] of keys.entries()) {
+      assertEquals(stateOf(asker, owner), i < 3 ? "closed" : "open");
+      assertEquals((await asker.group.get(key)).text(), `<${key}>`);
+    }
+    assertEquals(asked(cluster, asker, owner), 3);
+    assertEquals(stateOf(asker, next), "closed");
+  }));
+
+Deno.test("Stand-ins that are out of reach themselves are passed over all at once", () =>
+  withCluster(6, async (cluster) => {
+    const [owner, ...others] = cluster.inOrder("k") as Node[];
+    const asker = others.pop()!;
+    const alive = others.pop()!;
+    const dead = [owner!, ...others];
+    for (const { origin } of dead) cluster.network.kill(origin);
+    for (const node of dead) {
+      for (const key of keysOf(cluster, node, 3)) await asker.group.get(key);
+      assertEquals(stateOf(asker, node), "open");
+    }
+    const { peerErrors } = asker.group.stats();
+    await asker.group.get("k");
+    assertEquals(alive.loads.at(-1), "k");
+    assertEquals(asker.group.stats().peerErrors, peerErrors + 1);
+  }));
+
+Deno.test("A silent owner costs a wait of timeoutMs three times at most", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.silence(owner.origin);
+    const keys = keysOf(cluster, owner, 20);
+    const gets = keys.slice(0, 3).map((key) => asker.group.get(key));
+    await cluster.clock.advance(5_500);
+    await Promise.all(gets);
+    assert(stateOf(asker, owner) !== "closed");
+    const before = cluster.clock.now();
+    for (const key of keys.slice(3)) {
+      const get = asker.group.get(key);
+      await cluster.clock.advance(500);
+      await get;
+    }
+    assertEquals(asked(cluster, asker, owner), 3);
+    assert(cluster.clock.now() - before <= 17 * 500);
+  }));
+
+Deno.test("A dead owner costs one load per key and mirror life in the whole cluster", () =>
+  withCluster(5, async (cluster) => {
+    const [dead, ...others] = cluster.inOrder("k");
+    cluster.network.kill(dead!.origin);
+    const keys = keysOf(cluster, dead!, 30);
+    for (let life = 1; life <= 3; life++) {
+      for (let i = 0; i < 2; i++) {
+        const all = others.map(({ group }) => group.getMany(keys));
+        await settle();
+        for (const values of await Promise.all(all)) {
+          for (const [key, value] of values) {
+            assertEquals((value as ByteView).text(), `<${key}>`);
+          }
+        }
+      }
+      assertEquals(cluster.loads.length, life * keys.length);
+      await cluster.clock.advance(10_000);
+    }
+  }, { group: { mirrorTtlMs: 10_000 } }));
+
+Deno.test("A breaker counts silence and refusal alone: not pending, busy, no group, nor a failed getter", async () => {
+  const answers: [status: number, result: string, opens: boolean][] = [
+    [202, "pending", false],
+    [429, "busy", false],
+    [404, "no-group", false],
+    [404, "not-found", false],
+    [500, "failed", false],
+    [503, "draining", false],
+    [400, "bad-request", false],
+    [200, "value", false],
+    [401, "refused", true],
+    [502, "none", true],
+    [404, "none", true],
+  ];
+  for (const [status, result, opens] of answers) {
+    await withCluster(2, async (cluster) => {
+      const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+      cluster.network.fault(
+        owner.origin,
+        () =>
+          new Response("x".repeat(result === "value" ? 11 : 1), {
+            status,
+            headers: { "Geecache-Result": result },
+          }),
+      );
+      const peer = asker.pool.pickPeer("k")!;
+      for (let i = 0; i < 4; i++) {
+        const leave = new AbortController();
+        const get = peer.get("g", "k", { signal: leave.signal });
+        get.catch(() => {});
+        await settle();
+        leave.abort(new Error("enough"));
+        await assertRejects(() => get, Error);
+      }
+      const label = `${status} ${result}`;
+      assertEquals([label, stateOf(asker, owner)], [
+        label,
+        opens ? "open" : "closed",
+      ]);
+      // A value that is larger than the asker takes is the peer's no fault.
+    }, { pool: { maxBodyBytes: 10 } });
+  }
+});
+
+Deno.test("A caller that leaves is no failure of the peer", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.silence(owner.origin);
+    for (let i = 0; i < 5; i++) {
+      const leave = new AbortController();
+      const get = asker.group.get("k", { signal: leave.signal });
+      await settle();
+      leave.abort(new Error("enough"));
+      await assertRejects(() => get, Error, "enough");
+    }
+    assertEquals(stateOf(asker, owner), "closed");
+  }));
+
+Deno.test("A peer that is back is found by a probe that no caller waits for, and asked again", async () => {
+  const lines: string[] = [];
+  const logger = noteIn(lines);
+  await withCluster(3, async (cluster) => {
+    const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.kill(owner.origin);
+    const keys = keysOf(cluster, owner, 10);
+    for (const key of keys.slice(0, 3)) await asker.group.get(key);
+    await cluster.clock.advance(5_000);
+    assertEquals([asked(cluster, asker, owner), stateOf(asker, owner)], [
+      3,
+      "open",
+    ]);
+    cluster.network.join(owner.origin, owner.pool.handler);
+    await cluster.clock.advance(10_000);
+    assertEquals(stateOf(asker, owner), "closed");
+    assertEquals((await asker.group.get(keys[3]!)).text(), `<${keys[3]}>`);
+    assertEquals(owner.loads, [keys[3]]);
+    assertEquals(
+      lines.filter((line) => line.includes(`[Pool ${asker.origin}]`)),
+      [
+        `[Pool ${asker.origin}] ${owner.origin} is out of reach: its keys are asked of the next node`,
+        `[Pool ${asker.origin}] ${owner.origin} is back`,
+      ],
+    );
+  }, { pool: { logger } });
+});
+
+Deno.test("A write to a peer out of reach rejects at once", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.kill(owner.origin);
+    for (const key of keysOf(cluster, owner, 3)) await asker.group.get(key);
+    const before = cluster.network.sent.length;
+    const { errors } = await assertRejects(
+      () => asker.group.remove("k"),
+      AggregateError,
+    );
+    assertEquals((errors[0] as PeerError).peer, owner.origin);
+    assertEquals(cluster.network.sent.length, before);
+  }));
+
+// ---- loads for absent owners
+
+/** A cluster whose getters end when the test says so. */
+function gated(options: Omit<ClusterOptions, "getter">) {
+  const begun: string[] = [];
+  const gates = new Map<string, ReturnType<typeof gate<string>>>();
+  const end = (key: string) => gates.get(key)!.open(`<${key}>`);
+  const getter = () => (key: string) => {
+    begun.push(key);
+    const one = gate<string>();
+    gates.set(key, one);
+    return one.opened;
+  };
+  return { begun, end, options: { ...options, getter } };
+}
+
+Deno.test("Loads for absent owners are limited in number, the rest wait in order, others do not", () => {
+  const { begun, end, options } = gated({ group: { maxStandInLoads: 2 } });
+  return withCluster(2, async (cluster) => {
+    const [dead, asker] = cluster.nodes as [Node, Node];
+    cluster.network.kill(dead.origin);
+    const absent = keysOf(cluster, dead, 5);
+    const [own] = keysOf(cluster, asker, 1) as [string];
+    const gets = absent.map((key) => asker.group.get(key));
+    await settle();
+    assertEquals(begun, absent.slice(0, 2));
+    const ownGet = asker.group.get(own);
+    await settle();
+    assertEquals(begun, [...absent.slice(0, 2), own]);
+    end(own);
+    await ownGet;
+    for (const [i, key] of absent.entries()) {
+      end(key);
+      await settle();
+      assertEquals(begun.length, Math.min(6, 4 + i));
+    }
+    await Promise.all(gets);
+    assertEquals(begun.filter((key) => key !== own), absent);
+  }, options);
+});
+
+Deno.test("A full queue is refused with a BusyError that says so", () => {
+  const { begun, end, options } = gated({ group: { maxStandInLoads: 1 } });
+  return withCluster(2, async (cluster) => {
+    const [dead, asker] = cluster.nodes as [Node, Node];
+    cluster.network.kill(dead.origin);
+    const keys = keysOf(cluster, dead, 10_002);
+    const gets = keys.slice(0, 10_001).map((key) => asker.group.get(key));
+    const many = Promise.allSettled(gets);
+    await settle();
+    await assertRejects(
+      () => asker.group.get(keys[10_001]!),
+      BusyError,
+      `Cannot load "${
+        keys[10_001]
+      }" of group "g", which another process owns: ` +
+        "1 such loads run and 10000 wait",
+    );
+    // Nothing else is lost.
+    end(begun[0]!);
+    assertEquals((await gets[0]!).text(), `<${keys[0]}>`);
+    await asker.pool.close();
+    await many;
+  }, options);
+});
+
+Deno.test("A stand-in that has no room tells a peer that it is busy, which loads for itself in the end", () => {
+  const { begun, end, options } = gated({ group: { maxStandInLoads: 1 } });
+  return withCluster(3, async (cluster) => {
+    const [dead, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.kill(dead.origin);
+    const keys = keysOf(cluster, dead, 30_000)
+      .filter((key) => cluster.inOrder(key)[1] === standIn);
+    const own = keys.slice(0, 10_001).map((key) => standIn.group.get(key));
+    const all = Promise.allSettled(own);
+    await settle();
+    assertEquals(begun.length, 1);
+    const last = keys.at(-1)!;
+    const get = asker.group.get(last);
+    await cluster.clock.advance(4_000);
+    assertEquals([begun.length, asker.loads], [1, []]);
+    await cluster.clock.advance(1_500);
+    assertEquals(asker.loads, [last]);
+    end(last);
+    assertEquals((await get).text(), `<${last}>`);
+    await standIn.pool.close();
+    await all;
+  }, options);
+});
+
+// ---- too many peers at once
+
+Deno.test("Past maxPeerRequests a peer is told to wait, asks the same owner, and has the owner's value", () => {
+  const { begun, end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  return withCluster(3, async (cluster) => {
+    const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
+    const [a, b] = keysOf(cluster, owner, 2) as [string, string];
+    const first = one.group.get(a);
+    await settle();
+    const second = two.group.get(b);
+    await cluster.clock.advance(2_000);
+    assertEquals(begun, [a]);
+    assert(asked(cluster, two, owner) >= 2);
+    assertEquals(owner.pool.stats().serving, 1);
+    end(a);
+    await first;
+    await cluster.clock.advance(1_000);
+    assertEquals(begun, [a, b]);
+    end(b);
+    assertEquals((await second).text(), `<${b}>`);
+    assertEquals([owner.loads, one.loads, two.loads], [[a, b], [], []]);
+    assertEquals(owner.pool.stats().serving, 0);
+  }, options);
+});
+
+Deno.test("When its patience with a busy owner ends the asker loads for itself, under its own limit", () => {
+  const { end, options } = gated({
+    pool: { maxPeerRequests: 1 },
+    group: { maxStandInLoads: 1 },
+  });
+  return withCluster(3, async (cluster) => {
+    const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
+    const [a, b, c] = keysOf(cluster, owner, 3) as [string, string, string];
+    const gets = [one.group.get(a)];
+    await settle();
+    gets.push(two.group.get(b), two.group.get(c));
+    await cluster.clock.advance(7_000);
+    assertEquals([owner.loads, two.loads], [[a], [b]]);
+    end(b);
+    await settle();
+    assertEquals(two.loads, [b, c]);
+    end(a);
+    end(c);
+    await cluster.clock.advance(1_000);
+    await Promise.all(gets);
+  }, options);
+});
+
+Deno.test("A proxy that says 429 for an owner is no busy owner: the next node is asked", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.fault(
+      owner.origin,
+      () => new Response("slow down", { status: 429 }),
+    );
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    assertEquals([next.loads, asker.loads], [["k"], []]);
+  }));
+
+Deno.test("What is in memory is answered however many requests wait, alone and in a batch", () => {
+  const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  return withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    const [slow, ...held] = keysOf(cluster, owner, 12) as [string, ...string[]];
+    await Promise.all(
+      held.map((key) => owner.group.set(key, `<${key}>`)),
+    );
+    const get = asker.group.get(slow);
+    await settle();
+    assertEquals((await asker.group.get(held[0]!)).text(), `<${held[0]}>`);
+    const values = await asker.group.getMany(held);
+    assertEquals([...values.keys()], held);
+    end(slow);
+    await get;
+  }, options);
+});
+
+Deno.test("What is in memory is answered in a batch with what is not, too", () => {
+  const { begun, end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  return withCluster(3, async (cluster) => {
+    const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
+    const [slow, first, fresh, ...held] = keysOf(cluster, owner, 6) as [
+      string,
+      string,
+      string,
+      ...string[],
+    ];
+    for (const key of [first, ...held]) await owner.group.set(key, "v");
+    // Shows that it takes batches.
+    await two.group.get(first);
+    const get = one.group.get(slow);
+    await settle();
+    const alone = two.pool.pickPeer(first)!.get("g", first);
+    const answered: string[] = [];
+    const all = [fresh, ...held].map((key) =>
+      two.group.get(key).then(() => answered.push(key))
+    );
+    await alone;
+    await settle();
+    assertEquals([answered, begun], [held, [slow]]);
+    end(slow);
+    await get;
+    await cluster.clock.advance(100);
+    assertEquals(begun, [slow, fresh]);
+    end(fresh);
+    await Promise.all(all);
+    assertEquals(two.loads, []);
+  }, options);
+});
+
+Deno.test("Go's processes are never told to wait", async () => {
+  for (const protocol of ["geecache", "groupcache"] as const) {
+    const { begun, end, options } = gated({});
+    const pool = new HTTPPool("http://a", { protocol, maxPeerRequests: 1 });
+    const { basePath } = { basePath: `/_${protocol}/` };
+    pool.group("g", options.getter());
+    const answers = ["a", "b", "c"].map((key) =>
+      pool.handler(
+        new Request(`http://a${basePath}g/${key}`, {
+          // One of our own processes says how long it waits, in a ring with Go, too.
+          headers: key === "c" ? { "Geecache-Wait": "1000" } : {},
+        }),
+      )
+    );
+    await settle();
+    assertEquals(begun, ["a", "b", "c"]);
+    for (const key of begun) end(key);
+    for (const answer of answers) assertEquals((await answer).status, 200);
+    await pool.close();
+  }
+});
+
+Deno.test("Go's processes wait for a load however many do", async () => {
+  const asking: Record<string, string>[] = [{}, { "Geecache-Wait": "1000" }];
+  for (const headers of asking) {
+    const { begun, end, options } = gated({
+      pool: { protocol: "geecache" },
+      group: { maxStandInLoads: 1 },
+    });
+    await withCluster(2, async (cluster) => {
+      const [dead, asker] = cluster.nodes as [Node, Node];
+      cluster.network.kill(dead.origin);
+      const keys = keysOf(cluster, dead, 10_003);
+      const [last, oneTooMany] = keys.splice(0, 2) as [string, string];
+      const leave = new AbortController();
+      const gets = keys.map((key) => asker.group.get(key, leave));
+      const all = Promise.allSettled(gets);
+      await settle();
+      // Somebody's list says that it is ours.
+      const answer = asker.pool.handler(
+        new Request(`${asker.origin}/_geecache/g/${last}`, { headers }),
+      );
+      await assertRejects(() => asker.group.get(oneTooMany), BusyError);
+      leave.abort(new Error("enough"));
+      await all;
+      end(keys[0]!);
+      await settle();
+      assertEquals(begun, [keys[0], last]);
+      end(last);
+      assertEquals(await (await answer).text(), `<${last}>`);
+    }, options);
+  }
+});
+
+Deno.test("A batch that was refused for lack of time is asked for again", () => {
+  const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  return withCluster(3, async (cluster) => {
+    const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
+    const [slow, first, ...rest] = keysOf(cluster, owner, 8) as [
+      string,
+      string,
+      ...string[],
+    ];
+    await owner.group.set(first, "v");
+    // Shows that it takes batches.
+    await two.group.get(first);
+    const get = one.group.get(slow);
+    await settle();
+    const many = two.group.getMany(rest);
+    await cluster.clock.advance(1_000);
+    assertEquals(owner.loads, [slow]);
+    end(slow);
+    await get;
+    await cluster.clock.advance(1_300);
+    for (const key of rest) if (owner.loads.includes(key)) end(key);
+    for (let i = 0; i < 10; i++) {
+      await cluster.clock.advance(300);
+      for (const key of owner.loads) end(key);
+    }
+    assertEquals(
+      [...(await many).values()].map((value) => (value as ByteView).text()),
+      rest.map((key) => `<${key}>`),
+    );
+    assertEquals(two.loads, []);
+  }, options);
+});
+
+Deno.test("HTTPPool and Group refuse bad limits at once", () => {
+  const bad: [HTTPPoolOptions, string][] = [
+    [{ maxPeerRequests: 0 }, "maxPeerRequests must be a number of at least 1"],
+    [
+      { maxPeerRequests: NaN },
+      "maxPeerRequests must be a number of at least 1",
+    ],
+    [{ handoverMs: -1 }, "handoverMs must be a non-negative number"],
+  ];
+  for (const [options, message] of bad) {
+    let error: unknown;
+    try {
+      new HTTPPool("http://a", options);
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert(error instanceof RangeError && error.message.includes(message));
+  }
+  const pool = new HTTPPool("http://a");
+  for (const maxStandInLoads of [0, -1, NaN]) {
+    let error: unknown;
+    try {
+      pool.group("g", () => "", { maxStandInLoads });
+    } catch (thrown) {
+      error = thrown;
+    }
+    assert(error instanceof RangeError);
+    assert(
+      error.message ===
+        'Cannot create Group "g": maxStandInLoads must be a number of at least 1: ' +
+          `received ${maxStandInLoads}`,
+    );
+  }
+});
+
+Deno.test("Who does not say that it may be told to wait is answered, however many wait", () => {
+  const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  return withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    const [a, b] = keysOf(cluster, owner, 2) as [string, string];
+    const get = asker.group.get(a);
+    await settle();
+    const answer = owner.pool.handler(
+      new Request(`${owner.origin}/_geecache/g/${b}`),
+    );
+    await settle();
+    end(b);
+    assertEquals((await answer).status, 200);
+    end(a);
+    await get;
+  }, options);
+});
+
+Deno.test("Batches that wait for loads are counted while they do", () => {
+  const { end, options } = gated({});
+  return withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    const keys = keysOf(cluster, owner, 4);
+    await owner.group.set(keys[0]!, "v");
+    await asker.group.get(keys[0]!);
+    const serving = () => owner.pool.stats().serving;
+    const all = asker.group.getMany(keys.slice(1));
+    await settle();
+    assertEquals(serving(), 2);
+    for (const key of keys.slice(1)) end(key);
+    await settle();
+    assertEquals(serving(), 0);
+    await all;
+    // Those whose asker leaves, too.
+    const leave = new AbortController();
+    const more = keysOf(cluster, owner, 8).slice(4);
+    const left = asker.group.getMany(more, { signal: leave.signal });
+    await settle();
+    assertEquals(serving(), 2);
+    leave.abort(new Error("enough"));
+    await assertRejects(() => left, Error, "enough");
+    await settle();
+    assertEquals(serving(), 0);
+  }, options);
+});
+
+Deno.test("A stand-in does not ask an owner that is out of reach for copies", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
+    cluster.network.kill(owner.origin);
+    const keys = keysOf(cluster, owner, 40)
+      .filter((key) => cluster.inOrder(key)[1] === standIn);
+    for (let i = 0; i < 3; i++) {
+      await assertRejects(() => standIn.group.remove("k"), AggregateError);
+    }
+    for (const key of keys) await asker.group.get(key);
+    assertEquals(standIn.loads, keys);
+    assertEquals(cluster.network.count({ peeks: true }), 0);
+  }));
+
+Deno.test("An owner that is silent when it is asked for a copy is probed, and asked for none until it answers", () =>
+  withCluster(3, async (cluster) => {
+    const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.silence(owner.origin);
+    const load = standIn.pool.handler(
+      new Request(`${standIn.origin}/_geecache/g/k`),
+    );
+    await cluster.clock.advance(500);
+    assertEquals(await (await load).text(), "<k>");
+    assertEquals(stateOf(standIn, owner), "closed");
+    await cluster.clock.advance(5_300);
+    assert(stateOf(standIn, owner) !== "closed");
+  }));
+
+Deno.test("Who leaves while a copy is asked for leaves nothing that loads", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.silence(owner.origin);
+    const leave = new AbortController();
+    const load = standIn.pool.handler(
+      new Request(`${standIn.origin}/_geecache/g/k`, { signal: leave.signal }),
+    );
+    await settle();
+    leave.abort(new Error("enough"));
+    assertEquals((await load).status, 499);
+    await cluster.clock.advance(1_000);
+    assertEquals(standIn.loads, []);
+  }));
+
+Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    cluster.network.fault(
+      owner.origin,
+      () => new Response("bad request", { status: 400 }),
+    );
+    for (const key of keysOf(cluster, owner, 3)) await asker.group.get(key);
+    await cluster.clock.advance(60_000);
+    assertEquals(stateOf(asker, owner), "open");
+  }));
+
+Deno.test("A load that there is no room for is busy to our own processes, alone and in a batch, and a failure to Go's", async () => {
+  const error = new BusyError("no room");
+  const group = new Group("g", () => Promise.reject(error));
+  const local = locals.get(group)!;
+  const request = new Request("http://a/_geecache/g/k");
+  const statuses = (["native", "groupcache"] as const).map((name) => {
+    const { status, headers } = failure(request, local, error, PROTOCOLS[name]);
+    return [status, headers.get("Geecache-Result")];
+  });
+  assertEquals(statuses, [[429, "busy"], [500, "failed"]]);
+  const clock = new FakeClock();
+  const response = answerMany(["k"], local, new Waits(clock), clock, {
+    asker: "",
+    waitMs: 50,
+    signal: request.signal,
+    refuse: () => undefined,
+    onOpen: () => () => {},
+  });
+  const frames = [...new ResultReader(1, 100).push(
+    new Uint8Array(await response.arrayBuffer()),
+  )];
+  assertEquals(frames.map(({ kind }) => kind), [KIND.busy]);
+});

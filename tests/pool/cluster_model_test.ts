@@ -1,0 +1,284 @@
+/**
+ * Whatever happens to the lists of a cluster and to its network: what a write
+ * removed is served by nobody afterwards, and the cluster comes to rest.
+ */
+
+import fc from "fast-check";
+import { assert, assertEquals } from "../support/assert.ts";
+import { settle } from "../support/gate.ts";
+import { type Cluster, type Node, withCluster } from "../support/network.ts";
+
+const SIZE = 4;
+const KEYS = ["a", "b", "c", "d"];
+const HANDOVER_MS = 30_000;
+const MIRROR_TTL_MS = 60_000;
+
+/** What becomes of requests: `lost`: they arrive, and their answers do not. */
+type Way = "open" | "refused" | "silent" | "lost";
+
+type Event =
+  | { what: "get"; node: number; key: number }
+  | { what: "all get all" }
+  | {
+    what: "remove" | "set" | "clear";
+    node: number;
+    key: number;
+    /** Whether nothing else happens meanwhile. */
+    alone: boolean;
+  }
+  | { what: "way"; from: number; to: number; way: Way }
+  | { what: "all ways are open" }
+  | { what: "slow"; node: number; ms: number }
+  | {
+    what: "list";
+    /** A bit for each node. */
+    members: number;
+    order: number[];
+    /** How long it takes from one node to the next. */
+    skewMs: number;
+    /** Whether who is not in the list knows. */
+    tellsOthers: boolean;
+  }
+  | { what: "wait"; ms: number };
+
+const index = fc.nat(SIZE - 1);
+const event: fc.Arbitrary<Event> = fc.oneof(
+  {
+    weight: 6,
+    arbitrary: fc.record({ what: fc.constant("get"), node: index, key: index }),
+  },
+  { weight: 4, arbitrary: fc.constant({ what: "all get all" }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      what: fc.constantFrom("remove", "remove", "set", "clear"),
+      node: index,
+      key: index,
+      alone: fc.boolean(),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      what: fc.constant("way"),
+      from: index,
+      to: index,
+      way: fc.constantFrom<Way>("open", "refused", "silent", "lost"),
+    }),
+  },
+  { weight: 1, arbitrary: fc.constant({ what: "all ways are open" }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      what: fc.constant("slow"),
+      node: index,
+      ms: fc.constantFrom(0, 30, 400, 2_000),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      what: fc.constant("list"),
+      members: fc.integer({ min: 1, max: 2 ** SIZE - 1 }),
+      order: fc.shuffledSubarray([0, 1, 2, 3], { minLength: SIZE }),
+      skewMs: fc.constantFrom(0, 100, 3_000),
+      tellsOthers: fc.boolean(),
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      what: fc.constant("wait"),
+      ms: fc.constantFrom(0, 60, 600, 3_000, 20_000, 70_000),
+    }),
+  },
+) as fc.Arbitrary<Event>;
+
+/** A cluster over a database of versions, and what may not be served any more. */
+class Model {
+  readonly #cluster: Cluster;
+  readonly #versions: Map<string, number>;
+  readonly #origins: string[];
+  readonly #ways = new Map<string, Way>();
+  readonly #delays = new Map<string, number>();
+  readonly #underWay: Promise<unknown>[] = [];
+  #members: string[];
+  #writesUnderWay = 0;
+  /** The list changed during a write: a copy may have been taken from who had not been told. */
+  #mayHaveCopies = false;
+
+  constructor(cluster: Cluster, versions: Map<string, number>) {
+    this.#cluster = cluster;
+    this.#versions = versions;
+    this.#origins = cluster.nodes.map(({ origin }) => origin);
+    this.#members = this.#origins;
+    const { network, clock } = cluster;
+    for (const to of this.#origins) {
+      network.fault(to, async (request, next) => {
+        const from = request.headers.get("Geecache-Peer")!;
+        const way = this.#ways.get(`${from} ${to}`);
+        if (way === "refused") throw new TypeError("refused");
+        if (way === "silent") return await new Promise(() => {});
+        const ms = this.#delays.get(to) ?? 0;
+        if (ms > 0) await new Promise<void>((go) => clock.after(ms, go));
+        const response = await next();
+        if (way === "lost") throw new TypeError("lost");
+        return response;
+      });
+    }
+  }
+
+  async play(event: Event): Promise<void> {
+    const { nodes, clock } = this.#cluster;
+    switch (event.what) {
+      case "get": {
+        const { group } = nodes[event.node]!;
+        this.#underWay.push(group.get(KEYS[event.key]!).catch(() => {}));
+        return await settle();
+      }
+      case "all get all":
+        for (const { group } of nodes) {
+          this.#underWay.push(group.getMany(KEYS));
+        }
+        return await settle();
+      case "remove":
+      case "set":
+      case "clear":
+        return await this.#write(event.what, event);
+      case "way": {
+        const [from, to] = [event.from, event.to].map((i) => this.#origins[i]);
+        this.#ways.set(`${from} ${to}`, event.way);
+        return;
+      }
+      case "all ways are open":
+        return this.#ways.clear();
+      case "slow":
+        this.#delays.set(this.#origins[event.node]!, event.ms);
+        return;
+      case "list":
+        if (this.#writesUnderWay > 0) this.#mayHaveCopies = true;
+        this.#members = this.#origins.filter((_, i) =>
+          event.members & (1 << i)
+        );
+        for (const node of event.order.map((i) => nodes[i]!)) {
+          if (!event.tellsOthers && !this.#isMember(node)) continue;
+          node.pool.setPeers(this.#members);
+          if (event.skewMs > 0) await clock.advance(event.skewMs);
+        }
+        return;
+      case "wait":
+        return await clock.advance(event.ms);
+    }
+  }
+
+  /** All is well again: whoever missed something is told, and then there is peace. */
+  async end(): Promise<void> {
+    const { nodes, clock, network } = this.#cluster;
+    this.#ways.clear();
+    this.#delays.clear();
+    for (const { pool } of nodes) pool.setPeers(this.#origins);
+    await clock.advance(25_000);
+    // While copies live still: they were dropped.
+    if (this.#owed() === 0 && !this.#mayHaveCopies) {
+      await this.#expectNothingOld(KEYS, nodes);
+    }
+    await clock.advance(2 * MIRROR_TTL_MS);
+    assertEquals(this.#owed(), 0);
+    await this.#expectNothingOld(KEYS, nodes);
+    await Promise.all(this.#underWay);
+    await clock.advance(HANDOVER_MS);
+    network.sent.length = 0;
+    await clock.advance(600_000);
+    assertEquals(network.sent, []);
+  }
+
+  async #write(
+    what: "remove" | "set" | "clear",
+    { node, key, alone }: { node: number; key: number; alone: boolean },
+  ): Promise<void> {
+    const { nodes, clock } = this.#cluster;
+    const writer = nodes[node]!;
+    const keys = what === "clear" ? KEYS : [KEYS[key]!];
+    for (const key of keys) {
+      this.#versions.set(key, this.#versions.get(key)! + 1);
+    }
+    const { group } = writer;
+    const name = keys[0]!;
+    const isDone =
+      (what === "clear"
+        ? group.clear()
+        : what === "remove"
+        ? group.remove(name)
+        : group.set(name, `${this.#versions.get(name)}`))
+        .then(() => true, () => false);
+    this.#underWay.push(isDone);
+    this.#writesUnderWay++;
+    isDone.then(() => this.#writesUnderWay--);
+    // Of two values that are set at once either may stay.
+    if (!alone && what !== "set") return;
+    const reached = await this.#inTime(isDone);
+    if (what === "set") await clock.advance(2_000);
+    if (!reached || !this.#isMember(writer)) return;
+    await this.#expectNothingOld(
+      keys,
+      nodes.filter((node) => this.#isMember(node)),
+    );
+  }
+
+  async #expectNothingOld(
+    keys: readonly string[],
+    nodes: readonly Node[],
+  ): Promise<void> {
+    await this.#inTime(Promise.all(nodes.map(async ({ origin, group }) => {
+      for (const key of keys) {
+        const least = this.#versions.get(key)!;
+        const version = Number((await group.get(key)).text());
+        assert(
+          version >= least,
+          `${origin} has version ${version} of ${key}, not ${least}`,
+        );
+      }
+    })));
+  }
+
+  /** Lets time pass until it is there. */
+  async #inTime<T>(result: Promise<T>): Promise<T> {
+    let isThere = false;
+    const end = (): void => void (isThere = true);
+    result.then(end, end);
+    await settle();
+    while (!isThere) await this.#cluster.clock.advance(500);
+    return await result;
+  }
+
+  #isMember({ origin }: Node): boolean {
+    return this.#members.includes(origin);
+  }
+
+  #owed(): number {
+    return this.#cluster.nodes
+      .flatMap(({ pool }) => pool.stats().peers)
+      .reduce((sum, { owed }) => sum + owed, 0);
+  }
+}
+
+Deno.test("Nobody serves what a write removed, whatever happened to lists and network, and all come to rest", async () => {
+  await fc.assert(
+    fc.asyncProperty(
+      fc.array(event, { minLength: 5, maxLength: 30 }),
+      async (events) => {
+        const versions = new Map(KEYS.map((key) => [key, 0]));
+        await withCluster(SIZE, async (cluster) => {
+          const model = new Model(cluster, versions);
+          for (const event of events) await model.play(event);
+          await model.end();
+        }, {
+          pool: { handoverMs: HANDOVER_MS },
+          group: { mirrorTtlMs: MIRROR_TTL_MS, shouldMirror: () => true },
+          getter: () => (key) => `${versions.get(key)}`,
+        });
+      },
+    ),
+    { seed: 8, numRuns: 200 },
+  );
+});

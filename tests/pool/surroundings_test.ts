@@ -1,0 +1,172 @@
+/** What bad surroundings get: the next node is asked, and a `PeerError` says what is wrong. */
+
+import { ByteView, HTTPPool, type Peer, PeerError } from "../../mod.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertStringIncludes,
+} from "../support/assert.ts";
+import { Cluster, type Fault, type Node } from "../support/network.ts";
+
+/** Three nodes in the order in which they are asked for "k", a fault before the first. */
+async function withFault(
+  fault: Fault,
+  run: (
+    nodes: { owner: Node; next: Node; asker: Node; peer: Peer },
+  ) => Promise<void>,
+): Promise<void> {
+  const cluster = new Cluster(3);
+  const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
+  cluster.network.fault(owner.origin, fault);
+  try {
+    await run({ owner, next, asker, peer: asker.pool.pickPeer("k")! });
+  } finally {
+    await cluster.close();
+  }
+  assertEquals(cluster.clock.pending, 0, "timers are left");
+}
+
+/** Every write to the peer rejects, and says that. */
+async function assertWritesFail(fault: Fault, message: string): Promise<void> {
+  const writes: ((peer: Peer) => Promise<void>)[] = [
+    (peer) => peer.set("g", "k", { value: ByteView.from("v") }),
+    (peer) => peer.remove("g", ["k"]),
+    (peer) => peer.remove("g", ["k", "l"]),
+    (peer) => peer.clear("g"),
+  ];
+  for (const write of writes) {
+    await withFault(fault, async ({ peer }) => {
+      const error = await assertRejects(() => write(peer), PeerError, message);
+      assertEquals(error.peer, peer.id);
+    });
+  }
+}
+
+/** A copy of what a proxy lets through of some headers. */
+function without(headers: Headers, dropped: RegExp): Headers {
+  return new Headers([...headers].filter(([name]) => !dropped.test(name)));
+}
+
+Deno.test("Without a fetch each process loads for itself, and a PeerError names the option", async () => {
+  const pool = new HTTPPool("http://a");
+  pool.setPeers(["http://b"]);
+  const group = pool.group("g", (key) => `<${key}>`);
+  const own = Object.getOwnPropertyDescriptor(globalThis, "fetch")!;
+  Object.defineProperty(globalThis, "fetch", {
+    configurable: true,
+    value: undefined,
+  });
+  try {
+    assertEquals((await group.get("k")).text(), "<k>");
+    assertEquals(group.stats().peerErrors, 1);
+    const { errors } = await assertRejects(
+      () => group.remove("k"),
+      AggregateError,
+    );
+    assert(errors[0] instanceof PeerError);
+    assertStringIncludes(
+      errors[0].message,
+      "Cannot ask peer http://b: this runtime has no fetch: " +
+        "give HTTPPool one as its option",
+    );
+  } finally {
+    Object.defineProperty(globalThis, "fetch", own);
+    await pool.close();
+  }
+});
+
+Deno.test("A fetch that follows redirects anyway has no answer: the next node is asked", async () => {
+  const fault: Fault = async (_request, next) =>
+    Object.defineProperties(await next(), {
+      redirected: { value: true },
+      url: { value: "http://elsewhere/_geecache/g/k" },
+    });
+  await withFault(fault, async ({ next, asker }) => {
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    assertEquals(next.loads, ["k"]);
+  });
+  await assertWritesFail(
+    fault,
+    'a redirect to "http://elsewhere/_geecache/g/k" was followed',
+  );
+});
+
+Deno.test("A proxy that takes our headers from answers has none: the next node is asked", async () => {
+  const fault: Fault = async (_request, next) => {
+    const { status, body, headers } = await next();
+    return new Response(body, {
+      status,
+      headers: without(headers, /^geecache-/),
+    });
+  };
+  await withFault(fault, async ({ next, asker, peer }) => {
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    assertEquals(next.loads, ["k"]);
+    const error = await assertRejects(() => peer.get("g", "k"), PeerError);
+    assertEquals(error.status, 200);
+    assertStringIncludes(
+      error.message,
+      "200 without Geecache-Result is no answer",
+    );
+  });
+  await assertWritesFail(fault, "204 without Geecache-Result is no answer");
+});
+
+Deno.test("A proxy that takes our headers from requests lets questions through, and a write says why it was refused", async () => {
+  const fault: Fault = async (request, next) => {
+    for (const [name] of [...request.headers]) {
+      if (name.startsWith("geecache-")) request.headers.delete(name);
+    }
+    return await next();
+  };
+  await withFault(fault, async ({ owner, next, asker }) => {
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    assertEquals([owner.loads, next.loads], [["k"], []]);
+    // Keys in frames are read as nothing else.
+    const answers = await asker.group.getMany(
+      Array.from({ length: 50 }, (_, i) => `key-${i}`),
+    );
+    for (const [key, answer] of answers) {
+      assertEquals((answer as ByteView).text(), `<${key}>`);
+    }
+    assertEquals(owner.loads.filter((key) => /[^\w-]/.test(key)), []);
+  });
+  await assertWritesFail(fault, "it needs a Geecache-Peer header");
+});
+
+Deno.test("A peer of a newer version is understood where it says what we know, else the next node is asked", async () => {
+  let meaning = "value";
+  const methods = new Set<string>();
+  await withFault(async (request, next) => {
+    methods.add(request.method);
+    request.headers.set("Geecache-Newer", "1");
+    const response = await next();
+    response.headers.set("Geecache-Batch", "2");
+    response.headers.set("Geecache-Newer", "1");
+    if (meaning !== "value") {
+      response.headers.set("Geecache-Result", meaning);
+    }
+    return response;
+  }, async ({ owner, next, asker, peer }) => {
+    const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`);
+    for (let i = 0; i < 2; i++) {
+      const answers = await asker.group.getMany(keys);
+      assertEquals(
+        [...answers.values()].map((one) => (one as ByteView).text()),
+        keys.map((key) => `<${key}>`),
+      );
+    }
+    assertEquals([...owner.loads, ...next.loads, ...asker.loads].length, 50);
+    assertEquals([...methods].sort(), ["GET", "POST"]);
+    await peer.remove("g", ["k", "l"]);
+    meaning = "value; zstd";
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    assertEquals(next.loads.filter((key) => key === "k"), ["k"]);
+    await assertRejects(
+      () => peer.get("g", "k"),
+      PeerError,
+      "200 with Geecache-Result: value; zstd is no answer in protocol native",
+    );
+  });
+});

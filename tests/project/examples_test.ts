@@ -1,0 +1,176 @@
+/** The examples, run as they stand. */
+
+import { assert, assertEquals } from "../support/assert.ts";
+import {
+  answersAsOne,
+  answersOverTls,
+  loadsOf,
+  NODE_EXAMPLES,
+  onDeno,
+  textOf,
+  withPrograms,
+} from "../support/examples.ts";
+import { freePorts, Program } from "../support/process.ts";
+
+async function withProgram(
+  args: string[],
+  run: (program: Program) => Promise<void>,
+): Promise<void> {
+  const program = new Program(["run", ...args]);
+  try {
+    await run(program);
+  } finally {
+    await program.stop();
+  }
+}
+
+Deno.test("examples/one_process.ts loads once for three callers", () =>
+  withProgram(["examples/one_process.ts"], async (program) => {
+    assertEquals(await program.ended, 0);
+    assertEquals(program.count(/^loading Oslo$/), 1);
+    assertEquals(program.count(/no such key$/), 1);
+  }));
+
+Deno.test("examples/router.ts answers on its own routes and on the pool's", () =>
+  withProgram(["--allow-net", "examples/router.ts", "0"], async (program) => {
+    const [, url] = await program.said(/Listening on (\S+)\//);
+    assertEquals(await textOf(`${url}/squares/12`), "144");
+    assertEquals(await textOf(`${url}/_geecache/squares/12`), "144");
+    assertEquals(JSON.parse(await textOf(`${url}/stats`)).localLoads, 1);
+    assertEquals(await textOf(`${url}/elsewhere`), "not found\n");
+  }));
+
+/** Starts an example once for each of `count` ports, all told of each other. */
+async function withPeers(
+  file: string,
+  count: number,
+  run: (urls: string[], programs: Program[]) => Promise<void>,
+): Promise<void> {
+  const ports = freePorts(count);
+  const programs = ports.map((port) => onDeno(file, [`${port}`, ports.join()]));
+  const urls = ports.map((port) => `http://localhost:${port}`);
+  await withPrograms(programs, () => run(urls, programs));
+}
+
+Deno.test("examples/three_processes.ts loads a key once in three processes", () =>
+  withPeers("three_processes.ts", 3, async (urls, programs) => {
+    for (const url of [...urls, ...urls]) {
+      assertEquals(await textOf(`${url}/squares/12`), "144");
+    }
+    assertEquals(loadsOf(programs), 1);
+  }));
+
+Deno.test("examples/own_routes.ts lets its own peers in, and nobody else", () =>
+  withPeers("own_routes.ts", 2, async (urls, programs) => {
+    for (const name of ["Ada", "Grace", "Mary", "Joan"]) {
+      for (const url of urls) {
+        assertEquals(
+          await textOf(`${url}/greetings/${name}`),
+          `Hello, ${name}!\n`,
+        );
+      }
+    }
+    assertEquals(loadsOf(programs), 4);
+    const inside = `${urls[0]}/internal/cache/greetings/Ada`;
+    assertEquals(await textOf(inside), "unauthorized\n");
+  }));
+
+Deno.test("examples/trusted.ts lets no stranger in, and hands over what it has when it is stopped", async () => {
+  const ports = freePorts(3);
+  const urls = ports.map((port) => `http://localhost:${port}`);
+  const programs = ports.map((port) =>
+    new Program([
+      ...["run", "--allow-net", "--allow-env=SECRET", "examples/trusted.ts"],
+      ...[`${port}`, ports.join(), "2000"],
+    ], { env: { SECRET: "a-secret-of-this-test" } })
+  );
+  const numbers = Array.from({ length: 24 }, (_, i) => i);
+  const askAll = async (urls: string[]) => {
+    for (const number of numbers) {
+      for (const url of urls) {
+        assertEquals(
+          await textOf(`${url}/squares/${number}`),
+          `${number ** 2}`,
+        );
+      }
+    }
+  };
+  await withPrograms(programs, async () => {
+    await askAll(urls);
+    assertEquals(loadsOf(programs), 24);
+    const stranger = await fetch(`${urls[0]}/_geecache/squares/12`);
+    assertEquals(stranger.status, 401);
+    await stranger.body?.cancel();
+    const [leaver] = programs as [Program];
+    assert(leaver.count(/ loading /) > 0);
+    leaver.kill("SIGTERM");
+    while (!/"draining":true/.test(await textOf(`${urls[0]}/stats`)));
+    const others = urls.slice(1);
+    await askAll(others);
+    assertEquals(await leaver.ended, 0);
+    assertEquals(leaver.count(/ handed over$/), 1);
+    await askAll(others);
+    // All but the first key, whose answer told them that it drains.
+    assertEquals(loadsOf(programs), 25);
+  });
+});
+
+Deno.test("examples/client.ts asks a cluster that it is no part of", async () => {
+  const folder = await Deno.makeTempDir();
+  const [port] = freePorts(1);
+  const serve = new Program([
+    ...[
+      "run",
+      "--allow-net",
+      "--allow-read",
+      "--allow-write",
+      "serve/serve.ts",
+    ],
+    ...["--port", `${port}`, "--db", `${folder}/scores.db`],
+  ]);
+  try {
+    await serve.said(/geecache is running/);
+    const args = [`http://localhost:${port}`, "Tom", "kkk", "Sam"];
+    await withProgram(
+      ["--allow-net", "examples/client.ts", ...args],
+      async (program) => {
+        assertEquals(await program.ended, 0);
+        assertEquals(program.lines, [
+          "Tom 630",
+          "kkk kkk not exist",
+          "Sam 567",
+        ]);
+      },
+    );
+  } finally {
+    await serve.stop();
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("examples/hono.ts is one cache behind two Hono applications", () =>
+  answersAsOne(onDeno, "hono.ts"));
+
+Deno.test("examples/tls.ts is one cache for who trusts the authority, and for nobody else", () =>
+  answersOverTls(onDeno, "tls.ts", {
+    asker: (read) => ({ caCerts: [read("ca.crt")] }),
+    stranger: () => ({}),
+  }));
+
+for (const [file, answers] of Object.entries(NODE_EXAMPLES)) {
+  Deno.test(`examples/${file} is one cache, with Deno as its Node`, () =>
+    answers((file, args) =>
+      new Program(["run", "--allow-all", `examples/${file}`, ...args])
+    ));
+}
+
+Deno.test("examples/README.md lists every example", async () => {
+  const folder = new URL("../../examples/", import.meta.url);
+  const paper = await Deno.readTextFile(new URL("README.md", folder));
+  for (const place of ["./", "./node/"]) {
+    for await (const { name } of Deno.readDir(new URL(place, folder))) {
+      if (!name.endsWith(".ts")) continue;
+      assert(paper.includes(`| [${name}](${place}${name}) `), place + name);
+    }
+  }
+});

@@ -1,0 +1,184 @@
+/**
+ * Holds the plan of the house: which rooms there are, who may import whom, and
+ * what no library file may name.
+ */
+import { readdir, readFile } from "node:fs/promises";
+import config from "../../deno.json" with { type: "json" };
+import { FOLDERS, libraryFiles } from "../../scripts/library.ts";
+import { withoutComments } from "../../scripts/portable.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+
+/** Every library file, in an order in which each imports only from those before it. */
+const ROOMS = [
+  "base/byte_view.ts",
+  "base/clock.ts",
+  "base/errors.ts",
+  "base/logger.ts",
+  "base/names.ts",
+  "base/checks.ts",
+  "base/peers.ts",
+  "base/watchdog.ts",
+  "lru.ts",
+  "cache.ts",
+  "group/singleflight.ts",
+  "group/limiter.ts",
+  "group/recent_writes.ts",
+  "group/getter.ts",
+  "group/local_group.ts",
+  "group/writes.ts",
+  "group/group_options.ts",
+  "group.ts",
+  "protocol/consistent_hash.ts",
+  "protocol/wire.ts",
+  "protocol/frames.ts",
+  "protocol/protobuf.ts",
+  "protocol/protocols.ts",
+  "protocol/secret.ts",
+  "peer/breaker.ts",
+  "peer/missed_removes.ts",
+  "peer/client.ts",
+  "peer/batch.ts",
+  "peer/link.ts",
+  "peer/peer_writes.ts",
+  "peer/http_peer.ts",
+  "pool/members.ts",
+  "handler/waits.ts",
+  "handler/answers.ts",
+  "handler/bodies.ts",
+  "handler/admission.ts",
+  "handler/batch.ts",
+  "handler/handler.ts",
+  "pool/pool_options.ts",
+  "http.ts",
+  "mod.ts",
+];
+
+/** The rooms behind `node.ts`, in such an order. They alone name `node:`. */
+const NODE_ROOMS = [
+  "node/lazy.ts",
+  "node/body.ts",
+  "node/request.ts",
+  "node/handler.ts",
+  "node/fetch.ts",
+  "node.ts",
+];
+
+/**
+ * Which folders the rooms of a folder may import from, beside their own. A public
+ * file at the root counts as a folder of its own name.
+ */
+const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
+  base: [],
+  lru: [],
+  cache: ["base", "lru"],
+  // A group knows no wire: peers are an interface to it.
+  group: ["base", "cache"],
+  protocol: ["base"],
+  // Those who ask and those who answer never meet, and who asks knows no group.
+  peer: ["base", "protocol"],
+  handler: ["base", "group", "protocol"],
+  pool: ["base", "protocol", "peer"],
+  http: ["base", "group", "protocol", "peer", "handler", "pool"],
+  mod: ["base", "lru", "cache", "group", "protocol", "peer", "http"],
+  node: [],
+};
+
+const root = new URL("../../", import.meta.url);
+const read = (name: string) => readFile(new URL(name, root), "utf8");
+
+/** `peer` for `peer/link.ts`, `lru` for `lru.ts`. */
+const folderOf = (file: string) => file.replace(/(\/.*|\.ts)$/, "");
+
+/** What a file imports or exports from, as it is written there. */
+async function specifiersOf(file: string): Promise<string[]> {
+  const code = withoutComments(await read(file));
+  const statements = code.match(/^(import|export)\b[^;]*?\bfrom\b[^;]*;/gm);
+  const specifiers = [...code.matchAll(/\bfrom\s+"([^"]+)"/g)].map((m) =>
+    m[1]!
+  );
+  assertEquals(specifiers.length, statements?.length ?? 0, file);
+  assert(!/\bimport\s*\(|^import\s+"/m.test(code), `${file}: bare import`);
+  return specifiers;
+}
+
+/** The file that a relative specifier in `file` means, from the project's root. */
+function resolve(file: string, specifier: string): string {
+  const url = new URL(specifier, new URL(file, "file:///root/"));
+  return url.pathname.slice("/root/".length);
+}
+
+Deno.test("The root shows what is public and nothing else", async () => {
+  const found = (await readdir(root)).filter((name) => name.endsWith(".ts"));
+  const exported = Object.values(config.exports).map((path) => path.slice(2));
+  // `cache.ts` is a part of a group; its types are exported by group.ts.
+  assertEquals(found.sort(), [...exported, "cache.ts"].sort());
+});
+
+Deno.test("Every library file is a room of this plan", async () => {
+  assertEquals(await libraryFiles(), [...ROOMS, ...NODE_ROOMS].sort());
+  const folders = [...ROOMS, ...NODE_ROOMS].filter((room) => room.includes("/"))
+    .map((room) => `${folderOf(room)}/`);
+  assertEquals([...new Set(folders)].sort(), [...FOLDERS].sort());
+});
+
+Deno.test("A room imports only rooms before it, by relative paths", async () => {
+  for (const [place, room] of ROOMS.entries()) {
+    for (const specifier of await specifiersOf(room)) {
+      assert(/^\.\.?\/.*\.ts$/.test(specifier), `${room} imports ${specifier}`);
+      const from = ROOMS.indexOf(resolve(room, specifier));
+      assert(from >= 0 && from < place, `${room} imports ${specifier}`);
+    }
+  }
+});
+
+Deno.test("A folder imports only from folders that it may know", async () => {
+  for (const room of ROOMS) {
+    const own = folderOf(room);
+    for (const specifier of await specifiersOf(room)) {
+      const folder = folderOf(resolve(room, specifier));
+      assert(
+        folder === own || MAY_IMPORT[own]!.includes(folder),
+        `${room} imports ${specifier}: ${own} must not know ${folder}`,
+      );
+    }
+  }
+});
+
+Deno.test("No room names a runtime", async () => {
+  for (const room of ROOMS) {
+    const code = withoutComments(await read(room));
+    assert(!/\bDeno\b|\bnode:|\bBun\b|\bprocess\./.test(code), room);
+  }
+});
+
+Deno.test("The rooms behind node.ts import node: and each other, and nothing of the library", async () => {
+  for (const [place, room] of NODE_ROOMS.entries()) {
+    for (const specifier of await specifiersOf(room)) {
+      if (specifier.startsWith("node:")) continue;
+      const from = NODE_ROOMS.indexOf(resolve(room, specifier));
+      assert(from >= 0 && from < place, `${room} imports ${specifier}`);
+    }
+    const code = withoutComments(await read(room));
+    assert(!/\bDeno\b|\bBun\b|\bprocess\./.test(code), room);
+  }
+});
+
+Deno.test("mod.ts reaches every room but those of node.ts", async () => {
+  const reached = new Set<string>();
+  const follow = async (room: string): Promise<void> => {
+    if (reached.has(room)) return;
+    reached.add(room);
+    for (const specifier of await specifiersOf(room)) {
+      await follow(resolve(room, specifier));
+    }
+  };
+  await follow("mod.ts");
+  assertEquals([...reached].sort(), [...ROOMS].sort());
+});
+
+Deno.test("No library file has more than 500 lines", async () => {
+  for (const room of [...ROOMS, ...NODE_ROOMS]) {
+    const lines = (await read(room)).split("\n").length - 1;
+    assert(lines <= 500, `${room} has ${lines} lines: is a room missing?`);
+  }
+});

@@ -1,0 +1,72 @@
+/** The list of the tests that Deno alone runs is what the files say. */
+
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { pathToFileURL } from "node:url";
+import {
+  OF_DENO,
+  portableTests,
+  readsTheRepository,
+} from "../../scripts/portable.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+
+/** Test files that this one must not itself name the contents of. */
+const FILES: Readonly<Record<string, string>> = {
+  "plain_test.ts": `// Deno${".serve"} in a comment\nDeno.test("a", () => {});`,
+  "direct_test.ts": `Deno.test("b", () => Deno${".exit"}());`,
+  "indirect_test.ts": `import { go } from "./_one.ts";`,
+  "_one.ts": `export * from "./_two.ts";`,
+  "_two.ts": `import "./_one.ts";\nexport const go = Deno${".serve"};`,
+};
+const BOTH = { "direct_test.ts": "exits", "indirect_test.ts": "listens" };
+
+async function withFiles(run: (tests: URL) => Promise<void>): Promise<void> {
+  const folder = await mkdtemp(join(tmpdir(), "geecache-"));
+  try {
+    for (const [name, code] of Object.entries(FILES)) {
+      await writeFile(join(folder, name), code);
+    }
+    await run(pathToFileURL(`${folder}/`));
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+}
+
+Deno.test("Every test runs on every runtime, or is listed with the reason", async () => {
+  const portable = await portableTests();
+  assert(portable.includes("lru_test.ts"));
+  for (const [name, why] of Object.entries(OF_DENO)) {
+    assert(!portable.includes(name) && why.length > 10, name);
+  }
+});
+
+Deno.test("A test needs Deno if it or what it imports names more than Deno.test", async () => {
+  await withFiles(async (tests) => {
+    assertEquals(await portableTests(tests, BOTH), ["plain_test.ts"]);
+  });
+});
+
+Deno.test("A list of Deno's tests that is not what the files say is refused", async () => {
+  await withFiles(async (tests) => {
+    const refused = (ofDeno: Record<string, string>, fault: string) =>
+      assertRejects(() => portableTests(tests, ofDeno), Error, fault);
+    const { "direct_test.ts": exits, ...rest } = BOTH;
+    await refused(rest, "direct_test.ts needs Deno and is not listed");
+    await refused(
+      { "direct_test.ts": exits },
+      "indirect_test.ts needs Deno and is not listed",
+    );
+    await refused(
+      { ...BOTH, "plain_test.ts": "for fun" },
+      "plain_test.ts is listed and needs no Deno",
+    );
+    await refused({ ...BOTH, "gone_test.ts": "" }, "gone_test.ts does not");
+  });
+});
+
+Deno.test("A test that reads the project's files does so itself or by what it imports", async () => {
+  assert(await readsTheRepository("project/papers_test.ts"));
+  assert(await readsTheRepository("project/portable_test.ts"));
+  assert(!await readsTheRepository("lru_test.ts"));
+});

@@ -1,0 +1,137 @@
+import fc from "fast-check";
+import { ByteView } from "../../base/byte_view.ts";
+import {
+  bodyHeadOf,
+  decodeKey,
+  decodeMs,
+  encodeKey,
+  encodeTtl,
+  groupPath,
+  keyPath,
+  MAX_PATH_LENGTH,
+  pathOf,
+  readBody,
+  readTarget,
+  withTtl,
+} from "../../protocol/wire.ts";
+import { assert, assertEquals } from "../support/assert.ts";
+
+const BASE = "/_geecache/";
+
+/** Any key that a group takes. */
+const anyKey = fc.oneof(
+  fc.string({ unit: "binary", minLength: 1 }),
+  fc.constantFrom(".", "..", "/", "//", "a//b", "%2e", "%", "+", " ", "\0"),
+  fc.constantFrom("?", "#", "a?b#c", "..%2f", "../x", "x/..", "😀", "\ufeff"),
+);
+
+/** The path of a key, as a `Request` makes a URL of it. */
+function target(group: string, key: string) {
+  const path = keyPath(BASE, group, key);
+  assert(path !== undefined);
+  const { url } = new Request(`http://localhost:8001${path}`);
+  return readTarget(pathOf(url), BASE);
+}
+
+Deno.test("Every key comes out of its path as it went in, through a Request", () => {
+  fc.assert(fc.property(anyKey, (key) => {
+    assertEquals(target("g", key), { group: "g", key, clear: undefined });
+  }));
+});
+
+Deno.test("Every group name comes out of a path as it went in", () => {
+  const name = anyKey.filter((n) =>
+    !n.includes("/") && n !== "." && n !== ".." && n.isWellFormed()
+  );
+  fc.assert(fc.property(name, anyKey, (group, key) => {
+    assertEquals(target(group, key), { group, key, clear: undefined });
+  }));
+});
+
+Deno.test("A key whose path would be too long has none", () => {
+  assertEquals(MAX_PATH_LENGTH, 4096);
+  const room = MAX_PATH_LENGTH - keyPath(BASE, "g", "x")!.length + 1;
+  assertEquals(keyPath(BASE, "g", "x".repeat(room))?.length, MAX_PATH_LENGTH);
+  assertEquals(keyPath(BASE, "g", "x".repeat(room + 1)), undefined);
+  assertEquals(keyPath(BASE, "g", "ä".repeat(room / 2)), undefined);
+  assertEquals(keyPath(BASE, "g", "x".repeat(65536)), undefined);
+});
+
+Deno.test("readTarget() never throws, whatever the path", () => {
+  const path = fc.string({ unit: "grapheme-ascii" }).map((text) => BASE + text);
+  fc.assert(fc.property(path, (text) => {
+    const target = readTarget(text, BASE);
+    assert(target !== "outside");
+  }));
+});
+
+Deno.test("?clear is told from a key", () => {
+  const path = groupPath(BASE, "g");
+  const target = readTarget(`${path}?clear`, BASE);
+  assertEquals(target, { group: "g", key: undefined, clear: "all" });
+  assertEquals(readTarget(`${path}?clear=copies`, BASE), {
+    group: "g",
+    key: undefined,
+    clear: "copies",
+  });
+  assertEquals(readTarget(`${path}?clearly`, BASE), {
+    group: "g",
+    key: undefined,
+    clear: undefined,
+  });
+  assertEquals(readTarget(`${path}?key=clear`, BASE), {
+    group: "g",
+    key: "clear",
+    clear: undefined,
+  });
+});
+
+Deno.test("pathOf() takes the path and query of a URL", () => {
+  assertEquals(pathOf("http://h:80/a/b?c=/d"), "/a/b?c=/d");
+  assertEquals(pathOf("https://[::1]:8/a#b/c"), "/a");
+});
+
+Deno.test("Keys as bodies are UTF-8, byte order mark and all", () => {
+  fc.assert(fc.property(anyKey, (key) => {
+    assertEquals(decodeKey(encodeKey(key)), key);
+  }));
+  assertEquals(decodeKey(new Uint8Array([0xff])), undefined);
+});
+
+Deno.test("Time left is whole milliseconds, rounded down; for ever has no header", () => {
+  assertEquals(encodeTtl(undefined), undefined);
+  assertEquals(encodeTtl(Infinity), undefined);
+  assertEquals(encodeTtl(1500.9), "1500");
+  assertEquals(encodeTtl(-3), "0");
+  assertEquals(decodeMs("1500"), 1500);
+  for (const text of ["", "-1", "1.5", "1e3", "x", " 1", "9".repeat(17)]) {
+    assertEquals(decodeMs(text), undefined);
+  }
+  const value = ByteView.from("v");
+  assertEquals(withTtl(value, null), { value });
+  assertEquals(withTtl(value, "5"), { value, ttlMs: 5 });
+  assertEquals(withTtl(value, "soon"), undefined);
+});
+
+Deno.test("readBody() reads up to its limit and cancels what is more", async () => {
+  let cancelled = 0;
+  const stream = (sizes: number[]) =>
+    new ReadableStream<Uint8Array>({
+      pull(controller) {
+        const size = sizes.shift();
+        if (size === undefined) controller.close();
+        else controller.enqueue(new Uint8Array(size).fill(size));
+      },
+      cancel: () => void cancelled++,
+    });
+  const bodyOf = (response: Response, limit: number) =>
+    readBody(response, bodyHeadOf(response.headers), limit);
+  const read = (sizes: number[], headers: Record<string, string> = {}) =>
+    bodyOf(new Response(stream(sizes), { headers }), 10);
+  assertEquals((await read([3, 7]))?.length, 10);
+  assertEquals(await read([3, 8, 1]), undefined);
+  assertEquals(cancelled, 1);
+  assertEquals(await read([1], { "Content-Length": "11" }), undefined);
+  assertEquals(cancelled, 2);
+  assertEquals(await bodyOf(new Response(null), 0), new Uint8Array());
+});

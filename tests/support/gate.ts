@@ -1,0 +1,75 @@
+/** Fakes that let a test decide when things happen. */
+
+import type { Clock } from "../../mod.ts";
+
+/** A promise that the test opens. */
+export interface Gate<T> {
+  readonly opened: Promise<T>;
+  open(value: T): void;
+  fail(reason: unknown): void;
+}
+
+export function gate<T = void>(): Gate<T> {
+  let open!: (value: T) => void;
+  let fail!: (reason: unknown) => void;
+  const opened = new Promise<T>((resolve, reject) => {
+    open = resolve;
+    fail = reject;
+  });
+  return { opened, open, fail };
+}
+
+/** Lets everything run that can run without time passing or the network answering. */
+export async function settle(): Promise<void> {
+  // A macrotask runs after all microtasks; several, since streams use tasks of their own.
+  for (let i = 0; i < 5; i++) {
+    await new Promise<void>((resolve) => {
+      const { port1, port2 } = new MessageChannel();
+      port1.onmessage = () => {
+        port1.close();
+        port2.close();
+        resolve();
+      };
+      port2.postMessage(undefined);
+    });
+  }
+}
+
+/** Time that passes only when the test says so. */
+export class FakeClock implements Clock {
+  #now = 0;
+  #timers: { at: number; run: () => void }[] = [];
+
+  now(): number {
+    return this.#now;
+  }
+
+  after(ms: number, run: () => void): () => void {
+    const timer = { at: this.#now + ms, run };
+    this.#timers.push(timer);
+    return () => {
+      this.#timers = this.#timers.filter((other) => other !== timer);
+    };
+  }
+
+  /** How many timers are set. */
+  get pending(): number {
+    return this.#timers.length;
+  }
+
+  /** Lets `ms` pass; timers fire in order, and what they set off runs in between. */
+  async advance(ms: number): Promise<void> {
+    const until = this.#now + ms;
+    for (;;) {
+      await settle();
+      const due = this.#timers.filter(({ at }) => at <= until);
+      if (due.length === 0) break;
+      const next = due.reduce((a, b) => (b.at < a.at ? b : a));
+      this.#timers = this.#timers.filter((timer) => timer !== next);
+      this.#now = Math.max(this.#now, next.at);
+      next.run();
+    }
+    this.#now = until;
+    await settle();
+  }
+}

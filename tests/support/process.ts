@@ -1,0 +1,113 @@
+/** Programs that tests start, each with its lines and its end. */
+
+import { linesOf } from "../../serve/lines.ts";
+
+const root = new URL("../../", import.meta.url);
+
+/** How long a line may take to come. Only a test that fails waits so long. */
+const PATIENCE_MS = 30_000;
+
+export class Program {
+  /** What it wrote, standard output and error together. */
+  readonly lines: string[] = [];
+  readonly #child: Deno.ChildProcess;
+  readonly #ended: Promise<number>;
+  #wake: () => void = () => {};
+  #over = false;
+
+  /** Starts `deno`, or another program, with `args`, in the project's folder or another. */
+  constructor(
+    args: string[],
+    options: {
+      cwd?: string | URL;
+      path?: string;
+      env?: Record<string, string>;
+    } = {},
+  ) {
+    this.#child = new Deno.Command(options.path ?? Deno.execPath(), {
+      args,
+      cwd: options.cwd ?? root,
+      env: { NO_COLOR: "1", ...options.env },
+      stdin: "null",
+      stdout: "piped",
+      stderr: "piped",
+    }).spawn();
+    const outputs = [this.#child.stdout, this.#child.stderr];
+    this.#ended = Promise.all([
+      this.#child.status,
+      ...outputs.map((output) => this.#read(output)),
+    ]).then(([{ code }]) => {
+      this.#over = true;
+      this.#wake();
+      return code;
+    });
+  }
+
+  async #read(output: ReadableStream<Uint8Array>): Promise<void> {
+    for await (const line of linesOf(output)) {
+      this.lines.push(line);
+      this.#wake();
+    }
+  }
+
+  /** The first match of `pattern` in its lines, awaited; it must come before the end. */
+  async said(pattern: RegExp): Promise<RegExpExecArray> {
+    const patience = setTimeout(() => {
+      this.#over = true;
+      this.#wake();
+    }, PATIENCE_MS);
+    try {
+      return await this.#find(pattern);
+    } finally {
+      clearTimeout(patience);
+    }
+  }
+
+  async #find(pattern: RegExp): Promise<RegExpExecArray> {
+    for (;;) {
+      for (const line of this.lines) {
+        const match = pattern.exec(line);
+        if (match !== null) return match;
+      }
+      if (this.#over) {
+        throw new Error(`It never said ${pattern}:\n${this.lines.join("\n")}`);
+      }
+      await new Promise<void>((resolve) => this.#wake = resolve);
+    }
+  }
+
+  /** How many of its lines match `pattern`. */
+  count(pattern: RegExp): number {
+    return this.lines.filter((line) => pattern.test(line)).length;
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#child.kill(signal);
+  }
+
+  /** Its exit code, when it has ended and all it wrote was read. */
+  get ended(): Promise<number> {
+    return this.#ended;
+  }
+
+  /** Ends it, if it has not ended, and waits for that. */
+  async stop(): Promise<number> {
+    try {
+      this.kill("SIGTERM");
+    } catch {
+      // It has ended.
+    }
+    return await this.ended;
+  }
+}
+
+/** Ports that were free a moment ago: nodes must know each other's before they start. */
+export function freePorts(count: number): number[] {
+  const listeners = Array.from(
+    { length: count },
+    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
+  );
+  const ports = listeners.map(({ addr }) => (addr as Deno.NetAddr).port);
+  for (const listener of listeners) listener.close();
+  return ports;
+}
