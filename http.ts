@@ -29,7 +29,7 @@
 import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
 import { Group, type GroupOptions } from "./group.ts";
-import { Doors } from "./handler/admission.ts";
+import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
 import { Members } from "./pool/members.ts";
 import {
@@ -104,7 +104,7 @@ export class HTTPPool implements PeerPicker {
   readonly #settings: Settings;
   readonly #groups = new Map<string, Group>();
   readonly #members: Members;
-  readonly #doors: Doors;
+  readonly #admission: Admission;
   readonly #handler: Handler;
   /** What every request to a peer says of this process. */
   #headers: Readonly<Record<string, string>> = {};
@@ -128,16 +128,16 @@ export class HTTPPool implements PeerPicker {
       headers: () => this.#headers,
       warn: (message) => settings.logger?.warn(message),
       onChange: (id, state) => this.#onChange(id, state),
-      onSettled: (id, group, keys) => this.#onSettled(id, group, keys),
+      onDelivered: (id, group, keys) => this.#onDelivered(id, group, keys),
     });
-    this.#doors = new Doors({
+    this.#admission = new Admission({
       ...settings,
       fingerprint: () => this.#members.fingerprint,
       onRing: (differs, peer) => this.#members.onRing(differs, peer),
     });
     this.#handler = new Handler({
       ...settings,
-      doors: this.#doors,
+      admission: this.#admission,
       getGroup: (name) => this.#groups.get(name),
     });
     this.handler = (request) => this.#handler.handle(request);
@@ -203,7 +203,7 @@ export class HTTPPool implements PeerPicker {
   /** What the pool knows of its cluster, as a snapshot. */
   stats(): PoolStats {
     const { nodes, fingerprint, ringDisagreements } = this.#members;
-    const { serving, refused, draining } = this.#doors;
+    const { serving, refused, draining } = this.#admission;
     const peers = [...this.#members.peers()].map((peer) => peer.stats());
     return {
       nodes,
@@ -272,7 +272,7 @@ export class HTTPPool implements PeerPicker {
     checkObject(action, options);
     const { timeoutMs = 5_000 } = options;
     checkNumbers(action, "a non-negative number", { timeoutMs });
-    this.#doors.drain();
+    this.#admission.drain();
     if ([...this.#members.peers()].length > 0) {
       await new Promise<void>((resolve) => {
         const callOff = this.#settings.clock.after(timeoutMs, resolve);
@@ -323,7 +323,7 @@ export class HTTPPool implements PeerPicker {
    * copies of the old values from it, as stand-ins or as new owners. What was set
    * or loaded since at their owners is theirs, and newer.
    */
-  #onSettled(
+  #onDelivered(
     id: string,
     name: string,
     keys: readonly string[] | undefined,

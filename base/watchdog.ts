@@ -7,7 +7,7 @@
 import type { Clock } from "./clock.ts";
 
 /** One wait. */
-export class Watch {
+export class Watchdog {
   readonly #controller = new AbortController();
   readonly #clock: Clock;
   #callOff: () => void = () => {};

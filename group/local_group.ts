@@ -12,7 +12,7 @@ import type { ByteView } from "../base/byte_view.ts";
 import { CachePair, type CacheStats } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { describe, LoadError, NotFoundError, quote } from "../base/errors.ts";
-import { Fence } from "./recent_writes.ts";
+import { RecentWrites } from "./recent_writes.ts";
 import { Limiter } from "./limiter.ts";
 import { type Getter, type Loaded, toPeerValue } from "./getter.ts";
 import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
@@ -83,7 +83,7 @@ export class LocalGroup {
   readonly #asks = new SingleFlight<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
   readonly #standIns: Limiter;
-  readonly #fence: Fence;
+  readonly #recentWrites: RecentWrites;
   #closed = false;
   /** How many writes there were: a load from before the last one may be old. */
   writes = 0;
@@ -106,7 +106,7 @@ export class LocalGroup {
     this.#getter = getter;
     this.#options = options;
     this.#caches = new CachePair(options.maxBytes, options.clock);
-    this.#fence = new Fence(options.clock);
+    this.#recentWrites = new RecentWrites(options.clock);
     this.#standIns = new Limiter({
       max: options.maxStandInLoads,
       maxWaiting: MAX_STAND_IN_QUEUE,
@@ -177,7 +177,7 @@ export class LocalGroup {
   onChange(handoverMs: number, wasTold?: boolean): void {
     const { owns, mirrorTtlMs } = this.#options;
     this.#caches.change(owns, mirrorTtlMs, wasTold);
-    this.#fence.begin(handoverMs);
+    this.#recentWrites.begin(handoverMs);
   }
 
   /**
@@ -202,7 +202,7 @@ export class LocalGroup {
    */
   remove(key: string, what: "all" | "copies" = "all"): void {
     this.writes++;
-    this.#fence.add(key);
+    this.#recentWrites.add(key);
     this.#asks.forget(key);
     this.#loads.forget(key);
     if (what === "all") this.#caches.delete(key);
@@ -212,7 +212,7 @@ export class LocalGroup {
   /** The same with all keys. */
   clear(what: "all" | "copies" = "all"): void {
     this.writes++;
-    this.#fence.addAll();
+    this.#recentWrites.addAll();
     this.#asks.forgetAll();
     this.#loads.forgetAll();
     if (what === "all") this.#caches.clear();
@@ -265,7 +265,7 @@ export class LocalGroup {
     if (view !== undefined) {
       return this.#asPeerValue(view, this.#caches.expiresAt(key));
     }
-    if (!ownerIsGone && !this.#fence.has(key)) {
+    if (!ownerIsGone && !this.#recentWrites.has(key)) {
       const copy = this.#options.inherit(key, flight);
       const inherited = copy && await copy;
       if (inherited !== undefined) {

@@ -14,7 +14,7 @@ import type { Clock } from "../base/clock.ts";
 const MAX_KEYS = 100_000;
 
 /** The keys of one group that were written since the last change, for a while. */
-export class Fence {
+export class RecentWrites {
   readonly #clock: Clock;
   /** `undefined`: all of them. */
   #written: Set<string> | undefined = new Set();

@@ -9,8 +9,8 @@ import type { Protocol } from "../protocol/protocols.ts";
 import { isOneOf } from "../protocol/secret.ts";
 import { HEADER } from "../protocol/wire.ts";
 
-/** What {@linkcode Doors} are made of. */
-export interface DoorsOptions {
+/** What {@linkcode Admission} are made of. */
+export interface AdmissionOptions {
   protocol: Protocol;
   /** Any of which lets in; `undefined`: everybody is let in. */
   secrets: readonly string[] | undefined;
@@ -23,13 +23,13 @@ export interface DoorsOptions {
 }
 
 /** What a request passes before it is looked at, and before it may load. */
-export class Doors {
-  readonly #options: DoorsOptions;
+export class Admission {
+  readonly #options: AdmissionOptions;
   #serving = 0;
   #refused = 0;
   #draining = false;
 
-  constructor(options: DoorsOptions) {
+  constructor(options: AdmissionOptions) {
     this.#options = options;
   }
 

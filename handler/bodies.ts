@@ -6,7 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "./answers.ts";
-import { Watch } from "../base/watchdog.ts";
+import { Watchdog } from "../base/watchdog.ts";
 import { bodyHeadOf, isSmall, readBody } from "../protocol/wire.ts";
 
 /** What {@linkcode Bodies} are made of. */
@@ -46,7 +46,7 @@ export class Bodies {
   ): Promise<Uint8Array<ArrayBuffer> | NoBody | "closed"> {
     const { maxBodyBytes, timeoutMs, clock } = this.#options;
     const closing = this.#closing.signal;
-    const wait = new Watch(clock);
+    const wait = new Watchdog(clock);
     const close = (): void => wait.cutShort(closing.reason);
     closing.addEventListener("abort", close, { once: true });
     const late = (what: string): void =>

@@ -14,7 +14,7 @@ import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
 import type { Group } from "../group.ts";
 import { badRequest, done, failure, noGroup, text, value } from "./answers.ts";
 import { Bodies } from "./bodies.ts";
-import type { Doors } from "./admission.ts";
+import type { Admission } from "./admission.ts";
 import { answerFromMemory, answerMany } from "./batch.ts";
 import { Waits } from "./waits.ts";
 import { type LocalGroup, locals } from "../group/local_group.ts";
@@ -41,7 +41,7 @@ export interface HandlerOptions {
   clock: Clock;
   logger: Logger | undefined;
   protocol: Protocol;
-  doors: Doors;
+  admission: Admission;
   getGroup: (name: string) => Group | undefined;
 }
 
@@ -69,14 +69,14 @@ export class Handler {
   }
 
   handle(request: Request): Promise<Response> | Response {
-    const { self, basePath, logger, doors } = this.#options;
+    const { self, basePath, logger, admission } = this.#options;
     const path = pathOf(request.url);
     logger?.debug(`[Server ${self}] ${request.method} ${path}`);
     if (!path.startsWith(basePath)) {
       return text(request, 404, `${path} is outside of ${basePath}`);
     }
-    const answer = doors.enter(request) ?? this.#answer(request, path);
-    return doors.draining ? markDraining(answer) : answer;
+    const answer = admission.enter(request) ?? this.#answer(request, path);
+    return admission.draining ? markDraining(answer) : answer;
   }
 
   #answer(request: Request, path: string): Promise<Response> | Response {
@@ -138,7 +138,7 @@ export class Handler {
     }
     const answer = local.answer(key);
     if (answer !== undefined) return value(request, answer, protocol);
-    return this.#options.doors.refuseLoad(request) ??
+    return this.#options.admission.refuseLoad(request) ??
       this.#load(request, local, key);
   }
 
@@ -147,12 +147,12 @@ export class Handler {
     local: LocalGroup,
     key: string,
   ): Promise<Response> {
-    const { protocol, doors } = this.#options;
+    const { protocol, admission } = this.#options;
     const waitMs = waitOf(request);
     const { signal } = request;
     // Its client left while the body came.
     if (signal.aborted) return failure(request, local, undefined, protocol);
-    const onEnd = doors.serve();
+    const onEnd = admission.serve();
     try {
       const answer = waitMs === undefined
         ? await local.load(key, { signal, isPatient: !protocol.native })
@@ -269,10 +269,10 @@ export class Handler {
       return badRequest(request, 400, message);
     }
     if (request.headers.has(HEADER.peek)) return answerFromMemory(keys, local);
-    const { clock, doors } = this.#options;
+    const { clock, admission } = this.#options;
     return answerMany(keys, local, this.#waits, clock, {
-      refuse: () => doors.refuseLoad(request),
-      onOpen: () => doors.serve(),
+      refuse: () => admission.refuseLoad(request),
+      onOpen: () => admission.serve(),
       asker: askerOf(request),
       waitMs: waitOf(request) ?? 0,
       signal: request.signal,

@@ -16,7 +16,7 @@ import {
   request as requestHttps,
 } from "node:https";
 import { collect, headersOf, streamOf } from "./body.ts";
-import { standIn } from "./lazy.ts";
+import { fillIn } from "./lazy.ts";
 
 /**
  * Options for {@linkcode keepAliveFetch}: those of an agent of `node:https`.
@@ -343,4 +343,4 @@ class LazyResponse {
   }
 }
 
-standIn(LazyResponse, Response);
+fillIn(LazyResponse, Response);

@@ -21,7 +21,7 @@ type Ask = (...args: unknown[]) => unknown;
  * what its `real()` gives. By name, since that need not be a `base`: a framework
  * may have put a class of its own in its place by then, as Hono's server does.
  */
-export function standIn<T extends object>(
+export function fillIn<T extends object>(
   lazy: Lazy<T>,
   base: { readonly prototype: T },
 ): void {
@@ -85,4 +85,4 @@ export class LazyAnswer {
   }
 }
 
-standIn(LazyAnswer, Response);
+fillIn(LazyAnswer, Response);

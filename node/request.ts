@@ -6,7 +6,7 @@
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { collect, headersOf, streamOf } from "./body.ts";
-import { LazyAnswer, standIn } from "./lazy.ts";
+import { fillIn, LazyAnswer } from "./lazy.ts";
 
 /** What a `URL` would leave as it is, if it has no dot segment. */
 const PLAIN = /^\/[\w!$%&'()*+,\-./:;=@~]*(?:\?[\w!$%&()*+,\-./:;=?@~]*)?$/;
@@ -154,7 +154,7 @@ Object.defineProperty(LazyRequest.prototype, Symbol.for("geecache.respond"), {
   },
 });
 
-standIn(LazyRequest, Request);
+fillIn(LazyRequest, Request);
 
 /** Whether nobody is there any more to be answered. */
 export function hasLeft(res: ServerResponse): boolean {

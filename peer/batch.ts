@@ -3,7 +3,7 @@
  *
  * Keys that are asked of a peer while it has requests to answer leave together
  * in the next one. No timer decides when: a request leaves as soon as one of the
- * few places for requests is free, and takes all that has gathered.
+ * few slots for requests is free, and takes all that has gathered.
  *
  * @module
  */
@@ -44,7 +44,7 @@ export interface BatcherOptions {
   /** A peer that had no time for as long as it could be waited for. */
   tooBusy: () => PeerError;
   now: () => number;
-  places: Places;
+  slots: Slots;
 }
 
 /** How many requests may wait for their answers to begin. */
@@ -62,8 +62,8 @@ const HOLD_MS = 50;
 const MAX_KEYS = 128;
 const MAX_BYTES = 1024 * 1024;
 
-/** The places for requests to one peer, which its groups share. */
-export class Places {
+/** The slots for requests to one peer, which its groups share. */
+export class Slots {
   waiting = 0;
   held = 0;
   open = 0;
@@ -114,12 +114,12 @@ export class Batcher {
 
   constructor(options: BatcherOptions) {
     this.#options = options;
-    options.places.add(this);
+    options.slots.add(this);
   }
 
   /** Whether the group has no request that waits for its answer to begin. */
   get idle(): boolean {
-    return this.#alone === 0 && this.#options.places.waiting === 0 &&
+    return this.#alone === 0 && this.#options.slots.waiting === 0 &&
       this.#fresh.length === 0;
   }
 
@@ -190,12 +190,12 @@ export class Batcher {
     });
   }
 
-  /** Sends what has gathered, as far as there are places. */
+  /** Sends what has gathered, as far as there are slots. */
   flush(): void {
-    const { places, maxBodyBytes, timeoutMs } = this.#options;
-    while (places.waiting < MAX_WAITING && places.open < MAX_OPEN) {
+    const { slots, maxBodyBytes, timeoutMs } = this.#options;
+    while (slots.waiting < MAX_WAITING && slots.open < MAX_OPEN) {
       // With every place for slow keys taken, only what is in memory is wanted.
-      const mayHold = places.held < MAX_HELD;
+      const mayHold = slots.held < MAX_HELD;
       const batch: Asked[] = [];
       let room = Math.min(MAX_BYTES, maxBodyBytes);
       [this.#fresh, room] = take(this.#fresh, batch, room);
@@ -211,19 +211,19 @@ export class Batcher {
     holdMs: number,
     holds: boolean,
   ): Promise<void> {
-    const { path, headers, maxBodyBytes, ask, pause, now, places } =
+    const { path, headers, maxBodyBytes, ask, pause, now, slots } =
       this.#options;
     const controller = new AbortController();
     const sent: Sent = { controller, waiting: batch.length };
     for (const asked of batch) asked.sent = sent;
-    places.waiting++;
-    places.open++;
-    if (holds) places.held++;
+    slots.waiting++;
+    slots.open++;
+    if (holds) slots.held++;
     let begun = false;
     const onHead = once(() => {
       begun = true;
-      places.waiting--;
-      places.freed();
+      slots.waiting--;
+      slots.freed();
     });
     const results = new ResultReader(batch.length, maxBodyBytes);
     const again: Asked[] = [];
@@ -258,10 +258,10 @@ export class Batcher {
     } finally {
       for (const asked of batch) asked.sent = undefined;
       this.#pending.push(...again.filter((asked) => !asked.over));
-      places.open--;
-      if (holds) places.held--;
+      slots.open--;
+      if (holds) slots.held--;
       onHead();
-      places.freed();
+      slots.freed();
     }
   }
 

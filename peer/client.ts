@@ -8,7 +8,7 @@ import type { Clock } from "../base/clock.ts";
 import { BusyError, PeerError, quote } from "../base/errors.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "../protocol/frames.ts";
 import type { Protocol } from "../protocol/protocols.ts";
-import { Watch } from "../base/watchdog.ts";
+import { Watchdog } from "../base/watchdog.ts";
 import {
   type BodyHead,
   bodyHeadOf,
@@ -78,7 +78,7 @@ const MEANINGS: ReadonlySet<string> = new Set([
 export class PeerClient {
   readonly id: string;
   readonly #options: PeerClientOptions;
-  readonly #underWay = new Set<Watch>();
+  readonly #underWay = new Set<Watchdog>();
   #closed = false;
   #requests = 0;
   #errors = 0;
@@ -138,11 +138,11 @@ export class PeerClient {
 
   async #wait<T>(
     signal: AbortSignal | undefined,
-    run: (wait: Watch) => Promise<T>,
+    run: (wait: Watchdog) => Promise<T>,
   ): Promise<T> {
     if (this.#closed) throw this.#closedError();
     signal?.throwIfAborted();
-    const wait = new Watch(this.#options.clock);
+    const wait = new Watchdog(this.#options.clock);
     const leave = (): void => wait.cutShort(signal!.reason);
     signal?.addEventListener("abort", leave, { once: true });
     this.#underWay.add(wait);
@@ -155,7 +155,7 @@ export class PeerClient {
     }
   }
 
-  async #exchange(question: Question, wait: Watch): Promise<Answer> {
+  async #exchange(question: Question, wait: Watchdog): Promise<Answer> {
     const { headers: ours, fetch, timeoutMs } = this.#options;
     wait.watch(
       timeoutMs,
@@ -227,7 +227,7 @@ export class PeerClient {
     response: Response,
     head: BodyHead,
     { onChunk, onEnd }: Question,
-    wait: Watch,
+    wait: Watchdog,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (isSmall(head)) {
       onChunk!(new Uint8Array(await response.arrayBuffer()));
@@ -246,7 +246,7 @@ export class PeerClient {
     response: Response,
     head: BodyHead,
     meaning: string,
-    wait: Watch,
+    wait: Watchdog,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const isValue = meaning === "200 value";
     const limit = isValue ? this.#options.maxBodyBytes : MAX_MESSAGE_BYTES;

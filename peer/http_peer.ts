@@ -7,11 +7,11 @@
 import type { BreakerState } from "./breaker.ts";
 import type { ByteView } from "../base/byte_view.ts";
 import { BusyError, LoadError, NotFoundError } from "../base/errors.ts";
-import { Batcher, Places } from "./batch.ts";
+import { Batcher, Slots } from "./batch.ts";
 import { type Answer, type Question, textOf } from "./client.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import { PeerWrites, type PeerWritesOptions } from "./peer_writes.ts";
-import { Owed } from "./missed_removes.ts";
+import { MissedRemoves } from "./missed_removes.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import {
   encodeKey,
@@ -52,7 +52,7 @@ const PEEK_MS = 500;
 interface Way {
   readonly headers: Readonly<Record<string, string>>;
   /** Of its own: what is in memory must not wait behind what is loading. */
-  readonly places: Places;
+  readonly slots: Slots;
   readonly batchers: Map<string, Batcher>;
 }
 
@@ -66,21 +66,25 @@ export class HTTPPeer implements Peer {
   readonly #writes: PeerWrites;
   readonly #asking: Way = {
     headers: {},
-    places: new Places(),
+    slots: new Slots(),
     batchers: new Map(),
   };
   readonly #peeking: Way = {
     headers: { [HEADER.peek]: "1" },
-    places: new Places(),
+    slots: new Slots(),
     batchers: new Map(),
   };
 
   /** @param owed What it is known to have missed, if it was a peer before. */
-  constructor(id: string, options: HTTPPeerOptions, owed?: Owed) {
+  constructor(id: string, options: HTTPPeerOptions, owed?: MissedRemoves) {
     this.id = id;
     this.#options = options;
-    this.#link = new Link(id, options, () => this.#writes.settle());
-    this.#writes = new PeerWrites(this.#link, options, owed ?? new Owed());
+    this.#link = new Link(id, options, () => this.#writes.deliver());
+    this.#writes = new PeerWrites(
+      this.#link,
+      options,
+      owed ?? new MissedRemoves(),
+    );
     // Of what was on its way to it when it left it is not known yet whether it
     // missed that, too.
     if (owed !== undefined) this.#link.lookLater();
@@ -171,7 +175,7 @@ export class HTTPPeer implements Peer {
   }
 
   /** What it is known to have missed. */
-  get owed(): Owed {
+  get owed(): MissedRemoves {
     return this.#writes.owed;
   }
 
@@ -292,7 +296,7 @@ export class HTTPPeer implements Peer {
     return path;
   }
 
-  #batcher({ headers, places, batchers }: Way, group: string): Batcher {
+  #batcher({ headers, slots, batchers }: Way, group: string): Batcher {
     let batcher = batchers.get(group);
     if (batcher === undefined) {
       const { basePath, maxBodyBytes, timeoutMs, clock } = this.#options;
@@ -303,7 +307,7 @@ export class HTTPPeer implements Peer {
         headers,
         maxBodyBytes,
         timeoutMs,
-        places,
+        slots,
         ask: async (question, signal) => {
           const answer = await link.ask(question, signal);
           if (answer.meaning !== "200 batch") throw link.refusal(answer);

@@ -8,19 +8,19 @@
  */
 
 /** What is told at a time: some keys of a group; `undefined`: all of them. */
-export interface Debt {
+export interface Removal {
   readonly group: string;
   readonly keys: readonly string[] | undefined;
 }
 
 /** Past so many keys of one group all of them are owed: a `clear`. */
-export const MAX_OWED_KEYS = 10_000;
+export const MAX_MISSED_KEYS = 10_000;
 
 /** What one peer is owed. */
-export class Owed {
+export class MissedRemoves {
   readonly #groups = new Map<string, Set<string> | undefined>();
   /** What was taken, and is neither told nor added again yet. */
-  readonly #onItsWay = new Map<Debt, ReadonlySet<string> | undefined>();
+  readonly #onItsWay = new Map<Removal, ReadonlySet<string> | undefined>();
 
   /** How many keys, where all of a group's count as one. */
   get size(): number {
@@ -31,7 +31,7 @@ export class Owed {
   }
 
   /** All that is owed, or on its way. */
-  *debts(): IterableIterator<Debt> {
+  *all(): IterableIterator<Removal> {
     for (const [group, keys] of this.#groups) {
       yield { group, keys: keys && [...keys] };
     }
@@ -53,12 +53,12 @@ export class Owed {
   }
 
   /** Owes removes of keys; without keys, of a whole group. */
-  add({ group, keys }: Debt): void {
+  add({ group, keys }: Removal): void {
     const before = this.#groups.get(group);
     if (keys === undefined) this.#groups.set(group, undefined);
     else if (before !== undefined) {
       for (const key of keys) before.add(key);
-      if (before.size > MAX_OWED_KEYS) this.#groups.set(group, undefined);
+      if (before.size > MAX_MISSED_KEYS) this.#groups.set(group, undefined);
     } else if (!this.#groups.has(group)) {
       this.#groups.set(group, new Set());
       this.add({ group, keys });
@@ -67,11 +67,11 @@ export class Owed {
 
   /**
    * Takes what is to be told next; `undefined`: nothing. It ends with
-   * {@linkcode Owed.end}, and what could not be told is to be added again before.
+   * {@linkcode MissedRemoves.end}, and what could not be told is to be added again before.
    * What is owed meanwhile is kept apart, since a remove that is on its way may
    * arrive before the write that it does not know of.
    */
-  take(): Debt | undefined {
+  take(): Removal | undefined {
     for (const [group, keys] of this.#groups) {
       this.#groups.delete(group);
       const debt = { group, keys: keys === undefined ? undefined : [...keys] };
@@ -82,7 +82,7 @@ export class Owed {
   }
 
   /** What was taken was told, or was added again. */
-  end(debt: Debt): void {
+  end(debt: Removal): void {
     this.#onItsWay.delete(debt);
   }
 }

@@ -8,7 +8,7 @@ import { PeerError } from "../base/errors.ts";
 import { encodeKeys, maxKeyBytes } from "../protocol/frames.ts";
 import type { Answer, Question } from "./client.ts";
 import type { Link } from "./link.ts";
-import type { Debt, Owed } from "./missed_removes.ts";
+import type { MissedRemoves, Removal } from "./missed_removes.ts";
 import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import type { Protocol } from "../protocol/protocols.ts";
 import { encodeTtl, groupPath, HEADER, keyPath } from "../protocol/wire.ts";
@@ -22,7 +22,7 @@ export interface PeerWritesOptions {
    * Hears of what the peer was told late, keys or all of a group: others may have
    * copied old values from it.
    */
-  onSettled: (
+  onDelivered: (
     id: string,
     group: string,
     keys: readonly string[] | undefined,
@@ -40,9 +40,9 @@ export class PeerWrites {
   readonly #options: PeerWritesOptions;
   readonly #link: Link;
   /** What it missed. */
-  readonly owed: Owed;
+  readonly owed: MissedRemoves;
 
-  constructor(link: Link, options: PeerWritesOptions, owed: Owed) {
+  constructor(link: Link, options: PeerWritesOptions, owed: MissedRemoves) {
     this.#link = link;
     this.#options = options;
     this.owed = owed;
@@ -110,7 +110,7 @@ export class PeerWrites {
   }
 
   /** It missed something, and is to be told. */
-  owe(debt: Debt): void {
+  owe(debt: Removal): void {
     // Go's protocols have no way to tell it.
     if (!this.#options.protocol.native) return;
     this.owed.add(debt);
@@ -122,11 +122,11 @@ export class PeerWrites {
    *
    * @throws {PeerError} If it cannot be told; what is left is owed still.
    */
-  async settle(): Promise<void> {
+  async deliver(): Promise<void> {
     for (let debt = this.owed.take(); debt; debt = this.owed.take()) {
       try {
         await this.#drop(debt, (question) => this.#link.tell(question));
-        this.#options.onSettled(this.#link.id, debt.group, debt.keys);
+        this.#options.onDelivered(this.#link.id, debt.group, debt.keys);
       } catch (error) {
         // Keys that it does not take one by one are owed as a whole.
         const { group } = debt;
@@ -139,7 +139,7 @@ export class PeerWrites {
   }
 
   async #write(
-    debt: Debt,
+    debt: Removal,
     signal: AbortSignal | undefined,
     run: () => Promise<void>,
   ): Promise<void> {
@@ -160,7 +160,7 @@ export class PeerWrites {
   }
 
   /** Drops what is told; a peer without the group has nothing. */
-  async #drop(debt: Debt, ask: Ask, what?: "copies"): Promise<void> {
+  async #drop(debt: Removal, ask: Ask, what?: "copies"): Promise<void> {
     for (const question of this.#questions(debt, what)) {
       const answer = await ask(question);
       const { meaning } = answer;
@@ -170,7 +170,7 @@ export class PeerWrites {
   }
 
   *#questions(
-    { group, keys }: Debt,
+    { group, keys }: Removal,
     what?: "copies",
   ): IterableIterator<Question> {
     const { basePath, maxBodyBytes } = this.#options;

@@ -7,7 +7,7 @@
 
 import { crc32, type Ring } from "../protocol/consistent_hash.ts";
 import { HTTPPeer, type HTTPPeerOptions } from "../peer/http_peer.ts";
-import type { Owed } from "../peer/missed_removes.ts";
+import type { MissedRemoves } from "../peer/missed_removes.ts";
 import type { Peer, PeerPicker } from "../base/peers.ts";
 
 /** What {@linkcode Members} are made of. */
@@ -37,7 +37,7 @@ export class Members implements PeerPicker {
   readonly #options: MembersOptions;
   readonly #peers = new Map<string, HTTPPeer>();
   /** What those who left the list are owed, should they come back. */
-  readonly #departed = new Map<string, Owed>();
+  readonly #departed = new Map<string, MissedRemoves>();
   /** Those of them that left a moment ago. */
   readonly #leaving = new Map<string, Leaving>();
   #ring: Ring;
@@ -210,10 +210,10 @@ export class Members implements PeerPicker {
    */
   #linger(origin: string, { mayPeek, owed }: HTTPPeer): void {
     if (!mayPeek && owed.size === 0) return;
-    const { clock, handoverMs, onSettled } = this.#options;
+    const { clock, handoverMs, onDelivered } = this.#options;
     const tellOthers = (): void => {
-      for (const { group, keys } of owed.debts()) {
-        onSettled(origin, group, keys);
+      for (const { group, keys } of owed.all()) {
+        onDelivered(origin, group, keys);
       }
     };
     // Those who are left are told, once they are known.
@@ -232,7 +232,7 @@ export class Members implements PeerPicker {
     this.#leaving.set(origin, { peer, end });
   }
 
-  #remember(origin: string, owed: Owed): void {
+  #remember(origin: string, owed: MissedRemoves): void {
     this.#departed.set(origin, owed);
     if (this.#departed.size <= MAX_DEPARTED) return;
     for (const oldest of this.#departed.keys()) {

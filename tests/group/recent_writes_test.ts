@@ -1,10 +1,10 @@
-import { Fence } from "../../group/recent_writes.ts";
+import { RecentWrites } from "../../group/recent_writes.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { FakeClock } from "../support/gate.ts";
 
 Deno.test("A fence knows what was written since the last change, for a while", async () => {
   const clock = new FakeClock();
-  const fence = new Fence(clock);
+  const fence = new RecentWrites(clock);
   fence.add("before any change");
   fence.addAll();
   assert(!fence.has("before any change"));
@@ -20,7 +20,7 @@ Deno.test("A fence knows what was written since the last change, for a while", a
 
 Deno.test("A change that follows another soon goes on with what was written, a later one begins anew", async () => {
   const clock = new FakeClock();
-  const fence = new Fence(clock);
+  const fence = new RecentWrites(clock);
   fence.begin(1_000);
   fence.add("a");
   await clock.advance(999);
@@ -40,7 +40,7 @@ Deno.test("A change that follows another soon goes on with what was written, a l
 });
 
 Deno.test("Past 100,000 keys all count as written", () => {
-  const fence = new Fence(new FakeClock());
+  const fence = new RecentWrites(new FakeClock());
   fence.begin(1_000);
   for (let i = 0; i < 100_000; i++) fence.add(`k${i}`);
   assert(!fence.has("other"));

@@ -1,9 +1,13 @@
 import fc from "fast-check";
-import { type Debt, MAX_OWED_KEYS, Owed } from "../../peer/missed_removes.ts";
+import {
+  MAX_MISSED_KEYS,
+  MissedRemoves,
+  type Removal,
+} from "../../peer/missed_removes.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 
-function takeAll(owed: Owed): Debt[] {
-  const debts: Debt[] = [];
+function takeAll(owed: MissedRemoves): Removal[] {
+  const debts: Removal[] = [];
   for (let debt = owed.take(); debt; debt = owed.take()) {
     debts.push(debt);
     owed.end(debt);
@@ -12,7 +16,7 @@ function takeAll(owed: Owed): Debt[] {
 }
 
 Deno.test("Keys are owed once, group by group", () => {
-  const owed = new Owed();
+  const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a", "b"] });
   owed.add({ group: "h", keys: ["a"] });
   owed.add({ group: "g", keys: ["b", "c"] });
@@ -25,7 +29,7 @@ Deno.test("Keys are owed once, group by group", () => {
 });
 
 Deno.test("All of a group takes the place of its keys, before and after", () => {
-  const owed = new Owed();
+  const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a"] });
   owed.add({ group: "g", keys: undefined });
   owed.add({ group: "g", keys: ["b"] });
@@ -34,12 +38,12 @@ Deno.test("All of a group takes the place of its keys, before and after", () => 
 });
 
 Deno.test("Past so many keys all of the group is owed, and of no other", () => {
-  const owed = new Owed();
-  const keys = Array.from({ length: MAX_OWED_KEYS }, (_, i) => `k${i}`);
+  const owed = new MissedRemoves();
+  const keys = Array.from({ length: MAX_MISSED_KEYS }, (_, i) => `k${i}`);
   owed.add({ group: "h", keys: ["a"] });
   owed.add({ group: "g", keys });
   owed.add({ group: "g", keys });
-  assertEquals(owed.size, MAX_OWED_KEYS + 1);
+  assertEquals(owed.size, MAX_MISSED_KEYS + 1);
   owed.add({ group: "g", keys: ["one more"] });
   assertEquals(takeAll(owed), [
     { group: "h", keys: ["a"] },
@@ -48,7 +52,7 @@ Deno.test("Past so many keys all of the group is owed, and of no other", () => {
 });
 
 Deno.test("What is owed while a debt is on its way is kept apart from it", () => {
-  const owed = new Owed();
+  const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a"] });
   const debt = owed.take()!;
   owed.add({ group: "g", keys: ["a"] });
@@ -57,7 +61,7 @@ Deno.test("What is owed while a debt is on its way is kept apart from it", () =>
 });
 
 Deno.test("It is known of each key whether it is owed, on its way, too", () => {
-  const owed = new Owed();
+  const owed = new MissedRemoves();
   const which = () =>
     ["g a", "g b", "h a"].filter((one) => {
       const [group, key] = one.split(" ") as [string, string];
@@ -85,9 +89,9 @@ Deno.test("Whatever is added, taken and added again, all that was missed is told
   fc.assert(fc.property(
     fc.array(fc.oneof(anyDebt, fc.boolean())),
     (steps) => {
-      const owed = new Owed();
+      const owed = new MissedRemoves();
       const missed = new Set<string>();
-      const told = (debt: Debt) => {
+      const told = (debt: Removal) => {
         const { group, keys } = debt;
         for (const key of keys ?? ["a", "b", "c"]) {
           missed.delete(`${group} ${key}`);
@@ -119,14 +123,14 @@ Deno.test("Whatever is added, taken and added again, all that was missed is told
 });
 
 Deno.test("All that is owed can be looked at, on its way or not, and is owed still", () => {
-  const owed = new Owed();
+  const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a"] });
   owed.add({ group: "h", keys: undefined });
   const first = owed.take()!;
   owed.add({ group: "g", keys: ["b"] });
-  const all = [...owed.debts()].map(({ group, keys }) => `${group} ${keys}`);
+  const all = [...owed.all()].map(({ group, keys }) => `${group} ${keys}`);
   assertEquals(all.sort(), ["g a", "g b", "h undefined"]);
   assertEquals(owed.size, 3);
   owed.end(first);
-  assertEquals([...owed.debts()].length, 2);
+  assertEquals([...owed.all()].length, 2);
 });
