@@ -38,30 +38,42 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const scratch = new Uint8Array(3 * 256);
 
-/** A value that dies, or came from elsewhere. */
-interface Mortal {
+/**
+ * Where a value came from. It decides what becomes of it when the list of peers
+ * changes, and when a peer turns out to have missed a removal.
+ *
+ * - `"loaded"`: from the getter, or from a `set`. In main nobody else had it first.
+ *   In hot this process loaded it in the owner's place: it becomes this process's
+ *   own if that is the next owner.
+ * - `"inherited"`: from the memory of a process that owned the key, or held here in
+ *   the owner's place until this process became the owner. It may be a value that
+ *   its last owner should have dropped.
+ * - `"mirrored"`: a copy of what the owner answered or, after a change of the list,
+ *   of what this process owned. It never becomes this process's own.
+ */
+export type Source = "loaded" | "inherited" | "mirrored";
+
+/** A value with more to it than its bytes. */
+interface Annotated {
   readonly view: ByteView;
   /** By the group's clock. */
   readonly expiresAt: number;
   /** When it would end if it were not a copy; absent: when it ends. */
   readonly ownExpiresAt?: number;
-  /** See {@linkcode CopyOptions}; of a copy, until the cluster changes. */
-  takenOver?: boolean;
+  /** Absent: as most of its store are. */
+  source?: Source;
 }
 
-/** What is known of a value that another process may have had first. */
-export interface CopyOptions {
+/** What is told of a value that is to be kept. */
+export interface KeepOptions {
   /** How long it would live if it were not a copy; default: as long as it does. */
   ownTtlMs?: number;
-  /**
-   * It was had in place of the owner, from its memory or the origin: it will be
-   * this process's own if that is the next owner.
-   */
-  takenOver?: boolean;
+  /** Default: `"loaded"` in main, `"mirrored"` in hot. */
+  source?: Source;
 }
 
-/** What lives for ever, as most values do, needs no object around it. */
-type Stored = ByteView | Mortal;
+/** Most values live for ever and came the usual way: they need no object around them. */
+type Stored = ByteView | Annotated;
 
 function viewOf(stored: Stored): ByteView {
   return stored instanceof ByteView ? stored : stored.view;
@@ -73,12 +85,14 @@ export class Cache {
     weigh: (key, stored) => chargeOf(key, viewOf(stored)),
   });
   readonly #clock: Clock;
+  readonly #usualSource: Source;
   #gets = 0;
   #hits = 0;
   #evictions = 0;
 
-  constructor(clock: Clock) {
+  constructor(clock: Clock, usualSource: Source) {
     this.#clock = clock;
+    this.#usualSource = usualSource;
   }
 
   get bytes(): number {
@@ -131,25 +145,27 @@ export class Cache {
     view: ByteView,
     expiresAt: number,
     ownExpiresAt: number = expiresAt,
-    takenOver = false,
+    source: Source = this.#usualSource,
   ): void {
-    if (takenOver) {
-      this.#lru.set(key, { view, expiresAt, ownExpiresAt, takenOver });
+    if (source !== this.#usualSource) {
+      this.#lru.set(key, { view, expiresAt, ownExpiresAt, source });
     } else if (expiresAt === Infinity) this.#lru.set(key, view);
     else if (ownExpiresAt <= expiresAt) this.#lru.set(key, { view, expiresAt });
     else this.#lru.set(key, { view, expiresAt, ownExpiresAt });
   }
 
-  /** Takes what another store has in place of the owner, which this process is now. */
-  takeOver(from: Cache, owns: (key: string) => boolean): void {
-    for (const [key, stored] of from.#lru) {
-      if (stored instanceof ByteView || !stored.takenOver) continue;
-      // Who does not become the owner now may be told of less from now on.
-      stored.takenOver = false;
-      if (from.#isOver(stored) || !owns(key)) continue;
-      const expiresAt = from.ownExpiresAt(key);
-      from.delete(key);
-      this.set(key, stored.view, expiresAt, expiresAt, true);
+  /** Takes what hot holds in place of an owner that this process is now. */
+  inherit(hot: Cache, owns: (key: string) => boolean): void {
+    for (const [key, stored] of hot.#lru) {
+      if (stored instanceof ByteView) continue;
+      if ((stored.source ?? hot.#usualSource) === "mirrored") continue;
+      // If this process is not the owner now, it may miss writes from here on, so
+      // the value must not become its own later.
+      stored.source = "mirrored";
+      if (hot.#isOver(stored) || !owns(key)) continue;
+      const expiresAt = hot.ownExpiresAt(key);
+      hot.delete(key);
+      this.set(key, stored.view, expiresAt, expiresAt, "inherited");
     }
   }
 
@@ -174,11 +190,13 @@ export class Cache {
     this.#lru.clear();
   }
 
-  /** See {@linkcode CopyOptions}. */
-  isTakenOver(key: string): boolean {
+  /** Where the value under `key` came from; `undefined`: there is none. */
+  sourceOf(key: string): Source | undefined {
     const stored = this.#lru.peek(key);
-    return stored !== undefined && !(stored instanceof ByteView) &&
-      stored.takenOver === true;
+    if (stored === undefined) return undefined;
+    return stored instanceof ByteView
+      ? this.#usualSource
+      : stored.source ?? this.#usualSource;
   }
 
   *keys(): IterableIterator<string> {
@@ -212,12 +230,19 @@ export class CachePair {
   readonly hot: Cache;
   readonly #maxBytes: number;
   readonly #clock: Clock;
+  readonly #onEvict: (store: "main" | "hot") => void;
 
-  constructor(maxBytes: number, clock: Clock) {
-    this.main = new Cache(clock);
-    this.hot = new Cache(clock);
+  /** @param onEvict Hears from which store an entry left to make room. */
+  constructor(
+    maxBytes: number,
+    clock: Clock,
+    onEvict: (store: "main" | "hot") => void = () => {},
+  ) {
+    this.main = new Cache(clock, "loaded");
+    this.hot = new Cache(clock, "mirrored");
     this.#maxBytes = maxBytes;
     this.#clock = clock;
+    this.#onEvict = onEvict;
   }
 
   get(key: string): ByteView | undefined {
@@ -243,7 +268,7 @@ export class CachePair {
     key: string,
     view: ByteView,
     ttlMs: number,
-    { ownTtlMs = ttlMs, takenOver = false }: CopyOptions = {},
+    { ownTtlMs = ttlMs, source }: KeepOptions = {},
   ): void {
     this.delete(key);
     if (ttlMs <= 0) return;
@@ -257,7 +282,7 @@ export class CachePair {
       compact,
       now + ttlMs,
       now + ownTtlMs,
-      takenOver,
+      source,
     );
   }
 
@@ -267,16 +292,19 @@ export class CachePair {
   }
 
   /**
-   * The cluster has changed: what was had in place of owners is this process's own
-   * where that owns it now, and what main holds of others' keys becomes copies,
-   * which live for `ttlMs` at most. Who was told of no writes takes nothing over.
+   * The list of peers has changed. Main takes from hot what this process held in
+   * place of an owner that it is now itself. What main holds of others' keys becomes
+   * copies, which live for `ttlMs` at most.
+   *
+   * @param wasTold Whether this process was told of writes until now. If not, main
+   *   takes nothing from hot.
    */
-  change(
+  ringChanged(
     owns: (key: string) => boolean,
     ttlMs: number,
-    wasTold = true,
+    wasTold: boolean,
   ): void {
-    this.main.takeOver(this.hot, (key) => wasTold && owns(key));
+    this.main.inherit(this.hot, (key) => wasTold && owns(key));
     const expiresAt = this.#clock.now() + ttlMs;
     for (const key of this.main.keys()) {
       if (owns(key)) continue;
@@ -295,13 +323,13 @@ export class CachePair {
     this.hot.clear();
   }
 
-  /** Drops a copy, or what was had in place of the owner. */
+  /** Drops a copy, and what this process inherited. What it loaded as owner stays. */
   deleteCopy(key: string): void {
     this.hot.delete(key);
-    if (this.main.isTakenOver(key)) this.main.delete(key);
+    if (this.main.sourceOf(key) === "inherited") this.main.delete(key);
   }
 
-  /** Drops all of them. */
+  /** Drops all of them, as `deleteCopy()` does. */
   clearCopies(): void {
     this.hot.clear();
     for (const key of this.main.keys()) this.deleteCopy(key);
@@ -318,8 +346,11 @@ export class CachePair {
     const toHot = charge - toMain;
     while (main.bytes + hot.bytes + charge > this.#maxBytes) {
       const hotFirst = hot.bytes + toHot > (main.bytes + toMain) / 8;
-      if (main.size === 0 || (hotFirst && hot.size > 0)) hot.evictOldest();
-      else main.evictOldest();
+      const store = main.size === 0 || (hotFirst && hot.size > 0)
+        ? "hot"
+        : "main";
+      this[store].evictOldest();
+      this.#onEvict(store);
     }
   }
 }

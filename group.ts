@@ -25,7 +25,8 @@ import type { CacheStats } from "./cache.ts";
 import { isBusy, isDraining, isFinal, quote } from "./base/errors.ts";
 import { type GroupOptions, groupSettingsOf } from "./group/group_options.ts";
 import { type Getter, toPeerValue } from "./group/getter.ts";
-import { type GroupCounts, LocalGroup, locals } from "./group/local_group.ts";
+import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
+import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
 import { checkList, checkObject, signalRule } from "./base/checks.ts";
 import type { Peer, PeerPicker, PeerValue } from "./base/peers.ts";
@@ -114,10 +115,9 @@ export class Group {
     this.#shouldMirror = settings.shouldMirror;
     this.#local = new LocalGroup(name, getter, {
       ...settings,
-      owns: (key) => peers?.pickPeer(key) === undefined,
-      inherit: (key, flight) => this.#inherit(key, flight),
+      placement: new Placement(name, peers),
     });
-    locals.set(this, this.#local);
+    register(this, this.#local);
     this.#writes = new Writes(this.#local, peers);
   }
 
@@ -263,15 +263,17 @@ export class Group {
   #load(key: string, options?: GetOptions): Promise<ByteView> {
     const error = this.#keyError(key, "get", options?.signal);
     if (error !== undefined) return Promise.reject(error);
-    return this.#local.ask(key, (flight) => this.#ask(key, flight), options);
+    return this.#local.join(key, (flight) => this.#ask(key, flight), options);
   }
 
+  /** Asks the owner, then those who stand in for it, then the getter. */
   async #ask(key: string, flight: Flight): Promise<ByteView> {
     const peers = this.#peers;
     const { signal } = flight;
     let failed: Set<Peer> | undefined;
-    let ownerIsGone: boolean | undefined;
+    let skipPeek: boolean | undefined;
     let peer = peers?.pickPeer(key);
+    const isOwner = peer === undefined;
     // A picker that comes back to a peer that failed would never end.
     while (peer !== undefined && !failed?.has(peer)) {
       this.#local.counts.loadsDeduped++;
@@ -281,29 +283,31 @@ export class Group {
       } catch (error) {
         if (isFinal(error) || signal.aborted) throw error;
         this.#local.counts.peerErrors++;
-        ownerIsGone ??= !isDraining(error);
-        // A busy owner is alive: nobody but us should load its key.
+        // An owner that drains still has its copies; one that failed was asked for more.
+        skipPeek ??= !isDraining(error);
+        // A busy owner is alive: no third process should load its key.
         if (isBusy(error)) break;
         failed ??= new Set();
         failed.add(peer);
         peer = peers?.pickPeer(key, failed);
         continue;
       }
-      return this.#take(key, answer, flight, failed === undefined);
+      return this.#accept(key, answer, flight, failed === undefined);
     }
     const loaded = await this.#local.load(key, {
       signal,
-      ownerIsGone: ownerIsGone ?? false,
+      isOwner,
+      skipPeek: skipPeek ?? false,
     });
     return loaded.value;
   }
 
   /**
-   * Hands on what a peer answered, and mirrors it where that is wanted. Writes
-   * tell the owner first, and all others at once: what a stand-in answers may be
-   * a value that this process was told to drop a moment ago.
+   * Returns what a peer answered, and mirrors it if that is wanted. What a stand-in
+   * answers is not mirrored: a write tells the owner first and all others at once, so
+   * the value may be one that this process was told to drop a moment ago.
    */
-  #take(
+  #accept(
     key: string,
     answer: PeerValue,
     flight: Flight,
@@ -315,29 +319,6 @@ export class Group {
       flight.current && isOwners && this.#shouldMirror?.(key, answer.value)
     ) this.#local.mirror(key, answer);
     return answer.value;
-  }
-
-  /** The copy of the first who has one, if there is somebody to ask. */
-  #inherit(
-    key: string,
-    flight: Flight,
-  ): Promise<PeerValue | undefined> | undefined {
-    const holders = this.#peers?.holders?.(key);
-    if (holders === undefined) return undefined;
-    const asking = [...holders];
-    return asking.length === 0 ? undefined : this.#peek(asking, key, flight);
-  }
-
-  async #peek(
-    holders: readonly Peer[],
-    key: string,
-    { signal }: Flight,
-  ): Promise<PeerValue | undefined> {
-    for (const holder of holders) {
-      const copy = await holder.peek?.(this.name, key, { signal });
-      if (copy !== undefined) return copy;
-    }
-    return undefined;
   }
 
   #check(key: string, verb: string): void {

@@ -26,11 +26,19 @@
  * @module
  */
 
+import { checkList, checkNumbers, checkObject } from "./base/checks.ts";
 import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
+import { Observer } from "./base/observer.ts";
+import type { Peer } from "./base/peers.ts";
 import { Group, type GroupOptions } from "./group.ts";
+import type { Getter } from "./group/getter.ts";
+import { type LocalGroup, localOf } from "./group/local_group.ts";
 import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
+import type { PeerStats } from "./peer/http_peer.ts";
+import { Transport } from "./peer/transport.ts";
+import { logEvents } from "./pool/log.ts";
 import { Members } from "./pool/members.ts";
 import {
   type DrainOptions,
@@ -38,12 +46,6 @@ import {
   type Settings,
   settingsOf,
 } from "./pool/pool_options.ts";
-import type { PeerStats } from "./peer/http_peer.ts";
-import type { Getter } from "./group/getter.ts";
-import { locals } from "./group/local_group.ts";
-import { checkList, checkNumbers, checkObject } from "./base/checks.ts";
-import type { Peer, PeerPicker } from "./base/peers.ts";
-import { HEADER } from "./protocol/wire.ts";
 
 // What its users need beside it, for those who import this file alone.
 export type { BreakerState } from "./peer/breaker.ts";
@@ -92,7 +94,7 @@ export interface PoolStats {
  * await pool.close();
  * ```
  */
-export class HTTPPool implements PeerPicker {
+export class HTTPPool {
   /** This process's own origin, as its peers reach it. */
   readonly self: string;
   /**
@@ -102,12 +104,12 @@ export class HTTPPool implements PeerPicker {
    */
   readonly handler: (request: Request) => Promise<Response> | Response;
   readonly #settings: Settings;
+  readonly #observer = new Observer();
   readonly #groups = new Map<string, Group>();
+  readonly #locals = new Map<string, LocalGroup>();
   readonly #members: Members;
   readonly #admission: Admission;
   readonly #handler: Handler;
-  /** What every request to a peer says of this process. */
-  #headers: Readonly<Record<string, string>> = {};
   #endDrain: () => void = () => {};
   #closed = false;
 
@@ -123,23 +125,21 @@ export class HTTPPool implements PeerPicker {
     const settings = settingsOf(self, options);
     this.self = settings.self;
     this.#settings = settings;
+    // Before the members listen: what is here goes first.
+    this.#observer.on("outdated", (event) => this.#dropCopies(event));
     this.#members = new Members({
-      ...settings,
-      headers: () => this.#headers,
-      warn: (message) => settings.logger?.warn(message),
-      onChange: (id, state) => this.#onChange(id, state),
-      onDelivered: (id, group, keys) => this.#onDelivered(id, group, keys),
+      self: settings.self,
+      handoverMs: settings.handoverMs,
+      random: settings.random,
+      transport: new Transport(settings),
+      observer: this.#observer,
     });
-    this.#admission = new Admission({
-      ...settings,
-      fingerprint: () => this.#members.fingerprint,
-      onRing: (differs, peer) => this.#members.onRing(differs, peer),
-    });
-    this.#handler = new Handler({
-      ...settings,
-      admission: this.#admission,
-      getGroup: (name) => this.#groups.get(name),
-    });
+    const { logger } = settings;
+    if (logger !== undefined) {
+      logEvents(this.#observer, logger, this.self, this.#members);
+    }
+    this.#admission = new Admission(settings, this.#members);
+    this.#handler = new Handler(settings, this.#admission, this.#locals);
     this.handler = (request) => this.#handler.handle(request);
   }
 
@@ -168,15 +168,15 @@ export class HTTPPool implements PeerPicker {
     }
     const { fingerprint, ownsKeys } = this.#members;
     this.#members.set(origins);
-    this.#setHeaders();
     if (this.#members.fingerprint === fingerprint) return;
     if (!this.#members.ownsKeys) {
       this.#settings.logger?.info(
         `[Pool ${this.self}] is not in its own list of peers: it owns no key`,
       );
     }
-    for (const group of this.#groups.values()) {
-      locals.get(group)!.onChange(this.#settings.handoverMs, ownsKeys);
+    const { handoverMs } = this.#settings;
+    for (const local of this.#locals.values()) {
+      local.ringChanged({ handoverMs, wasTold: ownsKeys });
     }
   }
 
@@ -188,16 +188,6 @@ export class HTTPPool implements PeerPicker {
   /** All peers, without this process itself. */
   peers(): Iterable<Peer> {
     return this.#members.peers();
-  }
-
-  /** Who may have a copy of `key`, which is about to be loaded here. */
-  holders(key: string): Iterable<Peer> {
-    return this.#members.holders(key);
-  }
-
-  /** Remembers a write for those who are out of the list at the moment. */
-  onWrite(group: string, keys?: readonly string[]): void {
-    this.#members.onWrite(group, keys);
   }
 
   /** What the pool knows of its cluster, as a snapshot. */
@@ -236,10 +226,13 @@ export class HTTPPool implements PeerPicker {
     const group = new Group(name, getter, {
       clock: this.#settings.clock,
       ...options,
-      peers: this,
+      peers: this.#members,
     });
+    const local = localOf(group);
+    local.observer = this.#observer;
+    local.ringChanged({ handoverMs: this.#settings.handoverMs, wasTold: true });
     this.#groups.set(name, group);
-    locals.get(group)!.onChange(this.#settings.handoverMs);
+    this.#locals.set(name, local);
     return group;
   }
 
@@ -253,6 +246,7 @@ export class HTTPPool implements PeerPicker {
    */
   removeGroup(name: string): boolean {
     this.#groups.get(name)?.close();
+    this.#locals.delete(name);
     return this.#groups.delete(name);
   }
 
@@ -275,11 +269,11 @@ export class HTTPPool implements PeerPicker {
     this.#admission.drain();
     if ([...this.#members.peers()].length > 0) {
       await new Promise<void>((resolve) => {
-        const callOff = this.#settings.clock.after(timeoutMs, resolve);
+        const cancel = this.#settings.clock.after(timeoutMs, resolve);
         const endOthers = this.#endDrain;
         this.#endDrain = () => {
           endOthers();
-          callOff();
+          cancel();
           resolve();
         };
       });
@@ -300,42 +294,16 @@ export class HTTPPool implements PeerPicker {
     return Promise.resolve();
   }
 
-  #setHeaders(): void {
-    const { secrets } = this.#settings;
-    this.#headers = {
-      [HEADER.peer]: this.self,
-      [HEADER.ring]: this.#members.fingerprint,
-      ...(secrets === undefined ? {} : { [HEADER.secret]: secrets[0]! }),
-    };
-  }
-
-  #onChange(id: string, state: "open" | "closed"): void {
-    const { logger } = this.#settings;
-    if (state === "open") {
-      logger?.warn(
-        `[Pool ${this.self}] ${id} is out of reach: its keys are asked of the next node`,
-      );
-    } else logger?.info(`[Pool ${this.self}] ${id} is back`);
-  }
-
   /**
-   * A peer was told late that keys were removed. Until then others may have taken
-   * copies of the old values from it, as stand-ins or as new owners. What was set
-   * or loaded since at their owners is theirs, and newer.
+   * Drops copies of keys whose removal a peer missed: it may have handed out the old
+   * values, to a stand-in or to a new owner. What was set or loaded at its owner since
+   * then is newer and stays.
    */
-  #onDelivered(
-    id: string,
-    name: string,
-    keys: readonly string[] | undefined,
+  #dropCopies(
+    { group, keys }: { group: string; keys: readonly string[] | undefined },
   ): void {
-    const group = this.#groups.get(name);
-    const local = group && locals.get(group);
+    const local = this.#locals.get(group);
     if (keys === undefined) local?.clear("copies");
     else for (const key of keys) local?.remove(key, "copies");
-    this.#members.onWrite(name, keys, id);
-    for (const peer of this.#members.peers()) {
-      // Who cannot be told now is owed it.
-      if (peer.id !== id) peer.clearCopies(name, keys).catch(() => {});
-    }
   }
 }

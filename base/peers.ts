@@ -76,24 +76,26 @@ export interface Peer {
   ): Promise<PeerValue | undefined>;
 }
 
-/** Who knows which peer owns a key. */
+/** Knows which peer owns a key. */
 export interface PeerPicker {
   /**
-   * The first node in ring order whose peer is not in `failed`; `undefined`:
-   * answer it here. The owner, without `failed`; who stands in for it may be
-   * passed over, too, where it is known to be out of reach.
+   * The peer to ask for `key`; `undefined`: answer it here. Without `failed` it is
+   * the owner. With `failed` it is the first node in ring order that is not among
+   * them and is not known to be out of reach.
    */
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined;
   /** All peers, without this process itself. */
   peers(): Iterable<Peer>;
   /**
-   * Who may have a copy of a key that this process is about to load, the likeliest
-   * first: its owner, or those who owned it until a moment ago.
+   * The peers that may have a copy of a key which this process is about to load,
+   * the likeliest first: its owner, or those that owned it until a moment ago.
+   *
+   * @param owner What `pickPeer(key)` has just said.
    */
-  holders?(key: string): Iterable<Peer>;
+  holders?(key: string, owner: Peer | undefined): Iterable<Peer>;
   /**
-   * Hears of each write that leaves this process, for the sake of those who are
-   * no peers at the moment; without keys, of a `clear`.
+   * Hears of each write that leaves this process, so that those who are no peers
+   * at the moment can be told later; without keys, of a `clear`.
    */
   onWrite?(group: string, keys?: readonly string[]): void;
 }

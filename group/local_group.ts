@@ -1,24 +1,38 @@
 /**
- * One process's part of a group: its memory, its getter, and the fences between
- * them.
+ * One process's part of a group: its memory, its getter, and what keeps the two
+ * consistent.
  *
- * Nothing here knows of other processes. A request from a peer ends here, so it
- * can never wait for a third process.
+ * A request from a peer ends here. Before a load this may look into another
+ * process's memory, which is answered at once; it never waits for a load there. So
+ * no request can wait for a third process.
  *
  * @module
  */
 
 import type { ByteView } from "../base/byte_view.ts";
-import { CachePair, type CacheStats } from "../cache.ts";
+import { CachePair, type CacheStats, type Source } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { describe, LoadError, NotFoundError, quote } from "../base/errors.ts";
+import { Observer } from "../base/observer.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { Limiter } from "./limiter.ts";
 import { type Getter, type Loaded, toPeerValue } from "./getter.ts";
-import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import type { Placement } from "./placement.ts";
 import { type Flight, SingleFlight } from "./singleflight.ts";
 
-/** What a group did, counted since it was made; the names are groupcache's. */
+/** What a group is told of a change of the list of peers. */
+export interface RingChange {
+  /** For how long the last owner of a key is asked for its copy. */
+  handoverMs: number;
+  /**
+   * Whether this process was told of writes until now, as processes that own keys
+   * are.
+   */
+  wasTold: boolean;
+}
+
+/** What a group did since it was made. The names are groupcache's. */
 export interface GroupCounts {
   /** Keys asked for, by callers here and by peers. */
   gets: number;
@@ -26,7 +40,7 @@ export interface GroupCounts {
   cacheHits: number;
   /** Keys that were not in memory. */
   loads: number;
-  /** What those misses began, after joining each other: questions to an owner and calls of the getter. */
+  /** What those misses began once they had joined each other: questions to an owner and calls of the getter. */
   loadsDeduped: number;
   /** Values that a peer answered. */
   peerLoads: number;
@@ -36,7 +50,7 @@ export interface GroupCounts {
   localLoads: number;
   /** Calls of the getter that failed or found no such key. */
   localLoadErrs: number;
-  /** Values taken from the memory of a key's last owner, in place of a load. */
+  /** Values taken from the memory of a key's last owner instead of a load. */
   inherited: number;
   /** Keys that peers, or other HTTP clients, asked of this process. */
   serverRequests: number;
@@ -47,15 +61,9 @@ export interface LocalGroupOptions {
   maxBytes: number;
   mirrorTtlMs: number;
   clock: Clock;
-  /** Whether this process owns `key`, so that what it loads goes to main. */
-  owns: (key: string) => boolean;
-  /** The copy of somebody who owned the key until now; `undefined`: there is nobody to ask. */
-  inherit: (
-    key: string,
-    flight: Flight,
-  ) => Promise<PeerValue | undefined> | undefined;
   /** How many keys that others own may be loaded at a time. */
   maxStandInLoads: number;
+  placement: Placement;
 }
 
 /** How many more such loads may wait for their turn. */
@@ -63,9 +71,11 @@ const MAX_STAND_IN_QUEUE = 10_000;
 
 /** Options for {@linkcode LocalGroup.load}. */
 export interface LoadOptions extends PeerRequestOptions {
-  /** Not to ask for the owner's copy: it was just asked for more than that. */
-  ownerIsGone?: boolean;
-  /** To wait for its turn however many wait already. */
+  /** The caller has just found out that this process owns the key. */
+  isOwner?: boolean;
+  /** Skip the peek: the owner was just asked for the key and failed. */
+  skipPeek?: boolean;
+  /** Wait for a turn even if too many others wait already. */
   isPatient?: boolean;
 }
 
@@ -78,16 +88,18 @@ export class LocalGroup {
   readonly #getter: Getter;
   readonly #options: LocalGroupOptions;
   readonly #caches: CachePair;
-  // Two flights, because a peer's request must never join one that may wait for
-  // a peer: two processes whose lists disagree would wait for each other.
-  readonly #asks = new SingleFlight<string, ByteView>();
+  // Two sets of flights: a peer's request must never join a flight that may wait for
+  // a peer, or two processes whose lists disagree would wait for each other.
+  readonly #gets = new SingleFlight<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
   readonly #standIns: Limiter;
   readonly #recentWrites: RecentWrites;
   #closed = false;
-  /** How many writes there were: a load from before the last one may be old. */
+  /** Hears what the group does. The groups of a pool share the pool's. */
+  observer: Observer = new Observer();
+  /** How many writes there were. A load from before the last one may be old. */
   writes = 0;
-  /** Kept here for both halves of the group. */
+  /** Here, because `Group` counts, too. */
   readonly counts: GroupCounts = {
     gets: 0,
     cacheHits: 0,
@@ -105,8 +117,12 @@ export class LocalGroup {
     this.name = name;
     this.#getter = getter;
     this.#options = options;
-    this.#caches = new CachePair(options.maxBytes, options.clock);
-    this.#recentWrites = new RecentWrites(options.clock);
+    const { maxBytes, clock } = options;
+    this.#caches = new CachePair(maxBytes, clock, (store) => {
+      if (!this.observer.hears("eviction")) return;
+      this.observer.emit("eviction", { group: name, store });
+    });
+    this.#recentWrites = new RecentWrites(clock);
     this.#standIns = new Limiter({
       max: options.maxStandInLoads,
       maxWaiting: MAX_STAND_IN_QUEUE,
@@ -126,7 +142,7 @@ export class LocalGroup {
     return this.#caches.peek(key);
   }
 
-  /** A peer's question, answered from memory: `undefined` where that has no answer. */
+  /** A peer's question, answered from memory; `undefined`: it has to be loaded. */
   answer(key: string): PeerValue | undefined {
     this.counts.serverRequests++;
     const view = this.hit(key);
@@ -137,14 +153,14 @@ export class LocalGroup {
     return undefined;
   }
 
-  /** A caller's flight: `run` may wait for peers. */
-  ask(
+  /** Joins the callers that wait for `key`, or starts `run`, which may wait for peers. */
+  join(
     key: string,
     run: (flight: Flight) => Promise<ByteView>,
     options?: PeerRequestOptions,
   ): Promise<ByteView> {
     this.counts.loads++;
-    return this.#asks.do(key, run, options);
+    return this.#gets.do(key, run, options);
   }
 
   /** Runs the getter for `key`, or joins the run that is under way. */
@@ -157,8 +173,9 @@ export class LocalGroup {
   }
 
   /**
-   * What memory has, for who owns the key from now on or stands in for this
-   * process: with all the life that it has, copy or not. Nothing is counted.
+   * What memory has of `key`, for a process that owns the key from now on or stands
+   * in for this one. It gets the whole life of the value, even if the value is a copy
+   * here. Nothing is counted.
    */
   bequeath(key: string): PeerValue | undefined {
     const view = this.#caches.peek(key);
@@ -167,26 +184,23 @@ export class LocalGroup {
   }
 
   /**
-   * The cluster has changed: what is no longer owned becomes a copy, what was had
-   * in place of its owner may be owned now, and for `handoverMs` what was removed
-   * or set since is not asked of its last owner.
-   *
-   * @param wasTold Whether this process was told of writes until now, as those are
-   *   that own keys.
+   * The list of peers has changed. Keys no longer owned become copies, and what this
+   * process held in an owner's place becomes its own if it is the owner now. For
+   * `handoverMs` a key that is removed or set is not asked of its last owner.
    */
-  onChange(handoverMs: number, wasTold?: boolean): void {
-    const { owns, mirrorTtlMs } = this.#options;
-    this.#caches.change(owns, mirrorTtlMs, wasTold);
+  ringChanged({ handoverMs, wasTold }: RingChange): void {
+    const { mirrorTtlMs } = this.#options;
+    this.#caches.ringChanged((key) => this.#owns(key), mirrorTtlMs, wasTold);
     this.#recentWrites.begin(handoverMs);
   }
 
   /**
-   * Keeps a value: in main if this process owns the key, else in hot. What loads
-   * under way find is not kept after it.
+   * Keeps a value: in main if this process owns the key, else in hot. Loads under way
+   * keep nothing of what they find.
    */
   set(key: string, value: PeerValue): void {
     this.remove(key);
-    if (!this.#options.owns(key)) return this.mirror(key, value);
+    if (!this.#owns(key)) return this.mirror(key, value);
     this.#caches.set("main", key, value.value, value.ttlMs ?? Infinity);
   }
 
@@ -197,23 +211,23 @@ export class LocalGroup {
   }
 
   /**
-   * Drops a key, or only a copy or what was had in place of its owner. What loads
-   * of it that are under way find is not kept, nor is it taken over.
+   * Drops a key, or only a copy of it. Loads of it that are under way keep nothing,
+   * and its last owner is not asked for its copy.
    */
   remove(key: string, what: "all" | "copies" = "all"): void {
     this.writes++;
     this.#recentWrites.add(key);
-    this.#asks.forget(key);
+    this.#gets.forget(key);
     this.#loads.forget(key);
     if (what === "all") this.#caches.delete(key);
     else this.#caches.deleteCopy(key);
   }
 
-  /** The same with all keys. */
+  /** Drops all keys, or all copies, in the same way. */
   clear(what: "all" | "copies" = "all"): void {
     this.writes++;
     this.#recentWrites.addAll();
-    this.#asks.forgetAll();
+    this.#gets.forgetAll();
     this.#loads.forgetAll();
     if (what === "all") this.#caches.clear();
     else this.#caches.clearCopies();
@@ -227,7 +241,7 @@ export class LocalGroup {
   /** Ends every wait, now and from now on, with `reason`. */
   close(reason: unknown): void {
     this.#closed = true;
-    this.#asks.close(reason);
+    this.#gets.close(reason);
     this.#loads.close(reason);
   }
 
@@ -241,63 +255,90 @@ export class LocalGroup {
     return { main: main.stats(), hot: hot.stats() };
   }
 
-  /** Keeps what was found for a key; a copy here may be this process's own later on. */
+  #owns(key: string): boolean {
+    return this.#options.placement.ownerOf(key) === undefined;
+  }
+
+  /** Keeps what was found for a key, as its owner or in the owner's place. */
   #keep(
     key: string,
     { value, ttlMs = Infinity }: PeerValue,
-    takenOver: boolean,
+    source: Source,
   ): void {
-    if (this.#options.owns(key)) {
-      return this.#caches.set("main", key, value, ttlMs, { takenOver });
+    if (this.#owns(key)) {
+      return this.#caches.set("main", key, value, ttlMs, { source });
     }
     const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    const copy = { ownTtlMs: ttlMs, takenOver: true };
-    this.#caches.set("hot", key, value, limit, copy);
+    this.#caches.set("hot", key, value, limit, { ownTtlMs: ttlMs, source });
   }
 
   async #run(
     key: string,
     flight: Flight,
-    { ownerIsGone = false, isPatient }: LoadOptions = {},
+    { isOwner = false, skipPeek = false, isPatient }: LoadOptions = {},
   ): Promise<PeerValue> {
     // A load that ended since the caller looked has left its value here.
     const view = this.#caches.peek(key);
     if (view !== undefined) {
       return this.#asPeerValue(view, this.#caches.expiresAt(key));
     }
-    if (!ownerIsGone && !this.#recentWrites.has(key)) {
-      const copy = this.#options.inherit(key, flight);
-      const inherited = copy && await copy;
-      if (inherited !== undefined) {
-        this.counts.inherited++;
-        if (flight.current) this.#keep(key, inherited, true);
-        return inherited;
+    const { placement } = this.#options;
+    let owner = isOwner ? undefined : placement.ownerOf(key);
+    if (!skipPeek && !this.#recentWrites.has(key)) {
+      const copy = placement.copyOf(key, owner, flight);
+      if (copy !== undefined) {
+        const inherited = await copy;
+        if (inherited !== undefined) {
+          this.counts.inherited++;
+          if (flight.current) this.#keep(key, inherited, "inherited");
+          return inherited;
+        }
+        // The list may have changed while the copy was waited for.
+        owner = placement.ownerOf(key);
       }
     }
     this.counts.loadsDeduped++;
-    let loaded: PeerValue;
-    try {
-      loaded = this.#options.owns(key)
-        ? await this.#ask(key, flight)
-        : await this.#standIns.run(
-          `Cannot load ${quote(key)} of group ${quote(this.name)}, ` +
-            "which another process owns",
-          () => this.#ask(key, flight),
-          flight.signal,
-          isPatient,
-        );
-    } catch (error) {
-      this.counts.localLoadErrs++;
-      throw error;
-    }
-    this.counts.localLoads++;
+    const loaded = await this.#load(key, flight, owner, isPatient);
     // A forgotten flight began before a write and may hold the old value.
-    // What it found is new, though it be a copy here.
-    if (flight.current) this.#keep(key, loaded, false);
+    if (flight.current) this.#keep(key, loaded, "loaded");
     return loaded;
   }
 
-  async #ask(key: string, flight: Flight): Promise<PeerValue> {
+  /** Calls the getter, at once or when its turn has come, and counts how it went. */
+  async #load(
+    key: string,
+    flight: Flight,
+    owner: Peer | undefined,
+    isPatient: boolean | undefined,
+  ): Promise<PeerValue> {
+    const { clock } = this.#options;
+    const startedAt = this.observer.hears("load") ? clock.now() : undefined;
+    let error: unknown;
+    try {
+      const loaded = owner === undefined
+        ? await this.#callGetter(key, flight)
+        : await this.#standIns.run(
+          `Cannot load ${quote(key)} of group ${quote(this.name)}, ` +
+            "which another process owns",
+          () => this.#callGetter(key, flight),
+          flight.signal,
+          isPatient,
+        );
+      this.counts.localLoads++;
+      return loaded;
+    } catch (thrown) {
+      error = thrown;
+      this.counts.localLoadErrs++;
+      throw thrown;
+    } finally {
+      if (startedAt !== undefined) {
+        const ms = clock.now() - startedAt;
+        this.observer.emit("load", { group: this.name, key, ms, error });
+      }
+    }
+  }
+
+  async #callGetter(key: string, flight: Flight): Promise<PeerValue> {
     const group = this.name;
     let loaded: Loaded;
     try {
@@ -332,8 +373,17 @@ export class LocalGroup {
   }
 }
 
+const locals = new WeakMap<object, LocalGroup>();
+
+/** Makes `local` the part of `group` in this process. */
+export function register(group: object, local: LocalGroup): void {
+  locals.set(group, local);
+}
+
 /**
- * Each `Group`'s part in this process, for those who carry peers' requests to
- * it. Here, so that `group.ts` exports what is public and nothing else.
+ * A group's part in this process, for those that carry peers' requests to it. It is
+ * here, so that `group.ts` exports what is public and nothing else.
  */
-export const locals: WeakMap<object, LocalGroup> = new WeakMap();
+export function localOf(group: object): LocalGroup {
+  return locals.get(group)!;
+}

@@ -1,5 +1,5 @@
 /**
- * Who is let in, and how many at a time.
+ * Which requests are let in, and how many at a time.
  *
  * @module
  */
@@ -9,28 +9,32 @@ import type { Protocol } from "../protocol/protocols.ts";
 import { isOneOf } from "../protocol/secret.ts";
 import { HEADER } from "../protocol/wire.ts";
 
-/** What {@linkcode Admission} are made of. */
+/** What {@linkcode Admission} is made of. */
 export interface AdmissionOptions {
   protocol: Protocol;
-  /** Any of which lets in; `undefined`: everybody is let in. */
+  /** Each of them lets a request in; `undefined`: every request is let in. */
   secrets: readonly string[] | undefined;
   /** How many requests of peers may wait for loads at a time. */
   maxPeerRequests: number;
-  /** This process's own ring, as a peer's request says its own. */
-  fingerprint: () => string;
-  /** A peer's request came from another ring than this one's, or from the same. */
-  onRing: (differs: boolean, peer: () => string) => void;
 }
 
-/** What a request passes before it is looked at, and before it may load. */
+/** Knows this process's own list of nodes. */
+export interface OwnRing {
+  /** Compares it with that of the process `peer`. */
+  compareRing(fingerprint: string, peer: () => string): void;
+}
+
+/** What a request passes before it is read, and before it may load something. */
 export class Admission {
   readonly #options: AdmissionOptions;
+  readonly #ring: OwnRing;
   #serving = 0;
   #refused = 0;
   #draining = false;
 
-  constructor(options: AdmissionOptions) {
+  constructor(options: AdmissionOptions, ring: OwnRing) {
     this.#options = options;
+    this.#ring = ring;
   }
 
   /** How many requests of peers wait for loads. */
@@ -47,14 +51,14 @@ export class Admission {
     return this.#draining;
   }
 
-  /** From now on nothing is loaded for peers, where they know what that means. */
+  /** From now on nothing is loaded for peers that know what draining means. */
   drain(): void {
     this.#draining = true;
   }
 
-  /** The answer to who is not let in; `undefined`: it is. */
+  /** The refusal of a request; `undefined`: it is let in. */
   enter(request: Request): Response | undefined {
-    const { secrets, fingerprint, onRing } = this.#options;
+    const { secrets } = this.#options;
     const { headers } = request;
     if (secrets !== undefined) {
       const given = headers.get(HEADER.secret);
@@ -68,17 +72,17 @@ export class Admission {
       }
     }
     const ring = headers.get(HEADER.ring);
-    // Who is about to close is in nobody's list soon, as it should be.
+    // A process that drains is taken out of the others' lists, as it should be.
     if (ring !== null && !this.#draining) {
-      onRing(ring !== fingerprint(), () => headers.get(HEADER.peer) ?? "");
+      this.#ring.compareRing(ring, () => headers.get(HEADER.peer) ?? "");
     }
     return undefined;
   }
 
   /**
-   * The answer to a request for which something would have to be loaded, and must
-   * not be now; `undefined`: it may. Go's processes know neither answer, and would
-   * all load what one of ours can load for them.
+   * The refusal of a request that needs a load; `undefined`: the load may begin. Go
+   * processes are never refused: they know no such answer, and would all load what one
+   * of ours can load for them.
    */
   refuseLoad(request: Request): Response | undefined {
     const { protocol, maxPeerRequests } = this.#options;
@@ -96,7 +100,7 @@ export class Admission {
       : undefined;
   }
 
-  /** Counts a request that waits for a load. Returns what ends it, to be called once. */
+  /** Counts a request that waits for a load. Call what it returns once, at the end. */
   serve(): () => void {
     this.#serving++;
     return () => {

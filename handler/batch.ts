@@ -1,7 +1,7 @@
 /**
- * Many keys of one request, answered.
+ * Answers many keys of one request.
  *
- * What is in memory goes out at once, what is loaded as it comes; what is not
+ * What is in memory goes out at once, and what is loaded as it comes. What is not
  * there when the asker's patience ends is marked "pending".
  *
  * @module
@@ -17,27 +17,28 @@ import {
   MAX_MESSAGE_BYTES,
   type ResultFrame,
 } from "../protocol/frames.ts";
+import type { Admission } from "./admission.ts";
 import { many, messageOf } from "./answers.ts";
 import type { Wait, Waits } from "./waits.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import { keyRule } from "../base/names.ts";
 import type { PeerValue } from "../base/peers.ts";
 
-/** Who asks, and for how long at most the answer may stay open for loads. */
+/** A request for many keys, and what answers it. */
 export interface Asking {
+  request: Request;
   asker: string;
+  /** For how long the answer may stay open for loads. */
   waitMs: number;
-  signal: AbortSignal;
-  /** The answer where something has to be loaded, and cannot be; else `undefined`. */
-  refuse: () => Response | undefined;
-  /** An answer stays open for loads. Returns what is called when it has ended. */
-  onOpen: () => () => void;
+  admission: Admission;
+  waits: Waits;
+  clock: Clock;
 }
 
-/** No answer stays open longer for the sake of a load, whatever an asker says. */
+/** No answer stays open longer for loads, whatever the asker says. */
 const MAX_WAIT_MS = 50;
 
-/** Past so many bytes of values in memory, the rest is to be asked for again. */
+/** Past so many bytes of values the asker has to ask for the rest again. */
 const MAX_ANSWER_BYTES = 8 * 1024 * 1024;
 
 /** In characters: no character has more than 3 bytes. */
@@ -49,10 +50,9 @@ const NOTHING = ByteView.from("");
 export function answerMany(
   keys: readonly string[],
   local: LocalGroup,
-  waits: Waits,
-  clock: Clock,
-  { asker, waitMs, signal, refuse, onOpen }: Asking,
+  asking: Asking,
 ): Response {
+  const { request, asker, waitMs, admission, waits } = asking;
   const ready: ResultFrame[] = [];
   const loading: number[] = [];
   let bytes = 0;
@@ -72,9 +72,9 @@ export function answerMany(
     }
   }
   if (loading.length === 0) return many(encodeResults(ready));
-  const refusal = refuse();
+  const refusal = admission.refuseLoad(request);
   if (refusal !== undefined) {
-    // Whoever drains hands over what is in memory; who is busy answers with it.
+    // A process that drains refuses all; one that is busy answers what is in memory.
     if (refusal.status !== 429 || ready.length === 0) return refusal;
     for (const index of loading) ready.push(message(KIND.busy, index));
     return many(encodeResults(ready));
@@ -85,17 +85,7 @@ export function answerMany(
   }
   const patience = Math.min(waitMs, MAX_WAIT_MS);
   if (patience > 0) {
-    return many(
-      answerAsTheyCome(
-        local,
-        ready,
-        waiting,
-        patience,
-        clock,
-        signal,
-        onOpen(),
-      ),
-    );
+    return many(new HeldAnswer(local, ready, waiting, asking).stream(patience));
   }
   for (const [index, wait] of waiting) {
     wait.linger();
@@ -119,72 +109,103 @@ export function answerFromMemory(
 }
 
 /** A body that gives what is ready at once, and each load when it ends. */
-function answerAsTheyCome(
-  local: LocalGroup,
-  ready: ResultFrame[],
-  waiting: Map<number, Wait>,
-  patienceMs: number,
-  clock: Clock,
-  signal: AbortSignal,
-  onEnd: () => void,
-): ReadableStream<Uint8Array<ArrayBuffer>> {
-  let out = ready;
-  let over = false;
-  let controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
-  const end = (): void => {
-    over = true;
-    onEnd();
-    callOff();
-    signal.removeEventListener("abort", leave);
-  };
-  const leave = (): void => {
-    if (over) return;
-    end();
-    for (const wait of waiting.values()) wait.leave(signal.reason);
-  };
-  const flush = (): void => {
-    if (over) return;
-    if (out.length > 0) controller.enqueue(encodeResults(out));
-    out = [];
-    // Its client may turn out to be gone while it is given the last part.
-    if (over || waiting.size > 0) return;
-    end();
-    controller.close();
-  };
-  const callOff = clock.after(patienceMs, () => {
-    for (const [index, wait] of waiting) {
-      wait.linger();
-      out.push(message(KIND.pending, index));
+class HeldAnswer {
+  readonly #local: LocalGroup;
+  readonly #waiting: Map<number, Wait>;
+  readonly #signal: AbortSignal;
+  readonly #clock: Clock;
+  readonly #onEnd: () => void;
+  /** What has not been sent yet. */
+  #out: ResultFrame[];
+  #over = false;
+  #cancelTimer: () => void = () => {};
+  #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
+
+  constructor(
+    local: LocalGroup,
+    ready: ResultFrame[],
+    waiting: Map<number, Wait>,
+    { request, admission, clock }: Asking,
+  ) {
+    this.#local = local;
+    this.#out = ready;
+    this.#waiting = waiting;
+    this.#signal = request.signal;
+    this.#clock = clock;
+    this.#onEnd = admission.serve();
+  }
+
+  stream(patienceMs: number): ReadableStream<Uint8Array<ArrayBuffer>> {
+    this.#cancelTimer = this.#clock.after(patienceMs, () => this.#giveUp());
+    for (const [index, { load }] of this.#waiting) {
+      load.then(
+        (value) => this.#settle(index, valueFrame(index, value)),
+        (error) => this.#fail(index, error),
+      );
     }
-    waiting.clear();
-    flush();
-  });
-  const settle = (index: number, frame: ResultFrame): void => {
-    if (over || !waiting.delete(index)) return;
-    // Loads that end together leave together.
-    if (out.length === 0) queueMicrotask(flush);
-    out.push(frame);
-  };
-  for (const [index, { load }] of waiting) {
-    load.then((value) => settle(index, valueFrame(index, value)), (error) => {
-      // Cut short, the answer is none: the next node is asked.
-      if (local.closed) {
-        if (over) return;
-        end();
-        controller.error(error);
-      } else settle(index, failureFrame(index, error));
+    this.#signal.addEventListener("abort", this.#leave, { once: true });
+    if (this.#signal.aborted) this.#leave();
+    return new ReadableStream({
+      start: (controller) => {
+        this.#controller = controller;
+        if (this.#out.length > 0) controller.enqueue(encodeResults(this.#out));
+        this.#out = [];
+      },
+      cancel: this.#leave,
     });
   }
-  signal.addEventListener("abort", leave, { once: true });
-  if (signal.aborted) leave();
-  return new ReadableStream({
-    start(given) {
-      controller = given;
-      if (out.length > 0) controller.enqueue(encodeResults(out));
-      out = [];
-    },
-    cancel: leave,
-  });
+
+  #end(): void {
+    this.#over = true;
+    this.#onEnd();
+    this.#cancelTimer();
+    this.#signal.removeEventListener("abort", this.#leave);
+  }
+
+  /** The asker is gone. */
+  readonly #leave = (): void => {
+    if (this.#over) return;
+    this.#end();
+    for (const wait of this.#waiting.values()) wait.leave(this.#signal.reason);
+  };
+
+  #giveUp(): void {
+    for (const [index, wait] of this.#waiting) {
+      wait.linger();
+      this.#out.push(message(KIND.pending, index));
+    }
+    this.#waiting.clear();
+    this.#flush();
+  }
+
+  #settle(index: number, frame: ResultFrame): void {
+    if (this.#over || !this.#waiting.delete(index)) return;
+    // Loads that end together leave together.
+    if (this.#out.length === 0) queueMicrotask(() => this.#flush());
+    this.#out.push(frame);
+  }
+
+  #fail(index: number, error: unknown): void {
+    if (!this.#local.closed) {
+      return this.#settle(index, failureFrame(index, error));
+    }
+    if (this.#over) return;
+    // Cut short, the answer is none, and the next node is asked.
+    this.#end();
+    this.#controller.error(error);
+  }
+
+  #flush(): void {
+    if (this.#over) return;
+    if (this.#out.length > 0) {
+      this.#controller.enqueue(encodeResults(this.#out));
+    }
+    this.#out = [];
+    // The client may turn out to be gone while it is given the last part.
+    if (this.#over || this.#waiting.size > 0) return;
+    this.#end();
+    this.#controller.close();
+  }
 }
 
 function valueFrame(index: number, value: PeerValue): ResultFrame {

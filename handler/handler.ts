@@ -1,23 +1,21 @@
 /**
- * A peer's question, answered.
+ * Answers the questions of peers, and of other HTTP clients.
  *
- * The handler answers from this process's memory and getter and never asks
- * another process.
+ * It answers from this process's memory or with a load here. Such a load may first look
+ * for a copy in another process's memory, and never waits for a load there.
  *
  * @module
  */
 
 import { ByteView } from "../base/byte_view.ts";
-import type { Clock } from "../base/clock.ts";
 import type { Logger } from "../base/logger.ts";
 import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
-import type { Group } from "../group.ts";
 import { badRequest, done, failure, noGroup, text, value } from "./answers.ts";
-import { Bodies } from "./bodies.ts";
+import { Bodies, type BodiesOptions } from "./bodies.ts";
 import type { Admission } from "./admission.ts";
 import { answerFromMemory, answerMany } from "./batch.ts";
 import { Waits } from "./waits.ts";
-import { type LocalGroup, locals } from "../group/local_group.ts";
+import type { LocalGroup } from "../group/local_group.ts";
 import { keyRule } from "../base/names.ts";
 import type { PeerValue } from "../base/peers.ts";
 import type { Protocol } from "../protocol/protocols.ts";
@@ -32,17 +30,11 @@ import {
 } from "../protocol/wire.ts";
 
 /** What a handler is made of. */
-export interface HandlerOptions {
+export interface HandlerOptions extends BodiesOptions {
   self: string;
   basePath: string;
-  maxBodyBytes: number;
-  /** How long a body may give no sign of life. */
-  timeoutMs: number;
-  clock: Clock;
   logger: Logger | undefined;
   protocol: Protocol;
-  admission: Admission;
-  getGroup: (name: string) => Group | undefined;
 }
 
 const READING = "GET, HEAD";
@@ -51,7 +43,7 @@ const WRITING = "PUT, DELETE, POST";
 /** The most keys that one request may ask for. */
 const MAX_KEYS = 4096;
 
-/** The most that one may remove: more than fit in the bodies that we send. */
+/** The most keys that one request may remove: more than the bodies that we send hold. */
 const MAX_REMOVED_KEYS = 150_000;
 
 const PENDING = Symbol("pending");
@@ -59,17 +51,27 @@ const PENDING = Symbol("pending");
 /** Answers the requests of one pool. */
 export class Handler {
   readonly #options: HandlerOptions;
+  readonly #admission: Admission;
+  readonly #locals: ReadonlyMap<string, LocalGroup>;
   readonly #waits: Waits;
   readonly #bodies: Bodies;
 
-  constructor(options: HandlerOptions) {
+  /** @param locals The pool's groups by name, as they are at each request. */
+  constructor(
+    options: HandlerOptions,
+    admission: Admission,
+    locals: ReadonlyMap<string, LocalGroup>,
+  ) {
     this.#options = options;
+    this.#admission = admission;
+    this.#locals = locals;
     this.#waits = new Waits(options.clock, !options.protocol.native);
     this.#bodies = new Bodies(options);
   }
 
   handle(request: Request): Promise<Response> | Response {
-    const { self, basePath, logger, admission } = this.#options;
+    const { self, basePath, logger } = this.#options;
+    const admission = this.#admission;
     const path = pathOf(request.url);
     logger?.debug(`[Server ${self}] ${request.method} ${path}`);
     if (!path.startsWith(basePath)) {
@@ -80,7 +82,7 @@ export class Handler {
   }
 
   #answer(request: Request, path: string): Promise<Response> | Response {
-    const { basePath, getGroup, protocol } = this.#options;
+    const { basePath, protocol } = this.#options;
     const { method } = request;
     const target = readTarget(path, basePath, protocol.native);
     if (typeof target === "string") {
@@ -105,14 +107,14 @@ export class Handler {
         "refused",
       );
     }
-    const group = getGroup(target.group);
-    if (group === undefined) return noGroup(request, target.group);
+    const local = this.#locals.get(target.group);
+    if (local === undefined) return noGroup(request, target.group);
     return reads
-      ? this.#get(request, locals.get(group)!, target.key!)
+      ? this.#get(request, local, target.key!)
       : this.#withBody(request, target);
   }
 
-  /** Ends the reading of bodies, and what waits for askers. */
+  /** Ends the reading of bodies, and forgets the askers that were told to ask again. */
   close(): void {
     this.#waits.close();
     this.#bodies.close();
@@ -138,7 +140,7 @@ export class Handler {
     }
     const answer = local.answer(key);
     if (answer !== undefined) return value(request, answer, protocol);
-    return this.#options.admission.refuseLoad(request) ??
+    return this.#admission.refuseLoad(request) ??
       this.#load(request, local, key);
   }
 
@@ -147,12 +149,12 @@ export class Handler {
     local: LocalGroup,
     key: string,
   ): Promise<Response> {
-    const { protocol, admission } = this.#options;
+    const { protocol } = this.#options;
     const waitMs = waitOf(request);
     const { signal } = request;
-    // Its client left while the body came.
+    // The client left while the body came.
     if (signal.aborted) return failure(request, local, undefined, protocol);
-    const onEnd = admission.serve();
+    const onEnd = this.#admission.serve();
     try {
       const answer = waitMs === undefined
         ? await local.load(key, { signal, isPatient: !protocol.native })
@@ -166,7 +168,7 @@ export class Handler {
     }
   }
 
-  /** Waits for a load for so long, and past that lets it go on. */
+  /** Waits for a load for `waitMs`; past that the load goes on without the asker. */
   async #loadWithin(
     waitMs: number,
     asker: string,
@@ -177,16 +179,16 @@ export class Handler {
     const wait = this.#waits.join(asker, local, key);
     const leave = (): void => wait.leave(signal.reason);
     signal.addEventListener("abort", leave, { once: true });
-    let callOff: () => void = () => {};
+    let cancel: () => void = () => {};
     const pending = new Promise<typeof PENDING>((resolve) => {
-      callOff = this.#options.clock.after(waitMs, () => resolve(PENDING));
+      cancel = this.#options.clock.after(waitMs, () => resolve(PENDING));
     });
     try {
       const answer = await Promise.race([wait.load, pending]);
       if (answer === PENDING) wait.linger();
       return answer;
     } finally {
-      callOff();
+      cancel();
       signal.removeEventListener("abort", leave);
     }
   }
@@ -195,17 +197,15 @@ export class Handler {
     request: Request,
     target: Target,
   ): Promise<Response> {
-    const { getGroup } = this.#options;
     const body = await this.#bodies.read(request);
     if (!(body instanceof Uint8Array)) {
       return body === "closed"
         ? noGroup(request, target.group)
         : badRequest(request, body.status, body.message);
     }
-    // Looked up again: it may have been replaced while the body came.
-    const group = getGroup(target.group);
-    if (group === undefined) return noGroup(request, target.group);
-    const local = locals.get(group)!;
+    // Looked up again: the group may have been replaced while the body came.
+    const local = this.#locals.get(target.group);
+    if (local === undefined) return noGroup(request, target.group);
     const { key } = target;
     switch (request.method) {
       case "PUT":
@@ -223,7 +223,7 @@ export class Handler {
     }
   }
 
-  /** A POST stands for another method, with keys in its body. */
+  /** A POST stands for another method and has keys in its body. */
   #post(
     request: Request,
     local: LocalGroup,
@@ -269,18 +269,18 @@ export class Handler {
       return badRequest(request, 400, message);
     }
     if (request.headers.has(HEADER.peek)) return answerFromMemory(keys, local);
-    const { clock, admission } = this.#options;
-    return answerMany(keys, local, this.#waits, clock, {
-      refuse: () => admission.refuseLoad(request),
-      onOpen: () => admission.serve(),
+    return answerMany(keys, local, {
+      request,
       asker: askerOf(request),
       waitMs: waitOf(request) ?? 0,
-      signal: request.signal,
+      admission: this.#admission,
+      waits: this.#waits,
+      clock: this.#options.clock,
     });
   }
 }
 
-/** Every answer says so: askers then go to the next node. */
+/** While the pool drains every answer says so, and askers go to the next node. */
 async function markDraining(
   answer: Promise<Response> | Response,
 ): Promise<Response> {
@@ -293,7 +293,7 @@ function askerOf(request: Request): string {
   return request.headers.get(HEADER.peer) ?? "";
 }
 
-/** How long the asker hears nothing before it wants "pending"; `undefined`: for ever. */
+/** After how long the asker wants to hear "pending"; `undefined`: never. */
 function waitOf(request: Request): number | undefined {
   const header = request.headers.get(HEADER.wait);
   return header === null ? undefined : decodeMs(header);

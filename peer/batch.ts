@@ -8,7 +8,12 @@
  * @module
  */
 
-import { LoadError, NotFoundError, type PeerError } from "../base/errors.ts";
+import {
+  BusyError,
+  LoadError,
+  NotFoundError,
+  type PeerError,
+} from "../base/errors.ts";
 import {
   encodeKeys,
   FrameError,
@@ -18,33 +23,19 @@ import {
   ResultReader,
   TOO_LONG,
 } from "../protocol/frames.ts";
-import type { PeerClient, Question } from "./client.ts";
 import type { PeerValue } from "../base/peers.ts";
-import { HEADER } from "../protocol/wire.ts";
+import { groupPath, HEADER } from "../protocol/wire.ts";
+import type { Link } from "./link.ts";
+import type { Question } from "./transport.ts";
 
-/** What a {@linkcode Batcher} is made of. */
-export interface BatcherOptions {
-  group: string;
-  /** Where its requests go. */
-  path: string;
-  /** How long one value, and the body of a request, may be. */
-  maxBodyBytes: number;
-  /** How long the peer may be silent. */
-  timeoutMs: number;
-  /** Sends one request, again and again while the peer is busy. */
-  ask: (question: Question, signal: AbortSignal) => ReturnType<
-    PeerClient["ask"]
-  >;
-  /** Waits a little before a peer that did not hold a request is asked again. */
-  pause: () => Promise<void>;
+/** One way to ask a peer: for values, or for what is in its memory. */
+export interface Way {
   /** Beside those that every batch has. */
-  headers: Readonly<Record<string, string>>;
-  /** A value that is larger than the asker takes. */
-  tooLarge: () => PeerError;
-  /** A peer that had no time for as long as it could be waited for. */
-  tooBusy: () => PeerError;
-  now: () => number;
-  slots: Slots;
+  readonly headers: Readonly<Record<string, string>>;
+  /** Of its own: what is in memory must not wait behind what is loading. */
+  readonly slots: Slots;
+  /** Those of each group. */
+  readonly batchers: Map<string, Batcher>;
 }
 
 /** How many requests may wait for their answers to begin. */
@@ -103,7 +94,9 @@ interface Sent {
 
 /** Gathers what is asked of one group at one peer. */
 export class Batcher {
-  readonly #options: BatcherOptions;
+  readonly #group: string;
+  readonly #link: Link;
+  readonly #way: Way;
   /** Keys that nobody asked for yet. */
   #fresh: Asked[] = [];
   /** Keys that the peer was still loading. */
@@ -112,14 +105,16 @@ export class Batcher {
   #alone = 0;
   #scheduled = false;
 
-  constructor(options: BatcherOptions) {
-    this.#options = options;
-    options.slots.add(this);
+  constructor(group: string, link: Link, way: Way) {
+    this.#group = group;
+    this.#link = link;
+    this.#way = way;
+    way.slots.add(this);
   }
 
   /** Whether the group has no request that waits for its answer to begin. */
   get idle(): boolean {
-    return this.#alone === 0 && this.#options.slots.waiting === 0 &&
+    return this.#alone === 0 && this.#way.slots.waiting === 0 &&
       this.#fresh.length === 0;
   }
 
@@ -192,7 +187,8 @@ export class Batcher {
 
   /** Sends what has gathered, as far as there are slots. */
   flush(): void {
-    const { slots, maxBodyBytes, timeoutMs } = this.#options;
+    const { slots } = this.#way;
+    const { maxBodyBytes, timeoutMs } = this.#link.transport;
     while (slots.waiting < MAX_WAITING && slots.open < MAX_OPEN) {
       // With every place for slow keys taken, only what is in memory is wanted.
       const mayHold = slots.held < MAX_HELD;
@@ -211,8 +207,8 @@ export class Batcher {
     holdMs: number,
     holds: boolean,
   ): Promise<void> {
-    const { path, headers, maxBodyBytes, ask, pause, now, slots } =
-      this.#options;
+    const { headers, slots } = this.#way;
+    const { basePath, maxBodyBytes, clock } = this.#link.transport;
     const controller = new AbortController();
     const sent: Sent = { controller, waiting: batch.length };
     for (const asked of batch) asked.sent = sent;
@@ -227,11 +223,11 @@ export class Batcher {
     });
     const results = new ResultReader(batch.length, maxBodyBytes);
     const again: Asked[] = [];
-    const sentAt = now();
+    const sentAt = clock.now();
     try {
-      await ask({
+      await this.#ask({
         method: "POST",
-        path,
+        path: groupPath(basePath, this.#group),
         headers: {
           ...headers,
           [HEADER.method]: "GET",
@@ -249,9 +245,9 @@ export class Batcher {
       }, controller.signal);
       // One that has nothing and does not wait must not be asked in a tight loop.
       const waited = !holds || again.length < batch.length ||
-        now() - sentAt > holdMs / 2;
+        clock.now() - sentAt > holdMs / 2;
       const wasBusy = again.some((asked) => asked.busyUntil !== undefined);
-      if (!waited || wasBusy) await pause();
+      if (!waited || wasBusy) await this.#link.pause();
     } catch (error) {
       for (const asked of batch) if (!asked.over) asked.reject(error);
       if (!begun && !controller.signal.aborted) this.fail(error);
@@ -265,8 +261,32 @@ export class Batcher {
     }
   }
 
+  /** Sends a request, again and again while the peer is busy. */
+  async #ask(question: Question, signal: AbortSignal): Promise<void> {
+    const answer = await this.#link.ask(question, signal);
+    if (answer.meaning !== "200 batch") throw this.#link.refusal(answer);
+  }
+
+  #isBusyForTooLong(asked: Asked): boolean {
+    const { clock, timeoutMs } = this.#link.transport;
+    asked.busyUntil ??= clock.now() + timeoutMs;
+    return clock.now() >= asked.busyUntil;
+  }
+
+  /** The peer had no time for as long as it could be waited for. */
+  #tooBusy(): PeerError {
+    const why = `it was busy for ${this.#link.transport.timeoutMs} ms`;
+    return this.#link.error(why, { status: 429, cause: new BusyError(why) });
+  }
+
+  /** The value is larger than this process takes. */
+  #tooLarge(): PeerError {
+    const { maxBodyBytes } = this.#link.transport;
+    return this.#link.error(`the value is larger than ${maxBodyBytes} bytes`);
+  }
+
   #settle(asked: Asked, { kind, value }: ResultFrame, again: Asked[]): void {
-    const { group } = this.#options;
+    const group = this.#group;
     switch (kind) {
       case KIND.value:
       case KIND.expiringValue:
@@ -284,16 +304,13 @@ export class Batcher {
         again.push(asked);
         return;
       case KIND.busy:
-        asked.busyUntil ??= this.#options.now() + this.#options.timeoutMs;
-        if (this.#options.now() >= asked.busyUntil) {
-          return asked.reject(this.#options.tooBusy());
-        }
+        if (this.#isBusyForTooLong(asked)) return asked.reject(this.#tooBusy());
         asked.sent!.waiting--;
         asked.sent = undefined;
         again.push(asked);
         return;
       case TOO_LONG:
-        return asked.reject(this.#options.tooLarge());
+        return asked.reject(this.#tooLarge());
       default:
         throw new FrameError(`a key was refused: ${value.value.text()}`);
     }

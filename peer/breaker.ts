@@ -1,9 +1,9 @@
 /**
- * Whether a peer is worth asking, and when to look again.
+ * Whether a peer is worth asking, and when to probe it again.
  *
- * A circuit breaker: a peer that failed several times in a row is asked no more.
- * After a pause, longer each time, one probe looks whether it is back; nobody
- * waits for that. After Nygard, "Release It!" (2007).
+ * A circuit breaker: a peer that failed several times in a row is not asked any more.
+ * After a pause, longer each time, one probe checks whether it is back. No caller
+ * waits for that probe. After Nygard, "Release It!" (2007).
  *
  * @module
  */
@@ -17,8 +17,9 @@ import type { Clock } from "../base/clock.ts";
 export type BreakerState = "closed" | "open" | "half-open";
 
 /**
- * What a probe finds. `"well"`: it answers, and has been told all that it missed.
- * `"draining"`: it does, but is about to close, and to be looked at again.
+ * What a probe finds. `"well"`: the peer answers, and has been told all that it
+ * missed. `"draining"`: the same, but it is about to close and has to be probed again.
+ * `"ill"`: it does not answer.
  */
 export type Health = "well" | "draining" | "ill";
 
@@ -27,13 +28,13 @@ export interface BreakerOptions {
   clock: Clock;
   /** From 0 to less than 1: spreads the probes of many processes. */
   random: () => number;
-  /** Looks how the peer is; see {@linkcode Health}. */
+  /** Asks the peer how it is. Must not reject. */
   probe: () => Promise<Health>;
   /** Called when it opens, and when it closes again. */
   onChange: (state: "open" | "closed") => void;
 }
 
-/** So many failures in a row open it. */
+/** How many failures in a row open the breaker. */
 const FAILURES_TO_OPEN = 3;
 const FIRST_PAUSE_MS = 500;
 const MAX_PAUSE_MS = 10_000;
@@ -42,12 +43,12 @@ const MAX_PAUSE_MS = 10_000;
 export class Breaker {
   readonly #options: BreakerOptions;
   #state: BreakerState = "closed";
-  /** In a row. */
+  /** Failures in a row. */
   #failures = 0;
-  /** In a row, without a good look in between. */
+  /** Pauses since the last probe that found the peer well. */
   #pauses = 0;
-  #looking = false;
-  /** There was a reason to look since it began to. */
+  #isProbing = false;
+  /** Whether a probe was asked for since the current one began. */
   #again = false;
   #ended = false;
   #callOff: (() => void) | undefined;
@@ -62,46 +63,46 @@ export class Breaker {
 
   /** The peer answered. */
   succeed(): void {
-    // That closes nothing: an answer to what was asked before it opened proves
-    // little, the probe will.
+    // An open breaker stays open: this may answer a question from before it opened.
+    // The probe will close it.
     this.#failures = 0;
   }
 
-  /** The peer was silent, or gave no answer. */
+  /** The peer was silent, or gave no valid answer. */
   fail(): void {
-    // One that has ended is nobody's: its requests were cut short.
+    // After the end its requests were cut short here: the peer did not fail.
     if (this.#ended || this.#state !== "closed") return;
     if (++this.#failures >= FAILURES_TO_OPEN) this.#open();
   }
 
-  /** Sees to it that there will be a probe, be it closed or open. */
+  /** Schedules a probe, whether open or closed. */
   lookLater(): void {
-    // What a probe under way has looked at may have changed since.
-    if (this.#looking) this.#again = true;
-    if (this.#ended || this.#looking || this.#callOff !== undefined) return;
+    // What the current probe has seen may have changed since.
+    if (this.#isProbing) this.#again = true;
+    if (this.#ended || this.#isProbing || this.#callOff !== undefined) return;
     const { clock, random } = this.#options;
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#pauses++, MAX_PAUSE_MS);
     this.#callOff = clock.after(pause * (1 + random()) / 2, () => {
       this.#callOff = undefined;
-      this.#look();
+      this.#probe();
     });
   }
 
-  /** Probes no more. */
+  /** Stops probing for good. */
   end(): void {
     this.#ended = true;
     this.#callOff?.();
     this.#callOff = undefined;
   }
 
-  async #look(): Promise<void> {
-    this.#looking = true;
+  async #probe(): Promise<void> {
+    this.#isProbing = true;
     this.#again = false;
     if (this.#state === "open") this.#state = "half-open";
     const health = await this.#options.probe();
-    this.#looking = false;
+    this.#isProbing = false;
     if (this.#ended) return;
-    // Nothing is cheaper to answer than a probe: one that fails is enough.
+    // Nothing is cheaper to answer than a probe, so a single failed one opens it.
     if (health === "ill") this.#open();
     else this.#close();
     if (health !== "well") return this.lookLater();

@@ -1,17 +1,11 @@
 /**
- * Talking to one peer: what its answers mean, and when it is not asked.
+ * One peer behind an HTTP origin: what its answers mean, and when it is not asked.
  *
  * @module
  */
 
-import type { BreakerState } from "./breaker.ts";
 import type { ByteView } from "../base/byte_view.ts";
-import { BusyError, LoadError, NotFoundError } from "../base/errors.ts";
-import { Batcher, Slots } from "./batch.ts";
-import { type Answer, type Question, textOf } from "./client.ts";
-import { Link, type LinkOptions } from "./link.ts";
-import { PeerWrites, type PeerWritesOptions } from "./peer_writes.ts";
-import { MissedRemoves } from "./missed_removes.ts";
+import { LoadError, NotFoundError } from "../base/errors.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import {
   encodeKey,
@@ -21,47 +15,47 @@ import {
   MAX_PATH_LENGTH,
   withTtl,
 } from "../protocol/wire.ts";
+import { Batcher, Slots, type Way } from "./batch.ts";
+import type { BreakerState } from "./breaker.ts";
+import { Link, type LinkOptions } from "./link.ts";
+import { MissedRemoves } from "./missed_removes.ts";
+import { PeerWrites } from "./peer_writes.ts";
+import {
+  type Answer,
+  type Question,
+  textOf,
+  type Transport,
+} from "./transport.ts";
 
-/** What is known of one peer, since it became one. */
+/** What is known of one peer since it became one. */
 export interface PeerStats {
   /** Its origin. */
   id: string;
   /** Requests sent to it. */
   requests: number;
-  /** Requests that it could not answer: silence, refusal, or what is no answer. */
+  /** Requests that it could not answer: it was silent, refused, or gave no valid answer. */
   errors: number;
   /**
-   * `"closed"`: it is asked. `"open"`: it is out of reach, and its keys are asked
-   * of the next node. `"half-open"`: somebody looks whether it is back.
-   * `"draining"`: it is about to close.
+   * `"closed"`: it is asked. `"open"`: it is out of reach, and the next node is asked
+   * for its keys. `"half-open"`: a probe checks whether it is back. `"draining"`: it
+   * is about to close.
    */
   state: BreakerState | "draining";
-  /** How many keys it missed the removal of; all keys of a group count as one. */
+  /** How many removals it missed; all keys of a group count as one. */
   owed: number;
   /** Whether its last request came from another list of nodes than this pool's. */
   ringDiffers: boolean;
 }
 
-/** What an {@linkcode HTTPPeer} is made of. */
-export interface HTTPPeerOptions extends LinkOptions, PeerWritesOptions {}
-
 /** How long a copy is waited for in place of a load. */
 const PEEK_MS = 500;
-
-/** One way to ask: for values, or for what is in memory. */
-interface Way {
-  readonly headers: Readonly<Record<string, string>>;
-  /** Of its own: what is in memory must not wait behind what is loading. */
-  readonly slots: Slots;
-  readonly batchers: Map<string, Batcher>;
-}
 
 /** A peer behind an HTTP origin. */
 export class HTTPPeer implements Peer {
   readonly id: string;
   /** Whether its last request came from another list of nodes. */
   ringDiffers = false;
-  readonly #options: HTTPPeerOptions;
+  readonly #transport: Transport;
   readonly #link: Link;
   readonly #writes: PeerWrites;
   readonly #asking: Way = {
@@ -75,19 +69,18 @@ export class HTTPPeer implements Peer {
     batchers: new Map(),
   };
 
-  /** @param owed What it is known to have missed, if it was a peer before. */
-  constructor(id: string, options: HTTPPeerOptions, owed?: MissedRemoves) {
+  /** @param missed What it is known to have missed, if it was a peer before. */
+  constructor(id: string, options: LinkOptions, missed?: MissedRemoves) {
     this.id = id;
-    this.#options = options;
+    this.#transport = options.transport;
     this.#link = new Link(id, options, () => this.#writes.deliver());
     this.#writes = new PeerWrites(
       this.#link,
-      options,
-      owed ?? new MissedRemoves(),
+      missed ?? new MissedRemoves(),
+      options.observer,
     );
-    // Of what was on its way to it when it left it is not known yet whether it
-    // missed that, too.
-    if (owed !== undefined) this.#link.lookLater();
+    // A write may have been in flight when it left the list; probe soon to find out.
+    if (missed !== undefined) this.#link.lookLater();
   }
 
   get(
@@ -98,7 +91,7 @@ export class HTTPPeer implements Peer {
     if (!this.isAsked) {
       return Promise.reject(this.#link.unavailable());
     }
-    if (this.owed.has(group, key)) {
+    if (this.missed.has(group, key)) {
       const what = "it missed a removal of the key, and is to be told first";
       return Promise.reject(this.#link.error(what));
     }
@@ -110,12 +103,12 @@ export class HTTPPeer implements Peer {
     key: string,
     { signal }: PeerRequestOptions = {},
   ): Promise<PeerValue | undefined> {
-    if (this.owed.has(group, key)) return undefined;
+    if (this.missed.has(group, key)) return undefined;
     const controller = new AbortController();
     const leave = (): void => controller.abort(signal!.reason);
     signal?.addEventListener("abort", leave, { once: true });
     if (signal?.aborted) leave();
-    const { clock, timeoutMs } = this.#options;
+    const { clock, timeoutMs } = this.#transport;
     const callOff = clock.after(Math.min(PEEK_MS, timeoutMs), () => {
       this.#link.lookLater();
       controller.abort(this.#link.error("it has no copy at hand"));
@@ -123,7 +116,7 @@ export class HTTPPeer implements Peer {
     try {
       return await this.#read(this.#peeking, group, key, controller.signal);
     } catch {
-      // Whatever went wrong: the key can be loaded.
+      // Whatever went wrong, the key can be loaded.
       signal?.throwIfAborted();
       return undefined;
     } finally {
@@ -153,7 +146,7 @@ export class HTTPPeer implements Peer {
     return this.#writes.clear(group, options);
   }
 
-  /** Drops what it has of others' keys, or took over: of these keys, or of all. */
+  /** Has it drop copies of these keys, or of all keys, and what it inherited of them. */
   clearCopies(group: string, keys?: readonly string[]): Promise<void> {
     return this.#writes.clearCopies(group, keys);
   }
@@ -162,28 +155,28 @@ export class HTTPPeer implements Peer {
     this.#writes.owe({ group, keys });
   }
 
-  /** Whether it is asked at all, or is out of reach, or about to close. */
+  /** Whether it is asked for keys: it is neither out of reach nor about to close. */
   get isAsked(): boolean {
     return this.#link.state === "closed";
   }
 
-  /** Whether a copy of it may be had: it answers, were it on its way out. */
+  /** Whether it can be asked for copies: it answers, even while draining. */
   get mayPeek(): boolean {
     const { state } = this.#link;
-    return this.#options.protocol.native &&
+    return this.#transport.protocol.native &&
       (state === "closed" || state === "draining");
   }
 
   /** What it is known to have missed. */
-  get owed(): MissedRemoves {
-    return this.#writes.owed;
+  get missed(): MissedRemoves {
+    return this.#writes.missed;
   }
 
   /** What was asked of it so far. */
   stats(): PeerStats {
     const { requests, errors, state } = this.#link;
-    const { id, owed, ringDiffers } = this;
-    return { id, requests, errors, state, owed: owed.size, ringDiffers };
+    const { id, missed, ringDiffers } = this;
+    return { id, requests, errors, state, owed: missed.size, ringDiffers };
   }
 
   /** Ends the requests under way, and all later ones, with an error. */
@@ -198,8 +191,7 @@ export class HTTPPeer implements Peer {
     signal: AbortSignal | undefined,
   ): Promise<PeerValue> {
     const batcher = this.#batcher(way, group);
-    // The path is made only for a key that needs one: it costs as much as the
-    // rest of a key's way.
+    // A path is made only where it is needed: it costs as much as all the rest.
     const together = this.#link.understandsBatches &&
       (!batcher.idle || key.length > MAX_PATH_LENGTH);
     return together
@@ -215,12 +207,12 @@ export class HTTPPeer implements Peer {
     batcher: Batcher,
     signal: AbortSignal | undefined,
   ): Promise<PeerValue> {
-    const { basePath, timeoutMs, clock } = this.#options;
+    const { basePath, timeoutMs, clock } = this.#transport;
     const path = this.#path(group, key);
     if (path === undefined && this.#link.understandsBatches) {
       return await batcher.get(key, signal);
     }
-    // Half of its time to be silent: "pending" arrives before that is over.
+    // Half of the time it may be silent, so that "pending" arrives before that is over.
     const waitMs = Math.floor(timeoutMs / 2);
     const headers = { ...way.headers, [HEADER.wait]: String(waitMs) };
     const question: Question = path === undefined
@@ -251,7 +243,7 @@ export class HTTPPeer implements Peer {
         case "500 failed":
           throw new LoadError(group, key, textOf(answer));
         case "202 pending":
-          // One that does not hold a request must not be asked in a tight loop.
+          // A peer that does not hold the request must not be asked in a tight loop.
           if (clock.now() - askedAt <= waitMs / 2) {
             await this.#link.pause(signal);
           }
@@ -269,7 +261,7 @@ export class HTTPPeer implements Peer {
     const ttl = answer.headers.get(HEADER.ttl);
     let view: ByteView;
     try {
-      view = this.#options.protocol.decode(answer.body);
+      view = this.#transport.protocol.decode(answer.body);
     } catch (error) {
       throw this.#link.refusal(answer, `the body is malformed: ${error}`);
     }
@@ -282,13 +274,12 @@ export class HTTPPeer implements Peer {
   }
 
   /**
-   * The path of a key; `undefined`: its body has to carry it.
+   * The path of a key; `undefined`: the body has to carry the key.
    *
-   * @throws {PeerError} If the protocol has no bodies for that: whoever asks
-   *   loads the key.
+   * @throws {PeerError} If the protocol has no such body. The key is loaded here then.
    */
   #path(group: string, key: string): string | undefined {
-    const { basePath, protocol } = this.#options;
+    const { basePath, protocol } = this.#transport;
     const path = keyPath(basePath, group, key, protocol.native);
     if (path === undefined && !protocol.native) {
       throw this.#link.error("its protocol cannot carry so long a key");
@@ -296,33 +287,11 @@ export class HTTPPeer implements Peer {
     return path;
   }
 
-  #batcher({ headers, slots, batchers }: Way, group: string): Batcher {
-    let batcher = batchers.get(group);
+  #batcher(way: Way, group: string): Batcher {
+    let batcher = way.batchers.get(group);
     if (batcher === undefined) {
-      const { basePath, maxBodyBytes, timeoutMs, clock } = this.#options;
-      const link = this.#link;
-      batcher = new Batcher({
-        group,
-        path: groupPath(basePath, group),
-        headers,
-        maxBodyBytes,
-        timeoutMs,
-        slots,
-        ask: async (question, signal) => {
-          const answer = await link.ask(question, signal);
-          if (answer.meaning !== "200 batch") throw link.refusal(answer);
-          return answer;
-        },
-        pause: () => link.pause(),
-        tooLarge: () =>
-          link.error(`the value is larger than ${maxBodyBytes} bytes`),
-        tooBusy: () => {
-          const why = `it was busy for ${timeoutMs} ms`;
-          return link.error(why, { status: 429, cause: new BusyError(why) });
-        },
-        now: () => clock.now(),
-      });
-      batchers.set(group, batcher);
+      batcher = new Batcher(group, this.#link, way);
+      way.batchers.set(group, batcher);
     }
     return batcher;
   }

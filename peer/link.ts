@@ -1,59 +1,71 @@
 /**
- * Whether a peer can be asked now, and asking it until it has time.
+ * The way to one peer: whether it can be asked now, and asking it until it has time.
  *
  * @module
  */
 
+import { BusyError, PeerError } from "../base/errors.ts";
+import type { Observer } from "../base/observer.ts";
+import { Watchdog } from "../base/watchdog.ts";
+import { HEADER } from "../protocol/wire.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
-import { PeerError } from "../base/errors.ts";
 import {
   type Answer,
-  PeerClient,
-  type PeerClientOptions,
+  peerError,
   type Question,
-} from "./client.ts";
-import { HEADER } from "../protocol/wire.ts";
+  textOf,
+  type Transport,
+} from "./transport.ts";
 
 /** The shortest wait before a peer that did not wait itself is asked again. */
 const MIN_WAIT_MS = 50;
 
-/** What a {@linkcode Link} is made of. */
-export interface LinkOptions extends PeerClientOptions {
-  basePath: string;
+/** What a {@linkcode Link} is made of, beside the peer's origin. */
+export interface LinkOptions {
+  transport: Transport;
+  /** From 0 to less than 1: for the jitter of waits and probes. */
   random: () => number;
-  /** Hears when the peer is given up, and when it is back. */
-  onChange: (id: string, state: "open" | "closed") => void;
+  /** Hears of requests, and when the peer is given up or is back. */
+  observer: Observer;
 }
 
 /** The way to one peer. */
 export class Link {
   readonly id: string;
-  readonly #options: LinkOptions;
-  readonly #client: PeerClient;
+  readonly transport: Transport;
+  readonly #random: () => number;
+  readonly #observer: Observer;
   readonly #breaker: Breaker;
+  readonly #underWay = new Set<Watchdog>();
+  #requests = 0;
+  #errors = 0;
+  #understandsBatches = false;
   #draining = false;
+  #closed = false;
 
   /**
-   * @param settle Tells the peer what it missed; it is to be told before it is
+   * @param deliver Tells the peer what it missed. A probe does so before the peer is
    *   asked again.
    */
-  constructor(id: string, options: LinkOptions, settle: () => Promise<void>) {
+  constructor(id: string, options: LinkOptions, deliver: () => Promise<void>) {
+    const { transport, random, observer } = options;
     this.id = id;
-    this.#options = options;
-    this.#client = new PeerClient(id, options);
+    this.transport = transport;
+    this.#random = random;
+    this.#observer = observer;
     this.#breaker = new Breaker({
-      clock: options.clock,
-      random: options.random,
+      clock: transport.clock,
+      random,
       probe: async () => {
         try {
           await this.#ping();
-          await settle();
+          await deliver();
         } catch {
           return "ill";
         }
         return this.#draining ? "draining" : "well";
       },
-      onChange: (state) => options.onChange(id, state),
+      onChange: (state) => observer.emit("state", { peer: id, state }),
     });
   }
 
@@ -62,36 +74,30 @@ export class Link {
     return state === "closed" && this.#draining ? "draining" : state;
   }
 
+  /** Requests sent. */
   get requests(): number {
-    return this.#client.requests;
+    return this.#requests;
   }
 
+  /** Requests that the peer could not answer. */
   get errors(): number {
-    return this.#client.errors;
+    return this.#errors;
   }
 
   /** Whether it has shown that it takes many keys in one request. */
   get understandsBatches(): boolean {
-    return this.#client.understandsBatches;
-  }
-
-  /** The error of not asking a peer that is not closed; see {@linkcode Link.state}. */
-  unavailable(): PeerError {
-    return this.state === "draining"
-      ? this.error("it is about to close", { status: 503 })
-      : this.error(
-        "it was out of reach, and is not asked until it answers a probe",
-      );
+    return this.#understandsBatches;
   }
 
   /**
-   * Asks, and asks again while the peer is busy, as long as it may be silent. The
-   * waits are as long as it says, with some jitter.
+   * Asks, and asks again while the peer is busy, for as long as it may be silent.
+   * Each wait is as long as the peer says, with some jitter.
    *
-   * @throws {PeerError} If it is silent, refuses, or gives no answer.
+   * @throws {PeerError} If the peer is silent, refuses, or gives no answer.
+   * @throws The reason of `signal`, if that fires.
    */
   async ask(question: Question, signal?: AbortSignal): Promise<Answer> {
-    const { clock, random, timeoutMs } = this.#options;
+    const { clock, timeoutMs } = this.transport;
     let until: number | undefined;
     for (;;) {
       const answer = await this.#askOnce(question, signal);
@@ -100,26 +106,29 @@ export class Link {
       const left = until - clock.now();
       if (left <= 0) throw this.refusal(answer);
       const told = Number(answer.headers.get("Retry-After")) * 1000 || 0;
-      const wait = Math.max(told, MIN_WAIT_MS) * (1 + random() / 4);
+      const wait = Math.max(told, MIN_WAIT_MS) * (1 + this.#random() / 4);
       await this.delay(Math.min(wait, left), signal);
     }
   }
 
-  /** Asks though it may be out of reach: for those who tell it what it missed. */
+  /** Asks the peer even if it may be out of reach. For probes. */
   async tell(question: Question): Promise<Answer> {
-    const answer = await this.#client.ask(question);
-    this.#look(answer.headers);
+    const answer = await this.#send(question);
+    this.#noteDraining(answer.headers);
     return answer;
   }
 
-  /** It missed something, or was slow: a probe is to look how it is. */
+  /** Schedules a probe: the peer missed something, or was slow. */
   lookLater(): void {
     this.#breaker.lookLater();
   }
 
   /** A pause that `signal`, or the end of the link, cuts short. */
   delay(ms: number, signal?: AbortSignal): Promise<void> {
-    return this.#client.delay(ms, signal);
+    return this.#wait(
+      signal,
+      (wait) => new Promise((resolve) => wait.after(ms, resolve)),
+    );
   }
 
   /** The pause before a peer that did not hold a request is asked again. */
@@ -128,8 +137,27 @@ export class Link {
   }
 
   /** An answer that means that the peer cannot do what it was asked. */
-  refusal(answer: Answer, why?: string): PeerError {
-    return this.#client.refusal(answer, why);
+  refusal(answer: Answer, why: string = textOf(answer)): PeerError {
+    // A peer that has no such group, or drains, is in order: it is about to go.
+    const isLeaving = answer.meaning === "404 no-group" ||
+      answer.meaning === "503 draining";
+    if (!isLeaving) this.#errors++;
+    const busy = answer.meaning === "429 busy"
+      ? { cause: new BusyError(why) }
+      : {};
+    return this.error(`${answer.meaning}: ${why}`, {
+      status: answer.status,
+      ...busy,
+    });
+  }
+
+  /** The error of not asking a peer whose state is not `"closed"`. */
+  unavailable(): PeerError {
+    return this.state === "draining"
+      ? this.error("it is about to close", { status: 503 })
+      : this.error(
+        "it was out of reach, and is not asked until it answers a probe",
+      );
   }
 
   /** An error that names the peer. */
@@ -137,59 +165,109 @@ export class Link {
     what: string,
     options?: ErrorOptions & { status?: number },
   ): PeerError {
-    return this.#client.error(what, options);
+    return peerError(this.id, what, options);
   }
 
   /** Ends the requests under way, and all later ones, with an error. */
   close(): void {
+    this.#closed = true;
     this.#breaker.end();
-    this.#client.close();
+    for (const wait of this.#underWay) wait.cutShort(this.#closedError());
   }
 
   async #askOnce(question: Question, signal?: AbortSignal): Promise<Answer> {
     let answer: Answer;
     try {
-      answer = await this.#client.ask(question, signal);
+      answer = await this.#send(question, signal);
     } catch (error) {
       if (!signal?.aborted && !this.#isWell(error)) this.#breaker.fail();
       throw error;
     }
-    // Who does not let us in is as good as out of reach.
+    // A peer that does not let us in is as good as out of reach.
     if (answer.meaning === "401 refused") this.#breaker.fail();
     else this.#breaker.succeed();
-    this.#look(answer.headers);
+    this.#noteDraining(answer.headers);
     return answer;
   }
 
-  /**
-   * What a Go program that is well says to some: its `ServeMux` redirects keys
-   * such as `a//b`, and "no such group" has no header of ours there.
-   */
-  #isWell(error: unknown): boolean {
-    const { native } = this.#options.protocol;
-    const status = (error instanceof PeerError && error.status) || 0;
-    return !native && (status === 404 || (status >= 300 && status < 400));
+  /** One request, counted and observed. */
+  async #send(question: Question, signal?: AbortSignal): Promise<Answer> {
+    const { clock, protocol } = this.transport;
+    const isHeard = this.#observer.hears("request");
+    const startedAt = isHeard ? clock.now() : 0;
+    let error: unknown;
+    try {
+      const answer = await this.#wait(signal, (wait) => {
+        this.#requests++;
+        return this.transport.exchange(this.id, question, wait);
+      });
+      this.#understandsBatches = protocol.native &&
+        answer.headers.has(HEADER.batch);
+      return answer;
+    } catch (thrown) {
+      error = thrown;
+      if (!signal?.aborted) this.#errors++;
+      throw thrown;
+    } finally {
+      if (isHeard) {
+        const { method } = question;
+        const ms = clock.now() - startedAt;
+        this.#observer.emit("request", { peer: this.id, method, ms, error });
+      }
+    }
   }
 
-  /** Whether it is about to close, says each of its answers. */
-  #look(headers: Headers): void {
+  async #wait<T>(
+    signal: AbortSignal | undefined,
+    run: (wait: Watchdog) => Promise<T>,
+  ): Promise<T> {
+    if (this.#closed) throw this.#closedError();
+    signal?.throwIfAborted();
+    const wait = new Watchdog(this.transport.clock);
+    const leave = (): void => wait.cutShort(signal!.reason);
+    signal?.addEventListener("abort", leave, { once: true });
+    this.#underWay.add(wait);
+    try {
+      return await Promise.race([run(wait), wait.cut]);
+    } finally {
+      wait.end();
+      this.#underWay.delete(wait);
+      signal?.removeEventListener("abort", leave);
+    }
+  }
+
+  #closedError(): PeerError {
+    return this.error("it was closed");
+  }
+
+  /**
+   * Whether an error is what a Go program that is well says: its `ServeMux` redirects
+   * keys such as `a//b`, and "no such group" has no header of ours there.
+   */
+  #isWell(error: unknown): boolean {
+    const status = (error instanceof PeerError && error.status) || 0;
+    return !this.transport.protocol.native &&
+      (status === 404 || (status >= 300 && status < 400));
+  }
+
+  /** Each answer says whether the peer is about to close. */
+  #noteDraining(headers: Headers): void {
     this.#draining = headers.has(HEADER.draining);
-    // It may be another process, soon, that does not drain.
+    // Soon there may be another process that does not drain.
     if (this.#draining) this.#breaker.lookLater();
   }
 
-  /** The cheapest question: a path without a group, which is a bad request in all protocols. */
+  /** The cheapest question: a path without a group, a bad request in all protocols. */
   async #ping(): Promise<void> {
-    const path = this.#options.basePath;
+    const { basePath, protocol } = this.transport;
     try {
-      const { meaning } = await this.tell({ method: "GET", path });
+      const { meaning } = await this.tell({ method: "GET", path: basePath });
       if (meaning === "400 bad-request") return;
       throw this.error(`${meaning} is no answer to a probe`);
     } catch (error) {
       // A Go program says it without a header of ours.
-      const { native } = this.#options.protocol;
       const isGo = error instanceof PeerError && error.status === 400;
-      if (native || !isGo) throw error;
+      if (protocol.native || !isGo) throw error;
     }
   }
 }

@@ -1,28 +1,28 @@
 /**
- * What a peer has missed and is to be told.
+ * The removals that a peer missed and has to be told.
  *
- * Only removes are owed, never values: a value that arrives late could be older
- * than what it replaces, a remove that arrives late costs a load.
+ * Removals only, never values: a value that arrives late could be older than what it
+ * replaces, while a removal that arrives late costs a load.
  *
  * @module
  */
 
-/** What is told at a time: some keys of a group; `undefined`: all of them. */
+/** Some keys of a group to be dropped; `undefined`: all of them. */
 export interface Removal {
   readonly group: string;
   readonly keys: readonly string[] | undefined;
 }
 
-/** Past so many keys of one group all of them are owed: a `clear`. */
+/** If it missed more keys of a group than this, the peer is told to drop all of them. */
 export const MAX_MISSED_KEYS = 10_000;
 
-/** What one peer is owed. */
+/** The removals that one peer missed. */
 export class MissedRemoves {
   readonly #groups = new Map<string, Set<string> | undefined>();
-  /** What was taken, and is neither told nor added again yet. */
+  /** Removals that were taken, and are neither told nor added again yet. */
   readonly #onItsWay = new Map<Removal, ReadonlySet<string> | undefined>();
 
-  /** How many keys, where all of a group's count as one. */
+  /** How many keys; all keys of a group count as one. */
   get size(): number {
     let size = 0;
     for (const keys of this.#groups.values()) size += keys?.size ?? 1;
@@ -30,7 +30,7 @@ export class MissedRemoves {
     return size;
   }
 
-  /** All that is owed, or on its way. */
+  /** All of them, those on their way included. */
   *all(): IterableIterator<Removal> {
     for (const [group, keys] of this.#groups) {
       yield { group, keys: keys && [...keys] };
@@ -38,21 +38,21 @@ export class MissedRemoves {
     yield* this.#onItsWay.keys();
   }
 
-  /** Whether a remove of `key` is owed, or on its way. */
+  /** Whether a removal of `key` was missed, or is on its way now. */
   has(group: string, key: string): boolean {
     if (this.#groups.has(group)) {
       const keys = this.#groups.get(group);
       if (keys === undefined || keys.has(key)) return true;
     }
-    for (const [debt, keys] of this.#onItsWay) {
-      if (debt.group === group && (keys === undefined || keys.has(key))) {
+    for (const [removal, keys] of this.#onItsWay) {
+      if (removal.group === group && (keys === undefined || keys.has(key))) {
         return true;
       }
     }
     return false;
   }
 
-  /** Owes removes of keys; without keys, of a whole group. */
+  /** Adds removed keys; without keys, a whole group. */
   add({ group, keys }: Removal): void {
     const before = this.#groups.get(group);
     if (keys === undefined) this.#groups.set(group, undefined);
@@ -66,23 +66,26 @@ export class MissedRemoves {
   }
 
   /**
-   * Takes what is to be told next; `undefined`: nothing. It ends with
-   * {@linkcode MissedRemoves.end}, and what could not be told is to be added again before.
-   * What is owed meanwhile is kept apart, since a remove that is on its way may
-   * arrive before the write that it does not know of.
+   * Takes the next removal to tell; `undefined`: there is none. Call
+   * {@linkcode MissedRemoves.end} afterwards; if the peer could not be told, add the
+   * removal again first. What is added meanwhile is kept apart: the one on its way
+   * may arrive before a write that it does not know about.
    */
   take(): Removal | undefined {
     for (const [group, keys] of this.#groups) {
       this.#groups.delete(group);
-      const debt = { group, keys: keys === undefined ? undefined : [...keys] };
-      this.#onItsWay.set(debt, keys);
-      return debt;
+      const removal = {
+        group,
+        keys: keys === undefined ? undefined : [...keys],
+      };
+      this.#onItsWay.set(removal, keys);
+      return removal;
     }
     return undefined;
   }
 
-  /** What was taken was told, or was added again. */
-  end(debt: Removal): void {
-    this.#onItsWay.delete(debt);
+  /** A removal that was taken has been told, or was added again. */
+  end(removal: Removal): void {
+    this.#onItsWay.delete(removal);
   }
 }

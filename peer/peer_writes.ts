@@ -1,51 +1,35 @@
 /**
- * What a peer is told: values, removes, and later on what it missed.
+ * Writes to one peer: values and removals, at once, and later what it missed.
  *
  * @module
  */
 
 import { PeerError } from "../base/errors.ts";
+import type { Observer } from "../base/observer.ts";
+import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import { encodeKeys, maxKeyBytes } from "../protocol/frames.ts";
-import type { Answer, Question } from "./client.ts";
+import { encodeTtl, groupPath, HEADER, keyPath } from "../protocol/wire.ts";
 import type { Link } from "./link.ts";
 import type { MissedRemoves, Removal } from "./missed_removes.ts";
-import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
-import type { Protocol } from "../protocol/protocols.ts";
-import { encodeTtl, groupPath, HEADER, keyPath } from "../protocol/wire.ts";
+import type { Answer, Question } from "./transport.ts";
 
 /** A body of keys to remove is cut into several of at most so many bytes, or one key. */
 const MAX_KEYS_BYTES = 1024 * 1024;
 
-/** What {@linkcode PeerWrites} are made of. */
-export interface PeerWritesOptions {
-  /**
-   * Hears of what the peer was told late, keys or all of a group: others may have
-   * copied old values from it.
-   */
-  onDelivered: (
-    id: string,
-    group: string,
-    keys: readonly string[] | undefined,
-  ) => void;
-  basePath: string;
-  maxBodyBytes: number;
-  protocol: Protocol;
-}
-
-/** Sends a question, to whoever may be asked it now. */
+/** Sends a question to the peer. */
 type Ask = (question: Question) => Promise<Answer>;
 
 /** The writes to one peer. */
 export class PeerWrites {
-  readonly #options: PeerWritesOptions;
   readonly #link: Link;
+  readonly #observer: Observer;
   /** What it missed. */
-  readonly owed: MissedRemoves;
+  readonly missed: MissedRemoves;
 
-  constructor(link: Link, options: PeerWritesOptions, owed: MissedRemoves) {
+  constructor(link: Link, missed: MissedRemoves, observer: Observer) {
     this.#link = link;
-    this.#options = options;
-    this.owed = owed;
+    this.missed = missed;
+    this.#observer = observer;
   }
 
   set(
@@ -54,12 +38,12 @@ export class PeerWrites {
     { value, ttlMs }: PeerValue,
     { signal }: PeerRequestOptions = {},
   ): Promise<void> {
-    const { basePath } = this.#options;
+    const { basePath } = this.#link.transport;
     const ttl = encodeTtl(ttlMs);
     const headers: Record<string, string> = ttl === undefined
       ? {}
       : { [HEADER.ttl]: ttl };
-    // What is told late must not be a value: it may be older by then.
+    // If this fails, a removal is told later, never the value: it may be old by then.
     return this.#write({ group, keys: [key] }, signal, async () => {
       const path = keyPath(basePath, group, key);
       const answer = await this.#link.ask(
@@ -82,38 +66,23 @@ export class PeerWrites {
     keys: readonly string[],
     { signal }: PeerRequestOptions = {},
   ): Promise<void> {
-    const debt = { group, keys };
-    return this.#write(
-      debt,
-      signal,
-      () => this.#drop(debt, (question) => this.#link.ask(question, signal)),
-    );
+    return this.#remove({ group, keys }, { signal });
   }
 
   clear(group: string, { signal }: PeerRequestOptions = {}): Promise<void> {
-    const debt = { group, keys: undefined };
-    return this.#write(
-      debt,
-      signal,
-      () => this.#drop(debt, (question) => this.#link.ask(question, signal)),
-    );
+    return this.#remove({ group, keys: undefined }, { signal });
   }
 
-  /** Drops what it has of others' keys, or took over: of these keys, or of all. */
+  /** Drops copies of these keys, or of all keys, and what the peer inherited of them. */
   clearCopies(group: string, keys?: readonly string[]): Promise<void> {
-    const debt = { group, keys };
-    return this.#write(
-      debt,
-      undefined,
-      () => this.#drop(debt, (question) => this.#link.ask(question), "copies"),
-    );
+    return this.#remove({ group, keys }, { what: "copies" });
   }
 
-  /** It missed something, and is to be told. */
-  owe(debt: Removal): void {
+  /** The peer missed a removal. A probe will tell it. */
+  owe(removal: Removal): void {
     // Go's protocols have no way to tell it.
-    if (!this.#options.protocol.native) return;
-    this.owed.add(debt);
+    if (!this.#link.transport.protocol.native) return;
+    this.missed.add(removal);
     this.#link.lookLater();
   }
 
@@ -123,27 +92,36 @@ export class PeerWrites {
    * @throws {PeerError} If it cannot be told; what is left is owed still.
    */
   async deliver(): Promise<void> {
-    for (let debt = this.owed.take(); debt; debt = this.owed.take()) {
+    const { missed } = this;
+    for (let removal = missed.take(); removal; removal = missed.take()) {
       try {
-        await this.#drop(debt, (question) => this.#link.tell(question));
-        this.#options.onDelivered(this.#link.id, debt.group, debt.keys);
+        await this.#drop(removal, (question) => this.#link.tell(question));
+        this.#observer.emit("outdated", { peer: this.#link.id, ...removal });
       } catch (error) {
-        // Keys that it does not take one by one are owed as a whole.
-        const { group } = debt;
-        this.owed.add(isTooMuch(error) ? { group, keys: undefined } : debt);
+        // If the peer does not take keys one by one, it is told to drop them all.
+        const { group } = removal;
+        missed.add(isTooMuch(error) ? { group, keys: undefined } : removal);
         throw error;
       } finally {
-        this.owed.end(debt);
+        missed.end(removal);
       }
     }
   }
 
+  #remove(
+    removal: Removal,
+    { signal, what }: { signal?: AbortSignal | undefined; what?: "copies" },
+  ): Promise<void> {
+    const ask: Ask = (question) => this.#link.ask(question, signal);
+    return this.#write(removal, signal, () => this.#drop(removal, ask, what));
+  }
+
   async #write(
-    debt: Removal,
+    removal: Removal,
     signal: AbortSignal | undefined,
     run: () => Promise<void>,
   ): Promise<void> {
-    const { native, name } = this.#options.protocol;
+    const { native, name } = this.#link.transport.protocol;
     // Go checks no method: what is meant to write would load the key, and say 200.
     if (!native) throw this.#link.error(`protocol ${name} has no writes`);
     try {
@@ -153,15 +131,15 @@ export class PeerWrites {
       }
       await run();
     } catch (error) {
-      // Who calls off a write knows of it.
-      if (!signal?.aborted) this.owe(debt);
+      // A caller that ends a write knows about it.
+      if (!signal?.aborted) this.owe(removal);
       throw error;
     }
   }
 
-  /** Drops what is told; a peer without the group has nothing. */
-  async #drop(debt: Removal, ask: Ask, what?: "copies"): Promise<void> {
-    for (const question of this.#questions(debt, what)) {
+  /** Has the peer drop keys, or a whole group. A peer without the group has nothing. */
+  async #drop(removal: Removal, ask: Ask, what?: "copies"): Promise<void> {
+    for (const question of this.#questions(removal, what)) {
       const answer = await ask(question);
       const { meaning } = answer;
       if (meaning === "204 done" || meaning === "404 no-group") continue;
@@ -173,7 +151,7 @@ export class PeerWrites {
     { group, keys }: Removal,
     what?: "copies",
   ): IterableIterator<Question> {
-    const { basePath, maxBodyBytes } = this.#options;
+    const { basePath, maxBodyBytes } = this.#link.transport;
     const all = groupPath(basePath, group);
     const path = what === undefined ? all : `${all}?clear=${what}`;
     if (keys === undefined) {
@@ -198,7 +176,7 @@ export class PeerWrites {
   }
 }
 
-/** Whether a peer is in order, but does not take what it was told. */
+/** Whether the peer is in order, but refused what it was told. */
 function isTooMuch(error: unknown): boolean {
   return error instanceof PeerError &&
     (error.status === 400 || error.status === 413);

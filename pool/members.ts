@@ -1,62 +1,69 @@
 /**
- * Who is in the cluster, who owns a key, and who did until a moment ago; whose
- * list of nodes is another one.
+ * The processes of a pool as this one was told: who they are, which of them owns a
+ * key, which did until a moment ago, and which have another list.
  *
  * @module
  */
 
-import { crc32, type Ring } from "../protocol/consistent_hash.ts";
-import { HTTPPeer, type HTTPPeerOptions } from "../peer/http_peer.ts";
-import type { MissedRemoves } from "../peer/missed_removes.ts";
+import type { Observer } from "../base/observer.ts";
 import type { Peer, PeerPicker } from "../base/peers.ts";
+import { HTTPPeer } from "../peer/http_peer.ts";
+import type { LinkOptions } from "../peer/link.ts";
+import type { MissedRemoves, Removal } from "../peer/missed_removes.ts";
+import type { Transport } from "../peer/transport.ts";
+import { crc32, type Ring } from "../protocol/consistent_hash.ts";
 
-/** What {@linkcode Members} are made of. */
-export interface MembersOptions extends HTTPPeerOptions {
+/** What {@linkcode Members} are made of, beside what links to peers need. */
+export interface MembersOptions extends LinkOptions {
   self: string;
   /** For how long after a change the last owner of a key is asked for its copy. */
   handoverMs: number;
-  /** Writes to the log what may become a fault. */
-  warn: (message: string) => void;
 }
 
 /** A peer that left a moment ago. */
 interface Leaving {
-  /** To be asked for copies, and nothing else; `undefined`: it was out of reach. */
+  /** Is asked for copies and nothing else; `undefined`: it was out of reach. */
   readonly peer: HTTPPeer | undefined;
   end(): void;
 }
 
-/** So many are asked for a copy before a key is loaded. */
+/** How many processes are asked for a copy before a key is loaded. */
 const MAX_HOLDERS = 2;
 
-/** So many peers that left are remembered, and what they missed since. */
+/** How many peers that left are remembered, with what they missed since. */
 const MAX_DEPARTED = 64;
 
-/** The members of a pool's cluster, as this process was told. */
+/** The processes of one pool. Its groups ask it where keys live. */
 export class Members implements PeerPicker {
   readonly #options: MembersOptions;
+  readonly #transport: Transport;
+  readonly #observer: Observer;
   readonly #peers = new Map<string, HTTPPeer>();
-  /** What those who left the list are owed, should they come back. */
+  /** What peers that left the list have missed, in case they come back. */
   readonly #departed = new Map<string, MissedRemoves>();
-  /** Those of them that left a moment ago. */
+  /** Peers that left a moment ago. */
   readonly #leaving = new Map<string, Leaving>();
   #ring: Ring;
-  /** The peer of each name on the ring but this process's own. */
+  /** The peer of each name on the ring, without this process. */
   #byNode = new Map<string, HTTPPeer>();
   #fingerprint: string;
   /** The ring before the last change, and how long that matters. */
   #last: { ring: Ring; until: number };
-  /** How many requests came from another list. */
+  /** How many requests came from processes with another list. */
   ringDisagreements = 0;
   #someRingDiffers = false;
-  /** Those whose other list was written to the log, peers or not. */
-  readonly #complainedOf = new Set<string>();
+  /** Whose other list was reported; `undefined` stands for all that are no peers. */
+  readonly #reported = new Set<string | undefined>();
 
   constructor(options: MembersOptions) {
+    const { transport, observer } = options;
     this.#options = options;
-    this.#ring = options.protocol.ring([]);
+    this.#transport = transport;
+    this.#observer = observer;
+    this.#ring = transport.protocol.ring([]);
     this.#fingerprint = fingerprintOf(this.#ring);
     this.#last = { ring: this.#ring, until: -Infinity };
+    observer.on("outdated", (event) => this.#dropCopiesElsewhere(event));
   }
 
   /** The names on the ring. */
@@ -81,7 +88,8 @@ export class Members implements PeerPicker {
    * @param origins The origin of each name.
    */
   set(origins: ReadonlyMap<string, string>): void {
-    const { protocol, self, clock, handoverMs } = this.#options;
+    const { self, handoverMs } = this.#options;
+    const { protocol, clock } = this.#transport;
     const ring = protocol.ring(origins.keys());
     const fingerprint = fingerprintOf(ring);
     const isChange = fingerprint !== this.#fingerprint;
@@ -90,7 +98,7 @@ export class Members implements PeerPicker {
       if (stay.has(origin)) continue;
       this.#peers.delete(origin);
       peer.close();
-      this.#remember(origin, peer.owed);
+      this.#remember(origin, peer.missed);
       this.#linger(origin, peer);
     }
     const byNode = new Map<string, HTTPPeer>();
@@ -100,9 +108,9 @@ export class Members implements PeerPicker {
     if (isChange) {
       for (const peer of this.#peers.values()) peer.ringDiffers = false;
       this.#someRingDiffers = false;
-      this.#complainedOf.clear();
-      // Who was alone until now did not own what the others did: before this
-      // process came, the list was the rest.
+      this.#reported.clear();
+      // A process that was alone until now did not own what the others do. Before it
+      // came, the list was the rest.
       const wasAlone = this.#byNode.size === 0;
       this.#last = {
         ring: wasAlone ? protocol.ring(byNode.keys()) : this.#ring,
@@ -112,9 +120,10 @@ export class Members implements PeerPicker {
     this.#ring = ring;
     this.#byNode = byNode;
     this.#fingerprint = fingerprint;
+    this.#transport.announce(fingerprint);
   }
 
-  /** Asks nobody any more. */
+  /** Ends all requests to peers. */
   close(): void {
     this.set(new Map());
     for (const { end } of this.#leaving.values()) end();
@@ -129,7 +138,7 @@ export class Members implements PeerPicker {
     for (const node of this.#ring.successors(key)) {
       const peer = byNode.get(node);
       if (peer === undefined) return peer;
-      // Who is out of reach stands in for nobody.
+      // A peer that is out of reach stands in for nobody.
       if (peer.isAsked && !failed.has(peer)) return peer;
     }
     return undefined;
@@ -139,26 +148,36 @@ export class Members implements PeerPicker {
     return this.#peers.values();
   }
 
-  holders(key: string): Iterable<HTTPPeer> {
-    const owner = this.#byNode.get(this.#ring.get(key)!);
-    if (owner !== undefined) return owner.mayPeek ? [owner] : [];
-    const isLate = this.#options.clock.now() >= this.#last.until;
+  /** Whether a process is in the list now. */
+  has(origin: string): boolean {
+    return this.#peers.has(origin);
+  }
+
+  holders(key: string, owner: Peer | undefined): Iterable<HTTPPeer> {
+    if (owner !== undefined) {
+      const peer = owner as HTTPPeer;
+      return peer.mayPeek ? [peer] : [];
+    }
+    const isLate = this.#transport.clock.now() >= this.#last.until;
     return isLate ? [] : this.#lastOwners(key);
   }
 
-  /** @param told Who knows of it. */
-  onWrite(group: string, keys?: readonly string[], told?: string): void {
-    if (!this.#options.protocol.native) return;
-    for (const [origin, owed] of this.#departed) {
-      if (origin !== told) owed.add({ group, keys });
-    }
+  onWrite(group: string, keys?: readonly string[]): void {
+    this.#rememberWrite({ group, keys });
   }
 
-  /** A request came from another list of nodes, or from the same. */
-  onRing(differs: boolean, idOf: () => string): void {
-    // As a rule nobody's differs, and who asks need not be known.
-    if (!differs && !this.#someRingDiffers) return;
-    const id = idOf();
+  /**
+   * Compares a request's list of nodes with this process's own.
+   *
+   * @param peer The id of the sender. It is needed only where a list differs.
+   */
+  compareRing(fingerprint: string, peer: () => string): void {
+    const differs = fingerprint !== this.#fingerprint;
+    // Normally no list differs, and the sender need not be known.
+    if (differs || this.#someRingDiffers) this.#noteRing(differs, peer());
+  }
+
+  #noteRing(differs: boolean, id: string): void {
     const peer = this.#peers.get(id);
     if (peer !== undefined && peer.ringDiffers !== differs) {
       peer.ringDiffers = differs;
@@ -167,20 +186,41 @@ export class Members implements PeerPicker {
     }
     if (!differs) return;
     this.ringDisagreements++;
-    // Who is no peer may call itself anything: all of them count as one.
-    const who = peer === undefined ? "a process that is no peer" : id;
-    if (this.#complainedOf.has(who)) return;
-    this.#complainedOf.add(who);
-    const { warn, self } = this.#options;
-    warn(
-      `[Pool ${self}] ${who} has another list of nodes: until both have the same, keys may be loaded twice`,
-    );
+    // A process that is no peer may call itself anything: all of them count as one.
+    const known = peer?.id;
+    if (this.#reported.has(known)) return;
+    this.#reported.add(known);
+    this.#observer.emit("list", { peer: known });
+  }
+
+  /** @param told A peer that knows about the write. */
+  #rememberWrite(removal: Removal, told?: string): void {
+    // Go's protocols have no writes.
+    if (!this.#transport.protocol.native) return;
+    for (const [origin, missed] of this.#departed) {
+      if (origin !== told) missed.add(removal);
+    }
   }
 
   /**
-   * Who owned a key of this process's until the list changed, and who did before:
-   * of nodes that joined one after the other, the last may not have been asked
-   * for it yet. The order in which nodes draw a key is the same on every ring.
+   * Has all others drop their copies of keys whose removal a peer missed: it may have
+   * handed out the old values.
+   */
+  #dropCopiesElsewhere(
+    { peer: id, group, keys }: Removal & { peer: string },
+  ): void {
+    this.#rememberWrite({ group, keys }, id);
+    for (const peer of this.#peers.values()) {
+      // A peer that cannot be told now is told later.
+      if (peer.id !== id) peer.clearCopies(group, keys).catch(() => {});
+    }
+  }
+
+  /**
+   * The processes that owned one of this process's keys until the list changed, the
+   * last owner first. The one before is asked, too: when several nodes join one after
+   * the other, the last owner may not have been asked for the key yet. All rings rank
+   * the nodes of a key in the same order.
    */
   *#lastOwners(key: string): IterableIterator<HTTPPeer> {
     let count = 0;
@@ -195,45 +235,47 @@ export class Members implements PeerPicker {
     let peer = this.#peers.get(origin);
     if (peer === undefined) {
       this.#leaving.get(origin)?.end();
-      const owed = this.#departed.get(origin);
+      const missed = this.#departed.get(origin);
       this.#departed.delete(origin);
-      peer = new HTTPPeer(origin, this.#options, owed);
+      peer = new HTTPPeer(origin, this.#options, missed);
       this.#peers.set(origin, peer);
     }
     return peer;
   }
 
   /**
-   * A peer that left may be on its way out, with all that it has: for a while it
-   * is asked for copies. What it missed it may have handed on, to whom nobody
-   * knows, and may never be told: then all others are.
+   * Keeps a peer that left in reach for a while: it may be on its way out with all
+   * that it has, so it is asked for copies. A leaving peer may also have handed out
+   * values whose removal it missed, and may never be told; after `handoverMs`, all
+   * others are told instead.
    */
-  #linger(origin: string, { mayPeek, owed }: HTTPPeer): void {
-    if (!mayPeek && owed.size === 0) return;
-    const { clock, handoverMs, onDelivered } = this.#options;
+  #linger(origin: string, { mayPeek, missed }: HTTPPeer): void {
+    if (!mayPeek && missed.size === 0) return;
+    const { handoverMs } = this.#options;
     const tellOthers = (): void => {
-      for (const { group, keys } of owed.all()) {
-        onDelivered(origin, group, keys);
+      for (const { group, keys } of missed.all()) {
+        this.#observer.emit("outdated", { peer: origin, group, keys });
       }
     };
-    // Those who are left are told, once they are known.
+    // Those that stay are told, once they are known.
     if (handoverMs <= 0) return queueMicrotask(tellOthers);
-    const options = { ...this.#options, onChange: () => {} };
-    const peer = mayPeek ? new HTTPPeer(origin, options, owed) : undefined;
-    const callOff = clock.after(handoverMs, () => {
+    const peer = mayPeek
+      ? new HTTPPeer(origin, this.#options, missed)
+      : undefined;
+    const cancel = this.#transport.clock.after(handoverMs, () => {
       end();
       tellOthers();
     });
     const end = (): void => {
-      callOff();
+      cancel();
       peer?.close();
       this.#leaving.delete(origin);
     };
     this.#leaving.set(origin, { peer, end });
   }
 
-  #remember(origin: string, owed: MissedRemoves): void {
-    this.#departed.set(origin, owed);
+  #remember(origin: string, missed: MissedRemoves): void {
+    this.#departed.set(origin, missed);
     if (this.#departed.size <= MAX_DEPARTED) return;
     for (const oldest of this.#departed.keys()) {
       this.#departed.delete(oldest);

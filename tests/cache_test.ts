@@ -341,7 +341,7 @@ Deno.test("A value that is made a copy ends when it would have, and no later", (
   const pair = new CachePair(Infinity, clock);
   pair.set("main", "soon", ByteView.from("v"), 1_000);
   pair.set("main", "late", ByteView.from("v"), 90_000);
-  pair.change(() => false, 60_000);
+  pair.ringChanged(() => false, 60_000, true);
   assertEquals(pair.ownExpiresAt("soon"), 1_000);
   assertEquals([pair.expiresAt("late"), pair.ownExpiresAt("late")], [
     60_000,

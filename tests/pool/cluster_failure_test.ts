@@ -2,9 +2,10 @@
 
 import { KIND, ResultReader } from "../../protocol/frames.ts";
 import { failure } from "../../handler/answers.ts";
+import { Admission } from "../../handler/admission.ts";
 import { answerMany } from "../../handler/batch.ts";
 import { Waits } from "../../handler/waits.ts";
-import { locals } from "../../group/local_group.ts";
+import { localOf } from "../../group/local_group.ts";
 import {
   BusyError,
   type ByteView,
@@ -639,7 +640,7 @@ Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () 
 Deno.test("A load that there is no room for is busy to our own processes, alone and in a batch, and a failure to Go's", async () => {
   const error = new BusyError("no room");
   const group = new Group("g", () => Promise.reject(error));
-  const local = locals.get(group)!;
+  const local = localOf(group);
   const request = new Request("http://a/_geecache/g/k");
   const statuses = (["native", "groupcache"] as const).map((name) => {
     const { status, headers } = failure(request, local, error, PROTOCOLS[name]);
@@ -647,12 +648,16 @@ Deno.test("A load that there is no room for is busy to our own processes, alone 
   });
   assertEquals(statuses, [[429, "busy"], [500, "failed"]]);
   const clock = new FakeClock();
-  const response = answerMany(["k"], local, new Waits(clock), clock, {
+  const response = answerMany(["k"], local, {
+    request,
     asker: "",
     waitMs: 50,
-    signal: request.signal,
-    refuse: () => undefined,
-    onOpen: () => () => {},
+    admission: new Admission(
+      { protocol: PROTOCOLS.native, secrets: undefined, maxPeerRequests: 1 },
+      { compareRing: () => {} },
+    ),
+    waits: new Waits(clock),
+    clock,
   });
   const frames = [...new ResultReader(1, 100).push(
     new Uint8Array(await response.arrayBuffer()),

@@ -1,0 +1,283 @@
+/**
+ * One request to a peer and its answer, over `fetch`.
+ *
+ * It carries bytes and says whether what comes back is an answer at all. Whether a
+ * peer should be asked, and what its answers mean to a key, others know.
+ *
+ * @module
+ */
+
+import type { Clock } from "../base/clock.ts";
+import { PeerError, quote } from "../base/errors.ts";
+import type { Watchdog } from "../base/watchdog.ts";
+import { FrameError, MAX_MESSAGE_BYTES } from "../protocol/frames.ts";
+import type { Protocol } from "../protocol/protocols.ts";
+import {
+  type BodyHead,
+  bodyHeadOf,
+  chunksOf,
+  encodeKey,
+  HEADER,
+  isSmall,
+  readBody,
+} from "../protocol/wire.ts";
+
+/** What is the same for the requests to all peers. */
+export interface TransportOptions {
+  /** This process's own origin. */
+  self: string;
+  protocol: Protocol;
+  /** The path below which peers answer. */
+  basePath: string;
+  /** Takes what the runtime's `fetch` takes. */
+  fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** How long a peer may give no sign of life. */
+  timeoutMs: number;
+  maxBodyBytes: number;
+  /** The first one is sent; `undefined`: the pool has none. */
+  secrets: readonly string[] | undefined;
+  clock: Clock;
+}
+
+/** A request, without what all requests have. */
+export interface Question {
+  method: string;
+  path: string;
+  headers?: Record<string, string>;
+  body?: Uint8Array<ArrayBuffer>;
+  /** Called when an answer begins, unless it is "busy". */
+  onHead?: () => void;
+  /** Takes the body of a batch as it arrives. If it throws, the request ends. */
+  onChunk?: (chunk: Uint8Array) => void;
+  /** Called when the body has ended. If it throws, there is no answer. */
+  onEnd?: () => void;
+}
+
+/** An answer that means something, its body read; that of a batch went to `onChunk`. */
+export interface Answer {
+  /** The status and `Geecache-Result`, which count only together. */
+  meaning: string;
+  status: number;
+  headers: Headers;
+  body: Uint8Array<ArrayBuffer>;
+}
+
+/** What an answer can mean. Anything else is no answer. */
+const MEANINGS: ReadonlySet<string> = new Set([
+  "200 batch",
+  "200 value",
+  "202 pending",
+  "204 done",
+  "400 bad-request",
+  "401 refused",
+  "403 refused",
+  "404 no-group",
+  "404 not-found",
+  "405 bad-request",
+  "408 bad-request",
+  "413 bad-request",
+  "429 busy",
+  "500 failed",
+  "503 draining",
+]);
+
+/** Carries requests to peers. One transport serves all peers of a pool. */
+export class Transport {
+  readonly protocol: Protocol;
+  readonly basePath: string;
+  readonly timeoutMs: number;
+  readonly maxBodyBytes: number;
+  readonly clock: Clock;
+  readonly #options: TransportOptions;
+  /** What every request says of this process. */
+  #headers: Readonly<Record<string, string>> = {};
+
+  constructor(options: TransportOptions) {
+    const { protocol, basePath, timeoutMs, maxBodyBytes, clock } = options;
+    this.protocol = protocol;
+    this.basePath = basePath;
+    this.timeoutMs = timeoutMs;
+    this.maxBodyBytes = maxBodyBytes;
+    this.clock = clock;
+    this.#options = options;
+  }
+
+  /** Tells peers from now on which list of nodes this process has. */
+  announce(fingerprint: string): void {
+    const { self, secrets } = this.#options;
+    this.#headers = {
+      [HEADER.peer]: self,
+      [HEADER.ring]: fingerprint,
+      ...(secrets === undefined ? {} : { [HEADER.secret]: secrets[0]! }),
+    };
+  }
+
+  /**
+   * Sends one request to the peer at `origin` and reads its answer.
+   *
+   * @param wait Ends the exchange when the peer is silent or nobody waits.
+   * @throws {PeerError} If the peer is silent, refuses, or gives no answer.
+   */
+  async exchange(
+    origin: string,
+    question: Question,
+    wait: Watchdog,
+  ): Promise<Answer> {
+    const { protocol, timeoutMs } = this;
+    wait.watch(
+      timeoutMs,
+      () =>
+        wait.cutShort(
+          peerError(origin, `it was silent for ${timeoutMs} ms`),
+        ),
+    );
+    const response = await this.#fetch(origin, question, wait);
+    wait.onSignOfLife();
+    const { status, headers } = response;
+    const meaning = protocol.meaningOf(status, headers);
+    const isBatch = meaning === "200 batch";
+    const head = bodyHeadOf(headers);
+    // What comes in one go is taken before the next request leaves, which then
+    // takes more along.
+    const inOneGo = isBatch && isSmall(head);
+    if (meaning !== "429 busy" && !inOneGo) question.onHead?.();
+    if (
+      !MEANINGS.has(meaning) || response.redirected ||
+      (isBatch && question.onChunk === undefined)
+    ) {
+      await drop(response);
+      throw peerError(
+        origin,
+        response.redirected
+          ? `a redirect to ${quote(response.url)} was followed`
+          : `${status} ${
+            sayResult(headers)
+          } is no answer in protocol ${protocol.name}`,
+        { status },
+      );
+    }
+    try {
+      if (isBatch) {
+        const body = await this.#pass(response, head, question, wait);
+        return { meaning, status, headers, body };
+      }
+      const body = await this.#read(origin, response, head, meaning, wait);
+      return body === undefined
+        ? { ...this.#tooLarge(), status, headers }
+        : { meaning, status, headers, body };
+    } catch (cause) {
+      if (cause instanceof PeerError) throw cause;
+      const what = cause instanceof FrameError
+        ? "the body is malformed"
+        : "the body broke off";
+      const message = `${what}: ${messageOf(cause)}`;
+      throw peerError(origin, message, { status, cause });
+    }
+  }
+
+  async #fetch(
+    origin: string,
+    { method, path, headers, body }: Question,
+    wait: Watchdog,
+  ): Promise<Response> {
+    let response: Response;
+    try {
+      response = await this.#options.fetch(origin + path, {
+        method,
+        headers: { ...this.#headers, ...headers },
+        // A redirect leads to another key's value, or to another program.
+        redirect: "manual",
+        signal: wait.signal,
+        ...(body === undefined ? {} : { body }),
+      });
+    } catch (cause) {
+      throw peerError(origin, messageOf(cause), { cause });
+    }
+    if (!wait.signal.aborted) return response;
+    await drop(response);
+    throw wait.signal.reason;
+  }
+
+  /** Hands on a batch as it arrives. */
+  async #pass(
+    response: Response,
+    head: BodyHead,
+    { onChunk, onEnd }: Question,
+    wait: Watchdog,
+  ): Promise<Uint8Array<ArrayBuffer>> {
+    if (isSmall(head)) {
+      onChunk!(new Uint8Array(await response.arrayBuffer()));
+    } else if (response.body !== null) {
+      for await (const chunk of chunksOf(response.body, wait.signal)) {
+        wait.onSignOfLife();
+        onChunk!(chunk);
+      }
+    }
+    onEnd?.();
+    return new Uint8Array();
+  }
+
+  /** Reads the body of any other answer; `undefined`: it is larger than a value may be. */
+  async #read(
+    origin: string,
+    response: Response,
+    head: BodyHead,
+    meaning: string,
+    wait: Watchdog,
+  ): Promise<Uint8Array<ArrayBuffer> | undefined> {
+    const isValue = meaning === "200 value";
+    const limit = isValue ? this.maxBodyBytes : MAX_MESSAGE_BYTES;
+    const body = await readBody(
+      response,
+      head,
+      limit,
+      wait.signal,
+      () => wait.onSignOfLife(),
+    );
+    if (body === undefined) {
+      // That the getter failed counts, even if its message is too long.
+      return isValue ? undefined : encodeKey(`(more than ${limit} bytes)`);
+    }
+    const { length, encoded } = head;
+    if (length === undefined || encoded || length === body.length) return body;
+    const what = `the body has ${body.length} bytes of ${length}`;
+    throw peerError(origin, what, { status: response.status });
+  }
+
+  /** The peer is in order, but its answer is of no use here. */
+  #tooLarge(): Pick<Answer, "meaning" | "body"> {
+    const { maxBodyBytes } = this;
+    const body = encodeKey(`the body is larger than ${maxBodyBytes} bytes`);
+    return { meaning: "200 too-large", body };
+  }
+}
+
+/** An error that names the peer at `origin`. */
+export function peerError(
+  origin: string,
+  what: string,
+  options?: ErrorOptions & { status?: number },
+): PeerError {
+  return new PeerError(origin, `Cannot ask peer ${origin}: ${what}`, options);
+}
+
+/** Ends a body that nobody reads; it may have broken off before. */
+async function drop({ body }: Response): Promise<void> {
+  await body?.cancel().catch(() => {});
+}
+
+function sayResult(headers: Headers): string {
+  const result = headers.get(HEADER.result);
+  return result === null
+    ? `without ${HEADER.result}`
+    : `with ${HEADER.result}: ${result}`;
+}
+
+/** The text of an answer, without the end of line that Go's error bodies have. */
+export function textOf({ body }: Answer): string {
+  return new TextDecoder().decode(body).replace(/\n$/, "");
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
