@@ -124,13 +124,13 @@ export class Group {
   /**
    * The value of `key`: from memory, from its owner, or from the getter.
    *
-   * Aborting `options.signal` ends this caller's wait and nothing else; it does
-   * so even where the value is in memory.
+   * Aborting `options.signal` ends this caller's wait and nothing else, even if the
+   * value is in memory.
    *
    * @throws {TypeError} If the key is empty or not well-formed Unicode.
    * @throws {NotFoundError} If the getter returned `undefined`.
-   * @throws {LoadError} If the getter failed in another process, or threw what is
-   *   no `Error`. An `Error` of a getter in this process arrives as it is.
+   * @throws {LoadError} If the getter failed in another process, or threw something
+   *   that is no `Error`. An `Error` of a getter in this process arrives unchanged.
    * @throws {BusyError} If the owner is out of reach, and too many loads for such
    *   owners wait here already.
    */
@@ -209,8 +209,7 @@ export class Group {
   }
 
   /**
-   * Removes several keys everywhere, with one request to each peer where that
-   * owns none of them, else two.
+   * Removes several keys everywhere, with at most two requests to each peer.
    *
    * @throws {TypeError} If `keys` is one string, or a key is empty or not
    *   well-formed Unicode; nothing is removed then.
@@ -248,9 +247,8 @@ export class Group {
   }
 
   /**
-   * Ends every wait for a load with an error, and every later one; writes reject,
-   * too. What is in memory can still be had. `HTTPPool.close()` closes all its
-   * groups.
+   * Ends every wait for a load with an error, now and later. Writes reject, too. What
+   * is in memory can still be read. `HTTPPool.close()` closes all its groups.
    */
   close(): void {
     this.#local.close(

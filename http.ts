@@ -59,7 +59,7 @@ export type { ProtocolName } from "./protocol/protocols.ts";
 export interface PoolStats {
   /** The names on the ring, sorted; empty where the pool is alone. */
   nodes: readonly string[];
-  /** The peers, in that order, without this process itself. */
+  /** The peers in that order, without this process itself. */
   peers: PeerStats[];
   /** The same in all processes that were told the same list of nodes. */
   ring: string;
@@ -98,9 +98,9 @@ export class HTTPPool {
   /** This process's own origin, as its peers reach it. */
   readonly self: string;
   /**
-   * Answers requests below `basePath`; anything else gets a 404 that says so.
-   * Bound, so that it can be handed to `Deno.serve` or a router as it is. It
-   * answers from this process's memory or getters and asks no peer.
+   * Answers requests below `basePath`; anything else gets a 404 that says so. It is
+   * bound: hand it to `Deno.serve` or a router. It answers from this process's memory
+   * or with a load here, and never waits for a load in another process.
    */
   readonly handler: (request: Request) => Promise<Response> | Response;
   readonly #settings: Settings;
@@ -144,17 +144,17 @@ export class HTTPPool {
   }
 
   /**
-   * Tells the pool who is in the cluster: the whole list, this process included,
-   * as origins. Every process should be told the same list; the order makes no
-   * difference. A pool that is not in its own list owns nothing and only asks.
-   * An empty list leaves the pool alone, as it is at first.
+   * Tells the pool which processes are in the cluster: the origins of all of them,
+   * this one included. Every process should be told the same list; the order makes no
+   * difference. A pool that is not in its own list owns nothing and only asks. An empty
+   * list leaves the pool alone, as it is at first.
    *
-   * Peers that stay keep their connections and counts; requests to those that
-   * leave end, and their keys are asked of the next node. For `handoverMs` they
-   * are asked for what they have in memory, and for nothing else.
+   * Peers that stay keep their connections and counts. Requests to peers that leave
+   * end, and the next node is asked. For `handoverMs` such peers are asked for what
+   * they have in memory, and for nothing else.
    *
-   * @throws {TypeError} If the pool is closed, `urls` is one string, or something
-   *   in it is no http or https origin; the list before then stays.
+   * @throws {TypeError} If the pool is closed, `urls` is one string, or something in it
+   *   is no http or https origin. The list then stays as it was.
    */
   setPeers(urls: Iterable<string>): void {
     const action = "Cannot set peers of HTTPPool";
@@ -251,12 +251,12 @@ export class HTTPPool {
   }
 
   /**
-   * Prepares to close, and closes. For `timeoutMs` every answer says so, and
-   * nothing is loaded for peers any more: they ask the next node, which takes
-   * over what is in memory here. This process's own gets go on. Take it out of
-   * the list of the others at the same time: while it answers, the new owners of
-   * its keys take over what they are asked for. A pool without peers closes at
-   * once; so does `close()` during a drain.
+   * Hands over what is in memory, and closes. For `timeoutMs` every answer says that
+   * the pool is about to close, and nothing is loaded for peers any more: they ask the
+   * next node, which takes over what is in memory here. This process's own gets go on.
+   * Take the process out of the others' lists at the same time: while it answers, the
+   * new owners of its keys take over what they are asked for. A pool without peers
+   * closes at once. `close()` ends a drain.
    *
    * @throws {TypeError} If `timeoutMs` is no number.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
@@ -282,8 +282,8 @@ export class HTTPPool {
   }
 
   /**
-   * Closes the pool and its groups: every wait ends with an error. It answers and
-   * asks no more, and nothing of it keeps the process alive.
+   * Closes the pool and its groups. Every wait ends with an error. The pool answers and
+   * asks no more, and does not keep the process alive.
    */
   close(): Promise<void> {
     this.#closed = true;

@@ -1,5 +1,5 @@
 /**
- * What a group is made of, checked.
+ * The options of a group, and how they are checked.
  *
  * @module
  */
@@ -19,20 +19,20 @@ import type { PeerPicker } from "../base/peers.ts";
 /** Options for a `Group`. */
 export interface GroupOptions {
   /**
-   * The most that main and hot together may be charged. An entry is charged its
-   * key as UTF-8, its value, and what the runtime was measured to add: 640 bytes
-   * and four for each of the value's, or 1,400 where the value is longer than
-   * 256. 0 caches nothing; `Infinity` never evicts. A value larger than all of it
-   * is returned, not stored, and evicts nothing.
+   * How many bytes main and hot together may be charged. An entry is charged its key
+   * as UTF-8, its value, and what the runtime was measured to add: 640 bytes and four
+   * more for each byte of the value, or 1,400 bytes if the value is longer than 256.
+   * 0 caches nothing; `Infinity` never evicts. A value larger than the whole budget is
+   * returned, not stored, and evicts nothing.
    *
    * @default {67108864} 64 MiB
    */
   maxBytes?: number;
-  /** Who owns a key. Without it this process owns all. */
+  /** Knows which peer owns a key. Without it this process owns all keys. */
   peers?: PeerPicker;
   /**
-   * Whether to keep a copy of a value that the key's owner answered with; what a
-   * stand-in answers is not kept. What it throws reaches the callers of that key.
+   * Whether to keep a copy of a value that the key's owner answered. An answer of a
+   * stand-in is never kept. What this throws reaches the callers of that key.
    *
    * @default {() => false}
    */
@@ -45,9 +45,9 @@ export interface GroupOptions {
    */
   mirrorTtlMs?: number;
   /**
-   * How many keys that other processes own may be loaded here at a time, because
-   * their owners are out of reach; at least 1. Up to 10,000 more wait in order;
-   * past that a load is refused with a `BusyError`.
+   * How many keys may be loaded here at a time in place of owners that are out of
+   * reach; at least 1. Up to 10,000 more wait in order. Past that a load is refused
+   * with a `BusyError`.
    *
    * @default {64}
    */
@@ -60,7 +60,7 @@ export interface GroupOptions {
   clock?: Clock;
 }
 
-/** Options that were checked, with their defaults. */
+/** Options that were checked, with the defaults filled in. */
 export interface GroupSettings {
   maxBytes: number;
   peers: PeerPicker | undefined;

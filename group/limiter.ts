@@ -6,7 +6,7 @@
 
 import { BusyError } from "../base/errors.ts";
 
-/** What a {@linkcode Limiter} is made of. */
+/** Options for a {@linkcode Limiter}. */
 export interface LimiterOptions {
   /** How many run at a time. */
   max: number;

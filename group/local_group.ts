@@ -56,7 +56,7 @@ export interface GroupCounts {
   serverRequests: number;
 }
 
-/** What a {@linkcode LocalGroup} is made of. */
+/** Options for a {@linkcode LocalGroup}. */
 export interface LocalGroupOptions {
   maxBytes: number;
   mirrorTtlMs: number;

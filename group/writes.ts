@@ -1,17 +1,18 @@
 /**
- * What a write tells whom, in which order, and who could not be told.
+ * Carries writes to all processes: in which order they are told, and which of them
+ * could not be.
  *
  * @module
  */
 
 import { PeerError, quote } from "../base/errors.ts";
-import type { LocalGroup } from "./local_group.ts";
 import type { Peer, PeerPicker, PeerValue } from "../base/peers.ts";
+import type { LocalGroup } from "./local_group.ts";
 
 /**
- * Carries the writes of one group to every process. Each first drops what is
- * here, then tells the owner, then drops again what a get in between may have
- * mirrored, then tells all others.
+ * The writes of one group. Each write first drops what this process has, then tells
+ * the owner, then drops what a get in between may have mirrored, then tells all
+ * others.
  */
 export class Writes {
   readonly #local: LocalGroup;
@@ -55,7 +56,7 @@ export class Writes {
       (peer) => peer.remove(name, [...ownedBy.get(peer)!]),
     );
     this.#drop(keys);
-    // Some may have left the list before their turn.
+    // Some peers may have left the list before their turn.
     this.#peers?.onWrite?.(name, keys);
     const others = this.#others((p) => ownedBy.get(p)?.size !== keys.length);
     const restOf = (peer: Peer): readonly string[] => {
@@ -74,8 +75,8 @@ export class Writes {
   async clear(): Promise<void> {
     const { name } = this.#local;
     const write = this.#begin(`Cannot clear group ${quote(name)}`);
-    // Every peer owns keys, and may mirror one between its own turn and that of
-    // the key's owner: so all are told twice.
+    // A peer that was told early may mirror an old value from an owner that is told
+    // late. So all are told twice.
     for (let wave = 0; wave < 2; wave++) {
       this.#local.clear();
       this.#peers?.onWrite?.(name);
@@ -91,7 +92,7 @@ export class Writes {
   /**
    * Begins a write.
    *
-   * @throws {Error} If the group is closed: its pool may know nobody any more.
+   * @throws {Error} If the group is closed: its pool may know no peers any more.
    */
   #begin(action: string): Broadcast {
     const write = new Broadcast(action, this.#local);
@@ -122,7 +123,7 @@ export class Writes {
   }
 }
 
-/** One write on its way to peers, in as many waves as it takes. */
+/** One write on its way to peers, in one or more waves. */
 class Broadcast {
   readonly #action: string;
   readonly #local: LocalGroup;
@@ -139,8 +140,8 @@ class Broadcast {
   }
 
   /**
-   * Tells `peers`, all at once, and waits until each was told or could not be.
-   * One that could not be told in an earlier wave is left out, and owed it.
+   * Tells `peers`, all at once, and waits until each was told or could not be. A
+   * peer that could not be told in an earlier wave is skipped, and told later.
    */
   async tell(
     peers: Iterable<Peer>,
@@ -162,8 +163,8 @@ class Broadcast {
    *
    * @throws {AggregateError} If some peers could not be told: a `PeerError` for
    *   each.
-   * @throws {Error} If the group was closed meanwhile: of those who were not told
-   *   yet, nobody was known any more.
+   * @throws {Error} If the group was closed meanwhile: peers that were not told yet
+   *   are not known any more.
    */
   end(): void {
     if (this.#failures.size === 0) return this.checkOpen();
@@ -177,7 +178,7 @@ class Broadcast {
   }
 }
 
-/** A `PeerError` of that peer, whatever a peer of some other make rejected with. */
+/** A `PeerError` for that peer. A `Peer` of some other make may reject with anything. */
 function asPeerError(peer: Peer, error: unknown): PeerError {
   if (error instanceof PeerError) return error;
   const message = error instanceof Error ? error.message : String(error);

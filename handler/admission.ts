@@ -9,7 +9,7 @@ import type { Protocol } from "../protocol/protocols.ts";
 import { isOneOf } from "../protocol/secret.ts";
 import { HEADER } from "../protocol/wire.ts";
 
-/** What {@linkcode Admission} is made of. */
+/** Options for {@linkcode Admission}. */
 export interface AdmissionOptions {
   protocol: Protocol;
   /** Each of them lets a request in; `undefined`: every request is let in. */

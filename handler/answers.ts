@@ -10,10 +10,10 @@ import type { PeerValue } from "../base/peers.ts";
 import type { Protocol } from "../protocol/protocols.ts";
 import { encodeTtl, HEADER, type Result } from "../protocol/wire.ts";
 
-/** A body that is at hand: a string is ASCII, a character for each byte. */
+/** A body that is complete. A string is ASCII: one character for each byte. */
 type Body = Uint8Array<ArrayBuffer> | string;
 
-/** Where a request says how it is answered without a `Response`; see `node/request.ts`. */
+/** Under this symbol a request may bring a cheaper way to answer; see `node/request.ts`. */
 const RESPOND = Symbol.for("geecache.respond");
 type Respond = (
   status: number,
@@ -78,7 +78,7 @@ export function done(): Response {
   });
 }
 
-/** What a load that failed means to an asker. */
+/** The answer to an asker whose load failed. */
 export function failure(
   request: Request,
   group: LocalGroup,
@@ -86,17 +86,17 @@ export function failure(
   { native }: Protocol,
 ): Response {
   if (request.signal.aborted) return text(request, 499, "the client left");
-  // Whoever asks should ask the next node: nothing failed.
+  // Nothing failed: the asker should ask the next node.
   if (group.closed) return noGroup(request, group.name);
   const message = messageOf(error);
-  // Go knows no "busy": it would load the key, so it is told as any failure is.
+  // Go knows no "busy" and would load the key itself, so it gets an ordinary failure.
   if (error instanceof BusyError && native) return busy(request, message);
   return error instanceof NotFoundError
     ? text(request, native ? 404 : 500, message, "not-found")
     : text(request, 500, message, "failed");
 }
 
-/** An answer in the form of Go's `http.Error`. */
+/** A text in the form of Go's `http.Error`. */
 export function text(
   request: Request,
   status: number,
@@ -118,7 +118,7 @@ export function text(
   return respond(request, status, headers, body);
 }
 
-/** The request is at fault. */
+/** The answer to a request that is at fault. */
 export function badRequest(
   request: Request,
   status: 400 | 405 | 408 | 413,
@@ -128,12 +128,12 @@ export function badRequest(
   return text(request, status, message, "bad-request", more);
 }
 
-/** Nothing is at fault: the next node should be asked. */
+/** The answer where nothing is at fault, and the next node should be asked. */
 export function noGroup(request: Request, name: string): Response {
   return text(request, 404, `no such group: ${name}`, "no-group");
 }
 
-/** There is no time now, but soon. */
+/** The answer while there is no time; there will be soon. */
 export function busy(request: Request, message: string): Response {
   return text(request, 429, message, "busy", { "Retry-After": "1" });
 }

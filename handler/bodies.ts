@@ -1,5 +1,5 @@
 /**
- * The body of a request, if it comes.
+ * Reads the bodies of requests, within limits of size and time.
  *
  * @module
  */
@@ -9,7 +9,7 @@ import { messageOf } from "./answers.ts";
 import { Watchdog } from "../base/watchdog.ts";
 import { bodyHeadOf, isSmall, readBody } from "../protocol/wire.ts";
 
-/** What {@linkcode Bodies} are made of. */
+/** Options for {@linkcode Bodies}. */
 export interface BodiesOptions {
   maxBodyBytes: number;
   /** How long a body may give no sign of life. */
@@ -23,7 +23,7 @@ export interface NoBody {
   message: string;
 }
 
-/** A body may take so many times as long as it may be silent. */
+/** A body may take this many times as long as it may be silent. */
 const MAX_TIMEOUTS = 12;
 
 /** Reads the bodies of one pool's requests. */
@@ -40,7 +40,7 @@ export class Bodies {
     this.#closing.abort(new Error("the pool is closed"));
   }
 
-  /** A body, or why there is none; what is left of it is cancelled then. */
+  /** The body, or why there is none; the rest of it is cancelled then. */
   async read(
     request: Request,
   ): Promise<Uint8Array<ArrayBuffer> | NoBody | "closed"> {
@@ -51,7 +51,7 @@ export class Bodies {
     closing.addEventListener("abort", close, { once: true });
     const late = (what: string): void =>
       wait.cutShort(new Error(`the body ${what}`));
-    // What comes in one go gives no sign of life in between.
+    // A body that comes in one go gives no sign of life in between.
     const head = bodyHeadOf(request.headers);
     const what = isSmall(head) ? "took longer than" : "was silent for";
     wait.watch(timeoutMs, () => late(`${what} ${timeoutMs} ms`));

@@ -29,7 +29,7 @@ import {
   withTtl,
 } from "../protocol/wire.ts";
 
-/** What a handler is made of. */
+/** Options for a {@linkcode Handler}. */
 export interface HandlerOptions extends BodiesOptions {
   self: string;
   basePath: string;

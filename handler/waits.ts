@@ -1,8 +1,8 @@
 /**
- * Who in other processes waits for a load here.
+ * The askers in other processes that wait for loads here.
  *
- * A load goes on for as long as somebody waits for it. An asker that was told to
- * ask again counts as waiting until it does, or until it proves to be gone.
+ * A load goes on for as long as somebody waits for it. An asker that was told to ask
+ * again counts as waiting until it does, or until it is taken for dead.
  *
  * @module
  */
@@ -12,14 +12,14 @@ import type { LocalGroup } from "../group/local_group.ts";
 import type { PeerValue } from "../base/peers.ts";
 
 /**
- * How long a load, and what it found, is kept for an asker that was told to ask
- * again. It does so at once, unless it has died.
+ * How long a load and its result are kept for an asker that was told to ask again. A
+ * living asker does so at once.
  */
 const LINGER_MS = 5_000;
 
 /** One asker's wait for one load. */
 export interface Wait {
-  /** The load, or the reason for which the asker left. */
+  /** The load's result, or the reason why the asker left. */
   readonly load: Promise<PeerValue>;
   /** The asker is gone. */
   leave(reason: unknown): void;
@@ -32,7 +32,7 @@ interface Lingering {
   readonly wait: Wait;
   /** The group's count of writes when the wait began. */
   readonly writes: number;
-  readonly callOff: () => void;
+  readonly cancel: () => void;
 }
 
 /** The waits of all askers of one pool. */
@@ -42,16 +42,15 @@ export class Waits {
   /** By asker, group and key; the longest waiting first. */
   readonly #lingering = new Map<string, Lingering[]>();
 
-  /** @param isPatient Loads wait for their turn however many do: askers know no "busy". */
+  /** @param isPatient Loads always wait for their turn: these askers know no "busy". */
   constructor(clock: Clock, isPatient = false) {
     this.#clock = clock;
     this.#isPatient = isPatient;
   }
 
   /**
-   * Begins an asker's wait for a key, or goes on with the one it was told to come
-   * back for: what was found meanwhile, were it that there is no such key, is not
-   * looked for again.
+   * Begins an asker's wait for a key, or continues the wait that it was told to come
+   * back for. A result found meanwhile, even "not found", is used and not loaded again.
    */
   join(asker: string, local: LocalGroup, key: string): Wait {
     const id = JSON.stringify([asker, local.name, key]);
@@ -76,10 +75,10 @@ export class Waits {
     return wait;
   }
 
-  /** Forgets all who were told to ask again. */
+  /** Forgets all askers that were told to ask again. */
   close(): void {
     for (const all of this.#lingering.values()) {
-      for (const { callOff } of all) callOff();
+      for (const { cancel } of all) cancel();
     }
     this.#lingering.clear();
   }
@@ -89,17 +88,17 @@ export class Waits {
       this.#remove(id, lingering);
       wait.leave(new Error("the asker did not ask again"));
     };
-    const callOff = this.#clock.after(LINGER_MS, giveUp);
-    const lingering: Lingering = { wait, writes, callOff };
+    const cancel = this.#clock.after(LINGER_MS, giveUp);
+    const lingering: Lingering = { wait, writes, cancel };
     const all = this.#lingering.get(id);
     if (all === undefined) this.#lingering.set(id, [lingering]);
     else all.push(lingering);
-    // If the asker never comes back, nobody hears of a failure.
+    // If the asker never comes back, nobody handles a failure.
     wait.load.catch(() => {});
   }
 
   #remove(id: string, lingering: Lingering): void {
-    lingering.callOff();
+    lingering.cancel();
     const all = this.#lingering.get(id)!.filter((one) => one !== lingering);
     if (all.length > 0) this.#lingering.set(id, all);
     else this.#lingering.delete(id);

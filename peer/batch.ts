@@ -67,7 +67,7 @@ export class Slots {
   /** A place may be free. */
   freed(): void {
     for (const batcher of this.#batchers) batcher.flush();
-    // Who goes first changes, so that no group keeps another from leaving.
+    // The first one changes, so that no group keeps another from leaving.
     const first = this.#batchers.shift();
     if (first !== undefined) this.#batchers.push(first);
   }

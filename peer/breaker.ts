@@ -23,7 +23,7 @@ export type BreakerState = "closed" | "open" | "half-open";
  */
 export type Health = "well" | "draining" | "ill";
 
-/** What a {@linkcode Breaker} is made of. */
+/** Options for a {@linkcode Breaker}. */
 export interface BreakerOptions {
   clock: Clock;
   /** From 0 to less than 1: spreads the probes of many processes. */

@@ -20,7 +20,7 @@ import {
 /** The shortest wait before a peer that did not wait itself is asked again. */
 const MIN_WAIT_MS = 50;
 
-/** What a {@linkcode Link} is made of, beside the peer's origin. */
+/** The parts of a {@linkcode Link} beside the peer's origin. */
 export interface LinkOptions {
   transport: Transport;
   /** From 0 to less than 1: for the jitter of waits and probes. */

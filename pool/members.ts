@@ -13,7 +13,7 @@ import type { MissedRemoves, Removal } from "../peer/missed_removes.ts";
 import type { Transport } from "../peer/transport.ts";
 import { crc32, type Ring } from "../protocol/consistent_hash.ts";
 
-/** What {@linkcode Members} are made of, beside what links to peers need. */
+/** The parts of {@linkcode Members} beside what links to peers need. */
 export interface MembersOptions extends LinkOptions {
   self: string;
   /** For how long after a change the last owner of a key is asked for its copy. */

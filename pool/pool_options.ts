@@ -1,5 +1,5 @@
 /**
- * What a pool is made of, checked, and what it is closed with.
+ * The options of a pool, and how they are checked.
  *
  * @module
  */
@@ -44,23 +44,23 @@ export interface HTTPPoolOptions {
   fetch?: (request: Request) => Promise<Response>;
   /**
    * How long a peer may give no sign of life before the next node is asked, in
-   * milliseconds; more than 0. A getter may take longer: a peer whose getter
-   * runs says so. The body of a request may be silent as long, too.
+   * milliseconds; more than 0. A getter may take longer: a peer whose getter runs
+   * says so. The body of a request may be silent for as long, too.
    *
    * @default {5000}
    */
   timeoutMs?: number;
   /**
-   * The largest body that is read, in bytes, of a request and of a peer's
-   * answer. A larger request is refused with 413, a larger answer is none.
+   * The largest body of a request, or of a peer's answer, that is read, in bytes. A
+   * larger request is refused with 413. A peer with a larger answer is passed over.
    *
    * @default {67108864} 64 MiB
    */
   maxBodyBytes?: number;
   /**
    * How many requests of peers may wait for loads here at a time; at least 1.
-   * Past that peers are told to ask again a little later. What is in memory is
-   * answered all the same.
+   * Past that, peers are told to ask again a little later. What is in memory is
+   * always answered.
    *
    * @default {1024}
    */
@@ -73,12 +73,12 @@ export interface HTTPPoolOptions {
    */
   handoverMs?: number;
   /**
-   * What the processes of the pool know and others do not: every request to a
-   * peer carries it, and is refused with 401 where it does not. Visible ASCII,
-   * at least 16 characters. Of several the first is sent and any is taken, so
-   * that it can be changed one process at a time. Only in protocol `"native"`.
+   * What the processes of the pool know and others do not. Every request to a peer
+   * carries it; a request without it is refused with 401. Visible ASCII, at least 16
+   * characters. Of several, the first is sent and any is accepted, so that it can be
+   * changed one process at a time. Only in protocol `"native"`.
    *
-   * Default: whoever reaches the port may read every key.
+   * Default: none. Anybody who reaches the port may read every key then.
    */
   secret?: string | readonly string[];
   /**
@@ -94,9 +94,9 @@ export interface HTTPPoolOptions {
    */
   random?: () => number;
   /**
-   * Where messages go: a line for each request as `debug`, peers that are given
-   * up, or have another list, as `warn`; peers that are back, and a list without
-   * this process, as `info`. Default: nowhere.
+   * Where messages go. Each request is a `debug` line. A peer that is given up or has
+   * another list is a `warn`; a peer that is back, or a list without this process, is
+   * an `info`. Default: nowhere.
    */
   logger?: Logger;
 }
@@ -104,7 +104,7 @@ export interface HTTPPoolOptions {
 /** Options for `HTTPPool.drain`. */
 export interface DrainOptions {
   /**
-   * How long the others have to find out and to take over what is in memory, in
+   * How long the others have to notice and to take over what is in memory, in
    * milliseconds.
    *
    * @default {5000}
@@ -112,7 +112,7 @@ export interface DrainOptions {
   timeoutMs?: number;
 }
 
-/** Options that were checked, with their defaults. */
+/** Options that were checked, with the defaults filled in. */
 export interface Settings {
   self: string;
   protocol: Protocol;
@@ -128,7 +128,7 @@ export interface Settings {
   logger: Logger | undefined;
 }
 
-/** Where a `fetch` says how it is called without a `Request`; see `node/fetch.ts`. */
+/** Under this symbol a `fetch` may bring a form that takes no `Request`; see `node/fetch.ts`. */
 const DIRECT = Symbol.for("geecache.fetch");
 type Direct = { [DIRECT]?: Settings["fetch"] };
 
