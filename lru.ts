@@ -49,7 +49,7 @@ export interface LRUOptions<K, V> {
    */
   maxWeight?: number;
   /**
-   * What an entry weighs: a whole number of at least 0, so that sums stay exact.
+   * The weight of an entry: a whole number of at least 0, so that sums stay exact.
    * It is called once for each `set`, before anything changes. What it throws
    * reaches the caller of `set`.
    *
@@ -135,7 +135,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     return this.#map.size;
   }
 
-  /** What all entries weigh together; never more than `maxWeight`. */
+  /** The weight of all entries together. Never more than `maxWeight`. */
   get weight(): number {
     return this.#weight;
   }

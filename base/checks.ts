@@ -89,8 +89,8 @@ export function checkMethods(
 }
 
 /**
- * What is wrong with an optional signal, for an error message, or `undefined` if
- * nothing is.
+ * The rule that an optional signal breaks, for an error message, or `undefined` if
+ * it breaks none.
  */
 export function signalRule(signal: unknown): string | undefined {
   if (signal === undefined) return undefined;

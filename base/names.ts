@@ -7,7 +7,8 @@
 import { describe, quote } from "./errors.ts";
 
 /**
- * What is wrong with a key, for an error message, or `undefined` if nothing is.
+ * The rule that a key breaks, for an error message, or `undefined` if it breaks
+ * none.
  *
  * Any well-formed string that is not empty is a key. A lone surrogate has no
  * UTF-8, so two keys with one could become the same key on the way to a peer.

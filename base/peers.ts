@@ -66,7 +66,7 @@ export interface Peer {
    */
   owe?(group: string, keys?: readonly string[]): void;
   /**
-   * What the peer has in memory, or `undefined` if it has nothing or cannot be
+   * The value that the peer has in memory, or `undefined` if it has nothing or cannot be
    * asked. It answers at once: it loads nothing and asks nobody. A peer without
    * this method hands out no copies.
    */

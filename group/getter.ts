@@ -23,7 +23,7 @@ export type Loaded =
   }
   | undefined;
 
-/** What a getter is told besides the key. */
+/** The second argument of a getter. */
 export interface GetterContext {
   /** The group's name. */
   readonly group: string;

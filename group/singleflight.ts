@@ -9,7 +9,7 @@
  * @module
  */
 
-/** What a run knows about its flight. */
+/** A flight, as its run sees it. */
 export interface Flight {
   /**
    * Whether the flight was not forgotten. Only then may the run store what it

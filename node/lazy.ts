@@ -72,7 +72,7 @@ export class LazyAnswer {
     this.payload = body;
   }
 
-  /** Whether no real one was built, which may have been changed or read since. */
+  /** Whether no real one was built yet. A real one may have been changed or read. */
   get untouched(): boolean {
     return this.#real === undefined;
   }

@@ -42,7 +42,7 @@ export interface Protocol {
    * @throws {Error} That says what is wrong with the body.
    */
   decode(body: Uint8Array): ByteView;
-  /** What an answer means: its status, a space, and its `Geecache-Result`. */
+  /** The meaning of an answer: its status, a space, and its `Geecache-Result`. */
   meaningOf(status: number, headers: Headers): string;
 }
 

@@ -12,7 +12,7 @@ import type { PeerValue } from "../base/peers.ts";
 export const HEADER = {
   /** On a request: the asker's own origin. */
   peer: "Geecache-Peer",
-  /** On a request: after so many milliseconds, the asker accepts "pending". */
+  /** On a request: the milliseconds after which the asker accepts "pending". */
   wait: "Geecache-Wait",
   /** On a request: a fingerprint of the asker's ring. */
   ring: "Geecache-Ring",
@@ -32,7 +32,7 @@ export const HEADER = {
   ttl: "Geecache-Ttl",
 } as const;
 
-/** What an answer means; see docs/PROTOCOL.md. */
+/** The meaning of an answer; see docs/PROTOCOL.md. */
 export type Result =
   | "value"
   | "batch"
@@ -59,7 +59,7 @@ export interface Target {
   readonly group: string;
   /** `undefined` if the URL names no key. */
   readonly key: string | undefined;
-  /** What a `DELETE` drops of the group, or `undefined` if it drops the key. */
+  /** The part of the group that a `DELETE` drops, or `undefined` if it drops the key. */
   readonly clear: "all" | "copies" | undefined;
 }
 
@@ -223,7 +223,7 @@ export function withTtl(
   return ttlMs === undefined ? undefined : { value, ttlMs };
 }
 
-/** What the headers of a message say about its body. */
+/** The facts about a body that its headers state. */
 export interface BodyHead {
   /** The number of bytes on the wire, or `undefined` if it is not stated. */
   readonly length: number | undefined;
@@ -231,7 +231,7 @@ export interface BodyHead {
   readonly encoded: boolean;
 }
 
-/** Reads what the headers say about the body. Call it once: each lookup takes a while. */
+/** Reads the facts about a body. Call it once, because each lookup takes a while. */
 export function bodyHeadOf(headers: Headers): BodyHead {
   const length = headers.get("Content-Length");
   return length === null
