@@ -1,6 +1,6 @@
 /**
- * What a group keeps in memory: stores with byte accounting, expiry and hit
- * counters, and the budget that two of them share.
+ * The memory of a group: two stores with byte accounting, expiry and hit counters,
+ * under one budget.
  *
  * @module
  */
@@ -9,29 +9,29 @@ import { ByteView, MAX_PACKED_BYTES } from "./base/byte_view.ts";
 import type { Clock } from "./base/clock.ts";
 import { LRU } from "./lru.ts";
 
-/** What one store of a group holds and did, at one moment. */
+/** The contents and the counters of one store of a group, at one moment. */
 export interface CacheStats {
-  /** What its entries are charged: see `GroupOptions.maxBytes`. */
+  /** The bytes that its entries are charged; see `GroupOptions.maxBytes`. */
   bytes: number;
-  /** How many entries it holds, expired ones that nobody asked for since included. */
+  /** How many entries it holds, including expired ones that nobody has asked for since. */
   items: number;
   /** How often it was asked. */
   gets: number;
-  /** How often it had the answer. */
+  /** How often it had a live value. */
   hits: number;
-  /** How many entries it gave up to make room. */
+  /** How many entries it dropped to make room. */
   evictions: number;
 }
 
 /**
- * What V8 adds to an entry: key, map slot, view and promise, about 230 bytes
- * alive, and the garbage that it lets gather before it collects, nearly twice as
- * much again. Measured with `deno task bench:memory`.
+ * The bytes that V8 adds to an entry. Key, map slot, view and promise take about
+ * 230 while they are alive. The garbage that V8 lets gather before it collects
+ * takes nearly twice as much again. Measured with `deno task bench:memory`.
  */
 const ENTRY_OVERHEAD = 640;
-/** For each byte of a packed value: it lies in V8's heap, and is garbage there later. */
+/** Added for each byte of a packed value, which is garbage in V8's heap later. */
 const PACKED_BYTE_OVERHEAD = 4;
-/** In place of both, for an entry whose value has an `ArrayBuffer` of its own. */
+/** Replaces both for an entry whose value has an `ArrayBuffer` of its own. */
 const BUFFER_ENTRY_OVERHEAD = 1400;
 
 const encoder = new TextEncoder();
@@ -103,7 +103,7 @@ export class Cache {
     return this.#lru.size;
   }
 
-  /** The live value under `key`, as a counted use. */
+  /** The live value under `key`. Counts as a use. */
   get(key: string): ByteView | undefined {
     this.#gets++;
     const stored = this.#lru.get(key);
@@ -116,7 +116,7 @@ export class Cache {
     return viewOf(stored);
   }
 
-  /** The live value under `key`; neither a use nor counted. */
+  /** The live value under `key`. Neither a use nor counted. */
   peek(key: string): ByteView | undefined {
     const stored = this.#lru.peek(key);
     return stored === undefined || this.#isOver(stored)
@@ -124,7 +124,7 @@ export class Cache {
       : viewOf(stored);
   }
 
-  /** When the value under `key` ends, by the group's clock; `Infinity`: never. */
+  /** When the value under `key` expires, by the group's clock, or `Infinity` if never. */
   expiresAt(key: string): number {
     const stored = this.#lru.peek(key);
     return stored === undefined || stored instanceof ByteView
@@ -169,7 +169,7 @@ export class Cache {
     }
   }
 
-  /** Takes a value that another store gives up, to live until `expiresAt` at most. */
+  /** Moves a value here from another store, to live until `expiresAt` at most. */
   adopt(key: string, from: Cache, expiresAt: number): void {
     const view = from.peek(key);
     const ownExpiresAt = from.ownExpiresAt(key);
@@ -220,10 +220,10 @@ export class Cache {
 }
 
 /**
- * The two stores of a group under one budget: main, for the keys that this
- * process owns, and hot, for copies of others' keys. A key is in at most one.
- * When room is needed, hot gives way while it is above an eighth of main, as in
- * golang/groupcache.
+ * The two stores of a group under one budget. `main` holds the keys that this
+ * process owns, and `hot` holds copies of keys that others own. A key is in at
+ * most one of them. When room is needed, `hot` evicts first while it is larger
+ * than an eighth of `main`, as in golang/groupcache.
  */
 export class CachePair {
   readonly main: Cache;
@@ -253,15 +253,16 @@ export class CachePair {
     return this.main.peek(key) ?? this.hot.peek(key);
   }
 
-  /** When the value under `key` ends, by the group's clock; `Infinity`: never. */
+  /** When the value under `key` expires, by the group's clock, or `Infinity` if never. */
   expiresAt(key: string): number {
-    // The store that has no such key says Infinity.
+    // A store that does not have the key answers Infinity.
     return Math.min(this.main.expiresAt(key), this.hot.expiresAt(key));
   }
 
   /**
-   * Keeps `view` under `key` for `ttlMs`, if it lives and fits at all. Whatever
-   * was under the key is no longer true and goes in any case.
+   * Keeps `view` under `key` for `ttlMs`, unless that is 0 or the entry alone
+   * exceeds the budget. An older value under the key is no longer true, so it goes
+   * in any case.
    */
   set(
     where: "main" | "hot",
@@ -278,7 +279,7 @@ export class CachePair {
     this.#makeRoom(where, charge);
     const now = this.#clock.now();
     this[where].set(
-      ownKey(key),
+      detach(key),
       compact,
       now + ttlMs,
       now + ownTtlMs,
@@ -372,6 +373,6 @@ function chargeOf(key: string, { byteLength }: ByteView): number {
  * A copy of `key` that shares no memory with the string it may have been cut
  * from, such as a whole URL.
  */
-function ownKey(key: string): string {
+function detach(key: string): string {
   return decoder.decode(utf8(key));
 }

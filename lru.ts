@@ -4,11 +4,11 @@
  * An {@linkcode LRU} is a map with a budget: what was used least recently goes
  * first when a new entry does not fit. Reading, writing and evicting take
  * constant time: entries hang in a doubly linked list beside the map, so a use
- * moves links and never touches the map. The links are numbers in typed arrays:
- * an object for each entry would take three times the room, and be garbage that
- * V8 lets lie for long once the entry has left.
+ * moves links and never touches the map. The links are numbers in typed arrays.
+ * An object for each entry would take three times the room, and V8 would be slow
+ * to collect it once the entry has left.
  *
- * @example A budget in characters, and who had to go
+ * @example A budget in characters, and the entry that had to go
  * ```ts
  * import { LRU } from "@geecache/geecache/lru";
  * import { assertEquals } from "@std/assert";
@@ -35,7 +35,7 @@
  *   {@linkcode LRU.evictOldest} was called.
  * - `"replaced"`: its key was set again.
  * - `"deleted"`: its key was deleted.
- * - `"cleared"`: everything was.
+ * - `"cleared"`: all entries were dropped.
  */
 export type EvictionReason = "capacity" | "replaced" | "deleted" | "cleared";
 
@@ -49,17 +49,17 @@ export interface LRUOptions<K, V> {
    */
   maxWeight?: number;
   /**
-   * What an entry weighs: a whole number of at least 0, so that sums stay exact.
-   * Called once for each `set`, before anything changes; what it throws reaches
-   * the caller of `set`.
+   * The weight of an entry: a whole number of at least 0, so that sums stay exact.
+   * It is called once for each `set`, before anything changes. What it throws
+   * reaches the caller of `set`.
    *
    * @default {() => 1} so that `maxWeight` counts entries
    */
   weigh?: (key: K, value: V) => number;
   /**
-   * Called for each entry that left, after the LRU is consistent again: it may
+   * Called for each entry that left, after the LRU is consistent again, so it may
    * call back in. When several leave in one operation, each is reported even if
-   * a report throws; the first error then reaches the caller of the operation.
+   * a report throws. The first error then reaches the caller of the operation.
    */
   onEvict?: (key: K, value: V, reason: EvictionReason) => void;
 }
@@ -71,7 +71,7 @@ const FIRST_SLOTS = 16;
  * A map that keeps what was used most recently, within a budget of weight.
  *
  * Keys are compared as in a `Map`. An entry that alone is heavier than the
- * budget is not kept and evicts nothing else; an older value under its key goes
+ * budget is not kept and evicts nothing else. An older value under its key goes
  * all the same, since it is no longer true. `onEvict` does not hear of entries
  * that were never kept.
  *
@@ -96,7 +96,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   #weights: Float64Array = new Float64Array(FIRST_SLOTS);
   #older: Uint32Array = new Uint32Array(FIRST_SLOTS);
   #newer: Uint32Array = new Uint32Array(FIRST_SLOTS);
-  // The first of the slots that were left, each with the next one in `#newer`.
+  // The first free slot. Each free slot has the next one in `#newer`.
   #free = 0;
   readonly #maxWeight: number;
   readonly #weigh: ((key: K, value: V) => number) | undefined;
@@ -106,7 +106,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   /**
    * Makes an empty LRU.
    *
-   * @throws {TypeError} If `weigh` or `onEvict` is no function.
+   * @throws {TypeError} If `weigh` or `onEvict` is not a function.
    * @throws {RangeError} If `maxWeight` is not more than 0.
    */
   constructor(options: LRUOptions<K, V> = {}) {
@@ -135,7 +135,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     return this.#map.size;
   }
 
-  /** What all entries weigh together; never more than `maxWeight`. */
+  /** The weight of all entries together. Never more than `maxWeight`. */
   get weight(): number {
     return this.#weight;
   }
@@ -166,8 +166,8 @@ export class LRU<K, V> implements Iterable<[K, V]> {
    * Keeps `value` under `key` as the most recently used entry, weighed anew, and
    * evicts from the least recently used end what no longer fits.
    *
-   * @throws {RangeError} If `weigh` gives no whole number of at least 0. Nothing
-   *   has changed then.
+   * @throws {RangeError} If `weigh` returns anything but a whole number of at
+   *   least 0. Nothing has changed then.
    */
   set(key: K, value: V): this {
     const weight = this.#weigh === undefined ? 1 : this.#weigh(key, value);
@@ -249,9 +249,9 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   }
 
   /**
-   * The entries, least recently used first, without counting as uses: the keys
-   * of the moment at which the iteration begins, each with the value that it has
-   * when its turn comes, less those that are gone by then.
+   * The entries, least recently used first, without counting as uses. The keys are
+   * those of the moment at which the iteration begins. Each comes with the value
+   * that it has at its turn, and a key that is gone by then is left out.
    */
   *[Symbol.iterator](): IterableIterator<[K, V]> {
     const keys: K[] = [];
@@ -290,7 +290,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     this.#weights = weights;
   }
 
-  /** Takes an entry out of map, list and sum, and lets its slot be had again. */
+  /** Takes an entry out of the map, the list and the sum, and frees its slot. */
   #take(slot: number): [K, V] {
     const key = this.#keys[slot] as K;
     const value = this.#values[slot] as V;
@@ -310,7 +310,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     this.#older[newer] = older;
   }
 
-  /** Puts `slot` at the newest place. */
+  /** Puts `slot` in the newest place. */
   #link(slot: number): void {
     const newest = this.#older[0]!;
     this.#older[slot] = newest;

@@ -1,8 +1,8 @@
 /**
  * A read-through cache that lives inside your processes.
  *
- * Give a group a name and a getter; every process that runs the same groups
- * joins one pool over HTTP, and together they are one cache.
+ * Give a group a name and a getter. Every process that runs the same groups joins
+ * one pool over HTTP, and together they are one cache.
  *
  * @example One process
  * ```ts

@@ -2,9 +2,9 @@
  * Serving on Node: a pool behind `node:http`, and a `fetch` for its peers that
  * costs less than Node's own.
  *
- * An entry point of its own, `@geecache/geecache/node`, that the library never
- * loads. It runs wherever `node:http` does: Node, Deno and Bun. Its types name
- * those of `node:http`: TypeScript needs `@types/node` with it.
+ * This is an entry point of its own, `@geecache/geecache/node`, and the library
+ * never loads it. It runs wherever `node:http` does: Node, Deno and Bun. Its types
+ * refer to those of `node:http`, so TypeScript needs `@types/node` with it.
  *
  * @example One of three processes
  * ```ts

@@ -2,17 +2,17 @@
  * Bytes that nobody can change.
  *
  * A {@linkcode ByteView} copies what it is made from and hands out copies, so
- * what a cache holds cannot be altered from outside. Small values are kept as a
- * string of one character a byte: an `ArrayBuffer` of its own would cost a value
+ * what a cache holds cannot be altered from outside. A small value is kept as a
+ * string with one character per byte, because an `ArrayBuffer` would cost a value
  * of 64 bytes about 400 bytes more.
  *
  * @module
  */
 
-/** What can stand for bytes. A string stands for its UTF-8 encoding. */
+/** Anything that can be read as bytes. A string is read as its UTF-8. */
 export type BytesLike = string | Uint8Array | ByteView;
 
-/** Values of up to so many bytes are packed into a string. */
+/** The size of the largest value that is packed into a string. */
 export const MAX_PACKED_BYTES = 256;
 
 const encoder = new TextEncoder();
@@ -21,7 +21,7 @@ const scratch = new Uint8Array(MAX_PACKED_BYTES * 3);
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
-/** Whether `data` is a `Uint8Array`, of whatever realm. */
+/** Whether `data` is a `Uint8Array`, from any realm. */
 function isUint8Array(data: unknown): data is Uint8Array {
   return ArrayBuffer.isView(data) &&
     (data as Uint8Array)[Symbol.toStringTag] === "Uint8Array";
@@ -35,27 +35,28 @@ function unpackTo(target: Uint8Array, packed: string, length: number): void {
   for (let i = 0; i < length; i++) target[i] = packed.charCodeAt(i);
 }
 
-/** What holds `bytes` for good: a packed string, or a copy in a buffer of its own. */
+/** Copies `bytes`, into a packed string or into a buffer of their own. */
 function hold(bytes: Uint8Array): Uint8Array<ArrayBuffer> | string {
   return bytes.length <= MAX_PACKED_BYTES ? pack(bytes) : new Uint8Array(bytes);
 }
 
 function holdText(text: string): Uint8Array<ArrayBuffer> | string {
   if (text.length > MAX_PACKED_BYTES) return encoder.encode(text);
-  // Always through bytes: a string that was cut from a longer one would keep
-  // all of the longer one in memory.
+  // Always through bytes, because a string that was cut from a longer one would
+  // keep all of the longer one in memory.
   return hold(scratch.subarray(0, encoder.encodeInto(text, scratch).written));
 }
 
 /**
- * A promise of `view`, made once, when first asked for: a cache hit hands out
- * this one instead of making its own.
+ * A promise of `view`. It is made on first use and then shared, so that a cache
+ * hit need not make one.
  */
 export let promiseOf: (view: ByteView) => Promise<ByteView>;
 
 /**
- * What costs least to make a body of: the bytes, or a string where they are ASCII
- * and kept as one. Servers write that sooner than an array made for it.
+ * The cheapest form of `view` for an HTTP body: its packed string if that is
+ * ASCII, otherwise its bytes. Servers write such a string faster than an array
+ * that is made for it.
  */
 export let bodyOf: (view: ByteView) => Uint8Array<ArrayBuffer> | string;
 
@@ -83,7 +84,7 @@ export class ByteView {
         : view.bytes();
   }
 
-  // A string holds one byte in each character, 0 to 255.
+  // A string holds one byte per character, 0 to 255.
   readonly #data: Uint8Array<ArrayBuffer> | string;
   #promise: Promise<ByteView> | undefined;
 
@@ -92,10 +93,10 @@ export class ByteView {
   }
 
   /**
-   * Makes a view of `data`, copied once. A `ByteView` is returned as it is.
+   * Makes a view of a copy of `data`. A `ByteView` is returned as it is.
    *
    * @param data Bytes, or a string to be encoded as UTF-8. A lone surrogate
-   *   becomes U+FFFD, as `TextEncoder` has it.
+   *   becomes U+FFFD, as in `TextEncoder`.
    * @throws {TypeError} If `data` is none of these.
    */
   static from(data: BytesLike): ByteView {
@@ -108,7 +109,7 @@ export class ByteView {
     );
   }
 
-  /** How many bytes there are. */
+  /** The number of bytes. */
   get byteLength(): number {
     return this.#data.length;
   }
@@ -133,8 +134,8 @@ export class ByteView {
   }
 
   /**
-   * The bytes as UTF-8 text. A byte order mark is kept; what is not UTF-8
-   * becomes U+FFFD.
+   * The bytes as UTF-8 text. A byte order mark is kept. Bytes that are not UTF-8
+   * become U+FFFD.
    */
   text(): string {
     const data = this.#data;
@@ -145,16 +146,16 @@ export class ByteView {
   /**
    * The bytes as JSON. The type is the caller's claim; nothing checks it.
    *
-   * @throws {SyntaxError} If they are no JSON.
+   * @throws {SyntaxError} If the bytes are not JSON.
    */
   json<T = unknown>(): T {
     return JSON.parse(this.text()) as T;
   }
 
   /**
-   * The bytes from `start` to before `end`, which count as in
-   * `Uint8Array.prototype.slice()`. The new view shares this one's memory, and
-   * so keeps all of it alive, unless it is a small one.
+   * The bytes from `start` up to, but not including, `end`. Both indexes work as
+   * in `Uint8Array.prototype.slice()`. The new view shares this one's memory and
+   * keeps all of it alive, unless the new view is small.
    */
   slice(start?: number, end?: number): ByteView {
     const data = this.#data;
@@ -168,7 +169,7 @@ export class ByteView {
   /**
    * Copies as many bytes as fit to the beginning of `target`.
    *
-   * @returns How many were copied.
+   * @returns The number of bytes copied.
    */
   copyTo(target: Uint8Array): number {
     const data = this.#data;
@@ -178,7 +179,7 @@ export class ByteView {
     return length;
   }
 
-  /** Whether `other` stands for the same bytes. */
+  /** Whether `other` has the same bytes. */
   equals(other: BytesLike): boolean {
     const a = this.#data;
     const b = ByteView.from(other).#data;
@@ -189,8 +190,8 @@ export class ByteView {
   }
 
   /**
-   * This view, or a copy of it where it is a slice that keeps a larger buffer
-   * alive. For whoever keeps a view for long.
+   * This view, or a copy of it if it is a slice that keeps a larger buffer alive.
+   * Call this before you keep a view for a long time.
    */
   compact(): ByteView {
     const data = this.#data;

@@ -1,12 +1,14 @@
 /**
- * What an option or an argument must be.
+ * Checks of options and arguments.
+ *
+ * Each message says what could not be done, what was expected and what came.
  *
  * @module
  */
 
 import { describe } from "./errors.ts";
 
-/** What a number must be, in words and in code. */
+/** The rules for numbers, each in words and in code. */
 const RULES = {
   "a number greater than 0": (value: number): boolean => value > 0,
   "a number of at least 1": (value: number): boolean => value >= 1,
@@ -14,9 +16,9 @@ const RULES = {
 } as const;
 
 /**
- * Checks the object that options come in, if they do.
+ * Checks that `options`, if given, is an object.
  *
- * @param action Begins the message: what could not be done.
+ * @param action What could not be done. The message begins with it.
  * @throws {TypeError} If it is something else.
  */
 export function checkObject(action: string, options: unknown): void {
@@ -28,11 +30,11 @@ export function checkObject(action: string, options: unknown): void {
 }
 
 /**
- * Checks numbers, each under its name. Text that looks like one is none: it
- * would be appended where a number is added.
+ * Checks several numbers, each given under its name. Text that looks like a
+ * number is refused, because `+` would append it and not add it.
  *
- * @throws {TypeError} If one is no number.
- * @throws {RangeError} If one does not keep the rule.
+ * @throws {TypeError} If one is not a number.
+ * @throws {RangeError} If one breaks the rule.
  */
 export function checkNumbers(
   action: string,
@@ -49,7 +51,7 @@ export function checkNumbers(
 }
 
 /**
- * Checks functions that may be left out, each under its name.
+ * Checks several optional functions, each given under its name.
  *
  * @throws {TypeError} If one is something else.
  */
@@ -66,9 +68,9 @@ export function checkFunctions(
 }
 
 /**
- * Checks an object that may be left out by the methods that are called.
+ * Checks that an optional object has the methods that will be called on it.
  *
- * @throws {TypeError} If it lacks one.
+ * @throws {TypeError} If a method is missing.
  */
 export function checkMethods(
   action: string,
@@ -87,8 +89,8 @@ export function checkMethods(
 }
 
 /**
- * What is wrong with a signal that may be left out, for an error message;
- * `undefined`: nothing.
+ * The rule that an optional signal breaks, for an error message, or `undefined` if
+ * it breaks none.
  */
 export function signalRule(signal: unknown): string | undefined {
   if (signal === undefined) return undefined;
@@ -99,10 +101,10 @@ export function signalRule(signal: unknown): string | undefined {
 }
 
 /**
- * Checks what several strings come in. One string is an iterable, too: of its
- * characters, which nobody means.
+ * Checks a list of strings. A single string is refused, although it is iterable:
+ * nobody means a list of its characters.
  *
- * @throws {TypeError} If it is one string, or no iterable.
+ * @throws {TypeError} If it is a string, or not iterable.
  */
 export function checkList(action: string, name: string, value: unknown): void {
   const iterates = typeof value === "object" && value !== null &&

@@ -1,8 +1,8 @@
 /**
- * Where time comes in.
+ * The library's source of time.
  *
- * Nothing else in the library reads a clock or sets a timer, so a test can put
- * all of it under a clock of its own.
+ * Apart from the Node adapter, nothing else reads a clock or sets a timer, so a
+ * test can run the whole library on a clock of its own.
  *
  * @module
  */
@@ -31,12 +31,12 @@ export interface Clock {
   /**
    * Calls `run` once, `ms` milliseconds from now.
    *
-   * @returns A function that calls it off.
+   * @returns A function that cancels the call.
    */
   after(ms: number, run: () => void): () => void;
 }
 
-/** The longest wait that a runtime's `setTimeout` takes; a longer one would fire at once. */
+/** The longest wait that `setTimeout` accepts. A longer one would fire at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
 function after(ms: number, run: () => void): () => void {
@@ -50,5 +50,5 @@ function after(ms: number, run: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** The runtime's own clock, monotonic. */
+/** The runtime's own monotonic clock. */
 export const systemClock: Clock = { now: () => performance.now(), after };

@@ -1,16 +1,16 @@
 /**
- * The conditions that callers catch, and which of them end a search.
+ * The errors that callers catch, and which of them end the search for a key.
  *
  * @module
  */
 
-/** A key or name as an error message shows it: quoted, and cut where it is long. */
+/** Formats a key or a name for an error message: quoted, and cut if it is long. */
 export function quote(text: string): string {
   const shown = text.length > 100 ? text.slice(0, 100) + "…" : text;
   return JSON.stringify(shown);
 }
 
-/** An unexpected value, as an error message shows it. */
+/** Formats an unexpected value for an error message. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return quote(value);
   if (typeof value === "object" && value !== null) {
@@ -48,8 +48,9 @@ export class NotFoundError extends Error {
 }
 
 /**
- * The getter failed in another process, whose message this carries; or it threw
- * something that is no `Error`, which is in `cause`.
+ * The getter failed in another process, or threw something that is not an
+ * `Error`. In the first case, `message` is that error's message. In the second,
+ * `cause` is what was thrown.
  *
  * @example A getter that throws a string
  * ```ts
@@ -84,9 +85,9 @@ export class LoadError extends Error {
 }
 
 /**
- * A peer could not answer. What it was asked for may well exist.
+ * A peer could not answer. The key may still exist.
  *
- * @example Who missed a write
+ * @example The peer that missed a write
  * ```ts
  * import { HTTPPool, PeerError } from "@geecache/geecache";
  * import { assert, assertEquals, assertRejects } from "@std/assert";
@@ -104,7 +105,7 @@ export class LoadError extends Error {
  * ```
  */
 export class PeerError extends Error {
-  /** The peer's id, its origin. */
+  /** The peer's id, which is its origin. */
   readonly peer: string;
   /** The HTTP status of its answer, if there was one. */
   declare readonly status?: number;
@@ -123,30 +124,31 @@ export class PeerError extends Error {
 }
 
 /**
- * Too much is under way, so that this was not even tried: as many loads for
- * owners out of reach as may run at a time run, and as many as may wait wait.
+ * Too much is under way, so this was not even tried. Loads in place of owners out
+ * of reach are limited: as many run as may run at a time, and as many more wait as
+ * may wait.
  */
 export class BusyError extends Error {
-  /** Makes the error with what was to be done, and why it was not. */
+  /** Makes the error. The message says what was not done, and why. */
   constructor(message: string) {
     super(message);
     this.name = "BusyError";
   }
 }
 
-/** Whether an owner's answer ends the search: its getter has spoken. */
+/** Whether an owner's error ends the search, because its getter has answered. */
 export function isFinal(error: unknown): boolean {
   return error instanceof NotFoundError || error instanceof LoadError;
 }
 
-/** Whether a peer is about to close: what is in its memory can be had still. */
+/** Whether a peer is about to close. It still hands out what is in its memory. */
 export function isDraining(error: unknown): boolean {
   return error instanceof PeerError && error.status === 503;
 }
 
 /**
- * Whether a peer had no time for as long as it could be waited for. Its status
- * does not tell: a proxy may say that for a peer that is dead.
+ * Whether a peer stayed busy for as long as its caller could wait. The status
+ * cannot tell: a proxy may answer with the same one for a dead peer.
  */
 export function isBusy(error: unknown): boolean {
   return error instanceof PeerError && error.cause instanceof BusyError;

@@ -1,16 +1,16 @@
 /**
- * Where messages for people go.
+ * The logger that a pool writes its messages to.
  *
  * @module
  */
 
-/** Takes messages, each with how serious it is. `console` is one. */
+/** Receives messages, each at one of four levels. `console` is a `Logger`. */
 export interface Logger {
-  /** Details for whoever looks for a fault. */
+  /** A detail that helps to find a fault. */
   debug(message: string): void;
-  /** What happens in the ordinary way. */
+  /** An ordinary event. */
   info(message: string): void;
-  /** What may become a fault. */
+  /** An event that may become a fault. */
   warn(message: string): void;
   /** A fault. */
   error(message: string): void;

@@ -1,5 +1,5 @@
 /**
- * What may be a key, and what may name a group.
+ * The rules for keys and for the names of groups and nodes.
  *
  * @module
  */
@@ -7,9 +7,11 @@
 import { describe, quote } from "./errors.ts";
 
 /**
- * What is wrong with a key, for an error message; `undefined`: nothing. Any
- * well-formed string that is not empty is a key: a lone surrogate has no UTF-8,
- * so that two keys would become one on the way to a peer.
+ * The rule that a key breaks, for an error message, or `undefined` if it breaks
+ * none.
+ *
+ * Any well-formed string that is not empty is a key. A lone surrogate has no
+ * UTF-8, so two keys with one could become the same key on the way to a peer.
  */
 export function keyRule(key: unknown): string | undefined {
   if (typeof key !== "string") {
@@ -23,9 +25,9 @@ export function keyRule(key: unknown): string | undefined {
 }
 
 /**
- * Checks a group's name: it is a segment of a URL's path.
+ * Checks a group's name, which is one segment of a URL's path.
  *
- * @throws {TypeError} That says what is wrong with it.
+ * @throws {TypeError} If the name would not survive there.
  */
 export function checkGroupName(name: unknown): void {
   const action = "Cannot create Group";
@@ -51,10 +53,11 @@ export function checkGroupName(name: unknown): void {
 }
 
 /**
- * The origin that a URL is, without a slash at the end: how nodes are named and
- * compared.
+ * Reads an origin and returns it without a slash at the end. Nodes are named and
+ * compared in this form.
  *
- * @throws {TypeError} If it is more or less than an origin.
+ * @param what Names the value in the error message.
+ * @throws {TypeError} If `url` is more or less than an http or https origin.
  */
 export function originOf(url: string, what: string): string {
   const parsed = URL.canParse(url) ? new URL(url) : undefined;

@@ -1,8 +1,8 @@
 /**
- * What a peer is, and who picks it.
+ * The interfaces between a group and its cluster.
  *
  * A group knows its cluster through these interfaces alone. `HTTPPool`
- * implements them over HTTP; anything that can carry bytes may do so, too.
+ * implements them over HTTP. Anything else that can carry bytes may do so, too.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { ByteView } from "./byte_view.ts";
 
 /** Options for a request to a {@linkcode Peer}. */
 export interface PeerRequestOptions {
-  /** Ends the request; the promise then rejects with the signal's reason. */
+  /** Aborts the request. Its promise then rejects with the signal's reason. */
   signal?: AbortSignal;
 }
 
@@ -20,8 +20,8 @@ export interface PeerValue {
   /** The bytes. */
   value: ByteView;
   /**
-   * How long they have left to live, in milliseconds; absent: for ever. Time
-   * left, because two processes' clocks are never compared.
+   * The time that they have left to live, in milliseconds. Absent if they never
+   * expire. It is a duration because clocks of two processes are never compared.
    */
   ttlMs?: number;
 }
@@ -31,13 +31,13 @@ export interface Peer {
   /** Its name on the ring. */
   readonly id: string;
   /**
-   * Asks for a key. The peer answers from its memory or its getter and never
-   * asks on.
+   * Asks for a key. The peer answers from its memory or its getter, and never
+   * passes the request on.
    *
-   * @throws {NotFoundError} If its getter said so: final.
-   * @throws {LoadError} If its getter failed: final.
-   * @throws {PeerError} If it could not answer: somebody else may. With a
-   *   `BusyError` as its cause: it is well, and nobody else should be asked.
+   * @throws {NotFoundError} If its getter has no such key. This is final.
+   * @throws {LoadError} If its getter failed. This is final.
+   * @throws {PeerError} If it could not answer; another peer may. If the cause is a
+   *   `BusyError`, the peer is well, and no other peer should be asked.
    */
   get(
     group: string,
@@ -60,14 +60,15 @@ export interface Peer {
   /** Drops a whole group at that peer alone. */
   clear(group: string, options?: PeerRequestOptions): Promise<void>;
   /**
-   * It could not be told of a write, and is not to be tried now: it is to be told
-   * later that these keys were removed, or all of them. A peer without it hears
-   * of that write no more.
+   * Notes a write that this peer could not be told of and is not to be told now.
+   * Later it must be told that `keys` were removed, or the whole group if there
+   * are no `keys`. A peer without this method never hears of such a write.
    */
   owe?(group: string, keys?: readonly string[]): void;
   /**
-   * What it has in memory, at once; `undefined`: nothing, or it cannot be asked.
-   * It loads nothing and asks nobody. A peer without it hands on no copies.
+   * The value that the peer has in memory, or `undefined` if it has nothing or cannot be
+   * asked. It answers at once: it loads nothing and asks nobody. A peer without
+   * this method hands out no copies.
    */
   peek?(
     group: string,
@@ -76,12 +77,13 @@ export interface Peer {
   ): Promise<PeerValue | undefined>;
 }
 
-/** Knows which peer owns a key. */
+/** Knows the peers, and which of them owns a key. */
 export interface PeerPicker {
   /**
-   * The peer to ask for `key`; `undefined`: answer it here. Without `failed` it is
-   * the owner. With `failed` it is the first node in ring order that is not among
-   * them and is not known to be out of reach.
+   * The peer to ask for `key`, or `undefined` if this process is to answer. It is
+   * the first one in ring order that is not in `failed`; without `failed`, it is
+   * the owner. A peer that would stand in for the owner may also be skipped if it
+   * is known to be out of reach.
    */
   pickPeer(key: string, failed?: ReadonlySet<Peer>): Peer | undefined;
   /** All peers, without this process itself. */

@@ -1,19 +1,23 @@
 /**
- * A wait that silence, its caller or the end of all cut short.
+ * A timeout that restarts at each sign of life; the caller or `close()` can abort
+ * it.
  *
  * @module
  */
 
 import type { Clock } from "./clock.ts";
 
-/** One wait. */
+/** Watches over one wait. */
 export class Watchdog {
   readonly #controller = new AbortController();
   readonly #clock: Clock;
-  #callOff: () => void = () => {};
+  #stopTimer: () => void = () => {};
   #aliveAt = 0;
   #reject!: (reason: unknown) => void;
-  /** Rejects when the wait is cut short: raced, since a `fetch` may not listen. */
+  /**
+   * Rejects when the wait is cut short. Race it against the `fetch`, which may
+   * ignore its signal.
+   */
   readonly cut: Promise<never> = new Promise((_, reject) => {
     this.#reject = reject;
   });
@@ -28,13 +32,14 @@ export class Watchdog {
 
   /** Calls `run` after `ms`. */
   after(ms: number, run: () => void): void {
-    this.#callOff = this.#clock.after(ms, run);
+    this.#stopTimer = this.#clock.after(ms, run);
   }
 
-  /** Calls `run` when there was no sign of life for `ms`. */
+  /** Calls `run` once there was no sign of life for `ms`. */
   watch(ms: number, run: () => void): void {
     this.onSignOfLife();
-    // One timer, not one for each sign: they cost more than the rest of a wait.
+    // One timer, because a timer for each sign would cost more than the rest of
+    // the wait.
     const look = (): void => {
       const left = this.#aliveAt + ms - this.#clock.now();
       if (left > 0) this.after(left, look);
@@ -52,8 +57,8 @@ export class Watchdog {
     this.#controller.abort(reason);
   }
 
-  /** Nothing is to happen any more: to be called in any case, after all else. */
+  /** Stops the timer. Always call it last. */
   end(): void {
-    this.#callOff();
+    this.#stopTimer();
   }
 }

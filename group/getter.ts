@@ -1,5 +1,5 @@
 /**
- * What a getter is told, and what it may answer.
+ * A getter: its arguments, and the answers that it may give.
  *
  * @module
  */
@@ -9,20 +9,21 @@ import { describe } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
 
 /**
- * What a getter may answer: bytes or a string; a plain object with the value and
- * the milliseconds that it has to live; or `undefined`: there is no such key.
+ * A getter's answer. It is bytes or a string, or a plain object with the value and
+ * the milliseconds that it has to live. `undefined` means that there is no such
+ * key.
  */
 export type Loaded =
   | BytesLike
   | {
     /** The bytes. */
     value: BytesLike;
-    /** How long they live, in milliseconds; absent: for ever; 0: not kept at all. */
+    /** How long they live, in milliseconds. Absent: for ever. 0: not kept at all. */
     ttlMs?: number;
   }
   | undefined;
 
-/** What a getter is told beside the key. */
+/** The second argument of a getter. */
 export interface GetterContext {
   /** The group's name. */
   readonly group: string;
@@ -31,8 +32,8 @@ export interface GetterContext {
 }
 
 /**
- * Loads a key from the slow source. Called once at a time for a key, however
- * many wait for it. What it throws or rejects with reaches all of them.
+ * Loads a key from the slow source. It is called once at a time for a key, however
+ * many callers wait. What it throws or rejects with reaches all of them.
  */
 export type Getter = (
   key: string,
@@ -72,7 +73,7 @@ export function toPeerValue(
   return { value: view, ttlMs };
 }
 
-/** Only a plain object is an envelope: bytes may have a `value` of their own. */
+/** Only a plain object is an envelope, because bytes may have a `value` of their own. */
 function isEnvelope(
   loaded: unknown,
 ): loaded is { value: BytesLike; ttlMs?: number } {

@@ -1,5 +1,5 @@
 /**
- * How many run at a time, and who waits in order.
+ * Runs a limited number of tasks at a time, and lets the others wait in order.
  *
  * @module
  */
@@ -8,13 +8,13 @@ import { BusyError } from "../base/errors.ts";
 
 /** Options for a {@linkcode Limiter}. */
 export interface LimiterOptions {
-  /** How many run at a time. */
+  /** How many tasks may run at a time. */
   max: number;
-  /** How many more may wait. */
+  /** How many more may wait for their turn. */
   maxWaiting: number;
 }
 
-/** Runs a few at a time, the others in the order in which they came. */
+/** Runs a few tasks at a time, and the others in the order in which they came. */
 export class Limiter {
   readonly #options: LimiterOptions;
   readonly #waiting = new Set<() => void>();
@@ -24,7 +24,7 @@ export class Limiter {
     this.#options = options;
   }
 
-  /** How many run. */
+  /** How many tasks run. */
   get running(): number {
     return this.#running;
   }
@@ -35,12 +35,12 @@ export class Limiter {
   }
 
   /**
-   * Runs it when its turn has come.
+   * Runs a task when its turn has come.
    *
-   * @param action What it is for, as an error message begins.
-   * @param isPatient It waits however many wait already.
+   * @param action What the task is for. The error message begins with it.
+   * @param isPatient Whether the task waits even if too many wait already.
    * @throws {BusyError} If too many wait already.
-   * @throws The signal's reason, if that fires before its turn.
+   * @throws The signal's reason, if it fires before the task's turn.
    */
   async run<T>(
     action: string,
@@ -64,7 +64,7 @@ export class Limiter {
     }
   }
 
-  /** Waits until a place is handed over. */
+  /** Waits until another task hands over its place. */
   #turn(signal: AbortSignal): Promise<void> {
     return new Promise((resolve, reject) => {
       const go = (): void => {
@@ -82,7 +82,7 @@ export class Limiter {
     });
   }
 
-  /** Hands a place over to who waits longest, or gives it back. */
+  /** Hands the place to the task that has waited longest, or frees it. */
   #next(): void {
     for (const go of this.#waiting) return go();
     this.#running--;

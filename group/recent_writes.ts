@@ -1,56 +1,65 @@
 /**
- * What was written since the cluster changed.
+ * The keys that were written since the cluster changed.
  *
- * Who has just become the owner of a key may take the copy of the last one, but
- * not if the key was removed or set since: a process that was not reached then
- * would hand on the old value.
+ * A process that has just become the owner of a key may take a copy from the
+ * former owner, but not if the key was removed or set since. The former owner may
+ * have missed that write, and would hand out the old value.
  *
  * @module
  */
 
 import type { Clock } from "../base/clock.ts";
 
-/** Past so many keys all count as written. */
+/** With more keys than this, all keys count as written. */
 const MAX_KEYS = 100_000;
 
 /** The keys of one group that were written since the last change, for a while. */
 export class RecentWrites {
   readonly #clock: Clock;
-  /** `undefined`: all of them. */
+  /** `undefined` stands for all keys. */
   #written: Set<string> | undefined = new Set();
+  /** When the writes may be forgotten; `-Infinity` if none are noted. */
   #until = -Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The cluster changed, perhaps again: for `ms`, what was written since the first change counts. */
+  /**
+   * Notes the writes of the next `ms`. After a second change within that time,
+   * those since the first change still count.
+   */
   begin(ms: number): void {
-    this.#isDown();
+    this.#expire();
     this.#until = this.#clock.now() + ms;
   }
 
   add(key: string): void {
-    if (this.#isDown() || this.#written === undefined) return;
-    if (this.#written.add(key).size > MAX_KEYS) this.addAll();
+    this.#expire();
+    if (!this.#isActive() || this.#written === undefined) return;
+    if (this.#written.add(key).size > MAX_KEYS) this.#written = undefined;
   }
 
   addAll(): void {
-    if (!this.#isDown()) this.#written = undefined;
+    this.#expire();
+    if (this.#isActive()) this.#written = undefined;
   }
 
   /** Whether `key` was written since the change, if that was not long ago. */
   has(key: string): boolean {
-    if (this.#isDown()) return false;
+    this.#expire();
+    if (!this.#isActive()) return false;
     return this.#written === undefined || this.#written.has(key);
   }
 
-  /** Whether there was no change, or it is long ago; then nothing is kept. */
-  #isDown(): boolean {
-    if (this.#until === -Infinity) return true;
-    if (this.#clock.now() < this.#until) return false;
+  #isActive(): boolean {
+    return this.#until !== -Infinity;
+  }
+
+  /** Forgets all writes once their time is over. */
+  #expire(): void {
+    if (!this.#isActive() || this.#clock.now() < this.#until) return;
     this.#written = new Set();
     this.#until = -Infinity;
-    return true;
   }
 }

@@ -1,19 +1,19 @@
 /**
- * One run per key, and who still waits for it.
+ * One run per key, shared by all callers that wait for it.
  *
  * Callers that ask for the same key while a run for it is under way share that
- * run, a **flight**. Each may leave on its own; the flight's signal fires when
- * the last one has left. After golang/groupcache's `singleflight`, with
+ * run, a **flight**. Each caller may leave on its own. The flight's signal fires
+ * when the last one has left. After golang/groupcache's `singleflight`, with
  * cancellation and with flights that can be forgotten.
  *
  * @module
  */
 
-/** What a run knows of its flight. */
+/** A flight, as its run sees it. */
 export interface Flight {
   /**
    * Whether the flight was not forgotten. Only then may the run store what it
-   * found: a forgotten flight answers those who wait for it, no more.
+   * found. A forgotten flight only answers the callers that wait for it.
    */
   readonly current: boolean;
   /** Fires when nobody waits for the flight any more. */
@@ -52,18 +52,17 @@ class RunningFlight<V> implements Flight {
   }
 }
 
-/** The least number of flights that a map is used for. */
+/** A map is used for at least this many flights before it is copied. */
 const MIN_STARTS = 256;
 
 /**
  * Runs at most one flight per key at a time.
  *
  * - A caller whose own signal fires leaves: its promise rejects with the
- *   signal's reason, nobody else notices.
+ *   signal's reason, and nobody else notices.
  * - When the last caller leaves, the flight is forgotten and its signal fires.
  *   A caller without a signal never leaves.
- * - A run that throws, synchronously or not, and whatever it throws, rejects
- *   all who wait.
+ * - Whatever a run throws, synchronously or not, rejects all callers that wait.
  *
  * @example Two callers, one run
  * ```ts
@@ -82,9 +81,9 @@ const MIN_STARTS = 256;
 export class SingleFlight<K, V> {
   /** The flight that a caller for the key would join. */
   #current = new Map<K, RunningFlight<V>>();
-  /** How many more may start in this map. */
+  /** How many more flights may start before the map is copied. */
   #left = MIN_STARTS;
-  /** Those that were forgotten, and that somebody still waits for. */
+  /** Forgotten flights that somebody still waits for. */
   readonly #forgotten = new Set<RunningFlight<V>>();
   #closed: { reason: unknown } | undefined;
 
@@ -113,8 +112,8 @@ export class SingleFlight<K, V> {
   }
 
   /**
-   * Makes the next `do()` for `key` start anew. The old run goes on for those
-   * who wait for it, and is no longer current.
+   * Makes the next `do()` for `key` start anew. The old run goes on for the
+   * callers that wait for it, and is no longer current.
    *
    * @returns Whether there was a flight to forget.
    */
@@ -151,9 +150,8 @@ export class SingleFlight<K, V> {
   #start(key: K, run: (flight: Flight) => Promise<V>): RunningFlight<V> {
     const flight = new RunningFlight<V>();
     if (--this.#left < 0) {
-      // A map that keys come and go in was measured to keep what it once held
-      // alive through collections, as if its old tables held on to the new ones.
-      // A copy is free of that.
+      // Measured: a map whose keys come and go keeps removed values alive through
+      // collections, as if its old tables held on to the new ones. A copy does not.
       this.#current = new Map(this.#current);
       this.#left = Math.max(MIN_STARTS, 4 * this.#current.size);
     }
@@ -193,7 +191,7 @@ export class SingleFlight<K, V> {
         flight.abort(signal.reason);
       };
       signal.addEventListener("abort", leave, { once: true });
-      // The run may have fired it before anybody listened.
+      // The run may have fired the signal before this listener was there.
       if (signal.aborted) leave();
       flight.promise.then((value) => {
         signal.removeEventListener("abort", leave);

@@ -1,25 +1,25 @@
 /**
  * The body of a message of `node:http`, as bytes or as a stream.
  *
- * Nothing is read before somebody asks, and no more than was asked for.
+ * Nothing is read before somebody asks for it, and no more than that.
  *
  * @module
  */
 
 import type { IncomingMessage } from "node:http";
 
-/** The headers of a message, each as often as it came. */
+/** The headers of a message. A header that came twice is there twice. */
 export function headersOf({ rawHeaders }: IncomingMessage): Headers {
   const headers = new Headers();
   for (let i = 0; i < rawHeaders.length; i += 2) {
     const name = rawHeaders[i]!;
-    // HTTP/2 has the method and the path among its headers.
+    // HTTP/2 has the method and the path among its headers, named with a colon.
     if (!name.startsWith(":")) headers.append(name, rawHeaders[i + 1]!);
   }
   return headers;
 }
 
-/** Calls back for what becomes of a message's body; returns what ends that. */
+/** Reports the data, the end and the failure of a body. Returns a function to stop. */
 function listen(
   message: IncomingMessage,
   onData: (chunk: Uint8Array<ArrayBuffer>) => void,
@@ -42,7 +42,7 @@ function listen(
     message.off("end", end);
     message.off("error", onFail);
     message.off("close", onClose);
-    // What comes later must not be an error that nobody hears.
+    // An error without a listener would end the process.
     message.on("error", () => {});
   };
   message.on("end", end);
@@ -53,7 +53,7 @@ function listen(
   return leave;
 }
 
-/** Reads a body whole. */
+/** Reads a whole body. */
 export function collect(message: IncomingMessage): Promise<ArrayBuffer> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array<ArrayBuffer>[] = [];
@@ -80,8 +80,10 @@ export function collect(message: IncomingMessage): Promise<ArrayBuffer> {
 }
 
 /**
- * A body as a stream that reads when it is read; `onCancel` is told if nobody
- * will, `reasonOf` says what a failure of it means.
+ * A body as a stream that reads only when it is read.
+ *
+ * @param onCancel Called if the stream is cancelled.
+ * @param reasonOf Turns a failure of the message into the error of the stream.
  */
 export function streamOf(
   message: IncomingMessage,
@@ -95,7 +97,7 @@ export function streamOf(
         message,
         ({ buffer, byteOffset, length }) => {
           message.pause();
-          // Not a `Buffer`, whose methods differ.
+          // Not the `Buffer` itself, whose methods differ.
           controller.enqueue(new Uint8Array(buffer, byteOffset, length));
         },
         () => controller.close(),

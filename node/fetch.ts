@@ -20,19 +20,19 @@ import { fillIn } from "./lazy.ts";
 
 /**
  * Options for {@linkcode keepAliveFetch}: those of an agent of `node:https`.
- * `ca`, `cert` and `key` are what mutual TLS takes, `maxSockets` bounds the
- * sockets to a peer.
+ * Mutual TLS takes `ca`, `cert` and `key`. `maxSockets` limits the sockets to a
+ * peer.
  */
 export type KeepAliveFetchOptions = AgentOptions;
 
-/** A `fetch` that keeps its sockets; for `HTTPPool`'s option of that name. */
+/** A `fetch` that keeps its sockets, for the option `fetch` of `HTTPPool`. */
 export interface KeepAliveFetch {
   (input: Request | URL | string, init?: RequestInit): Promise<Response>;
   /** Ends the requests under way and closes the sockets that are kept. */
   close(): void;
 }
 
-/** What a request is made of, whatever it was given as. */
+/** A request, in one form for all that a `fetch` accepts. */
 interface Outgoing {
   readonly url: URL;
   readonly method: string;
@@ -43,17 +43,19 @@ interface Outgoing {
 
 /**
  * Makes a `fetch` over agents of `node:http` and `node:https` that keep their
- * sockets, which takes a fraction of the time of Node's own.
+ * sockets. It takes a fraction of the time of Node's own.
  *
- * It is for requests between peers, and does less than `fetch`: it follows no
- * redirect, asks for no compression and refuses a compressed answer, and knows no
- * cookies, caches or proxies. A request that a kept socket could not carry, since
- * the peer had closed it, is sent once more on a new one, unless its body is a
- * stream: it may then arrive twice, which is one to all that a pool sends.
+ * It is for requests between peers and does less than `fetch`. It follows no
+ * redirects. It asks for no compression and refuses a compressed answer. It knows
+ * no cookies, caches or proxies.
+ *
+ * A kept socket may turn out to be closed by the peer. The request is then sent
+ * once more on a new socket, unless its body is a stream. It may then
+ * arrive twice, which does no harm to anything that a pool sends.
  *
  * A kept socket that is idle does not keep the process alive.
  *
- * @example Peers that prove who they are
+ * @example Peers with mutual TLS
  * ```ts
  * import { readFileSync } from "node:fs";
  * import { HTTPPool } from "@geecache/geecache";
@@ -88,7 +90,8 @@ export function keepAliveFetch(
   };
   return Object.assign(fetch, {
     close: (): void => agents.close(),
-    // A pool builds no `Request` for a `fetch` that takes one apart again.
+    // A pool calls this directly. It need not build a `Request` only for this
+    // `fetch` to take it apart again.
     [Symbol.for("geecache.fetch")]: direct,
   });
 }
@@ -128,7 +131,7 @@ async function unpack(request: Request): Promise<Outgoing> {
     url: new URL(url),
     method,
     headers: recordOf(headers),
-    // Whole, so that it can be sent twice.
+    // Read whole, so that it can be sent twice.
     body: body === null
       ? undefined
       : new Uint8Array(await request.arrayBuffer()),
@@ -139,15 +142,15 @@ async function unpack(request: Request): Promise<Outgoing> {
 class Agents {
   readonly #http: Agent;
   readonly #https: TLSAgent;
-  readonly #newHttp: Agent;
-  readonly #newHttps: TLSAgent;
+  readonly #retryHttp: Agent;
+  readonly #retryHttps: TLSAgent;
   readonly #underWay = new Set<ClientRequest>();
 
   constructor(options: KeepAliveFetchOptions) {
     this.#http = new Agent({ ...options, keepAlive: true });
     this.#https = new TLSAgent({ ...options, keepAlive: true });
-    this.#newHttp = new Agent({ ...options, keepAlive: false });
-    this.#newHttps = new TLSAgent({ ...options, keepAlive: false });
+    this.#retryHttp = new Agent({ ...options, keepAlive: false });
+    this.#retryHttps = new TLSAgent({ ...options, keepAlive: false });
   }
 
   close(): void {
@@ -155,7 +158,12 @@ class Agents {
       request.destroy(new Error("the fetch was closed"));
     }
     for (
-      const agent of [this.#http, this.#https, this.#newHttp, this.#newHttps]
+      const agent of [
+        this.#http,
+        this.#https,
+        this.#retryHttp,
+        this.#retryHttps,
+      ]
     ) agent.destroy();
   }
 
@@ -167,7 +175,7 @@ class Agents {
 
   #try(
     outgoing: Outgoing,
-    again: boolean,
+    isRetry: boolean,
     resolve: (response: Response) => void,
     reject: (reason: unknown) => void,
   ): void {
@@ -175,9 +183,9 @@ class Agents {
     if (signal?.aborted) return reject(signal.reason);
     const secure = url.protocol === "https:";
     const agent = secure
-      ? again ? this.#newHttps : this.#https
-      : again
-      ? this.#newHttp
+      ? isRetry ? this.#retryHttps : this.#https
+      : isRetry
+      ? this.#retryHttp
       : this.#http;
     if (body instanceof Uint8Array) {
       headers["Content-Length"] = String(body.byteLength);
@@ -191,7 +199,7 @@ class Agents {
     const abort = (): void => {
       request.destroy(signal!.reason);
     };
-    const over = (): void => {
+    const finish = (): void => {
       this.#underWay.delete(request);
       signal?.removeEventListener("abort", abort);
     };
@@ -199,11 +207,11 @@ class Agents {
     let readBefore = 0;
     let answered = false;
     request.once("socket", (socket) => readBefore = socket.bytesRead);
-    request.on("close", over);
+    request.on("close", finish);
     request.on("error", (error: NodeJS.ErrnoException) => {
       if (answered) return;
-      over();
-      // A new agent keeps none, so that this happens once.
+      finish();
+      // The agents for a retry keep no sockets, so there is no second retry.
       const stale = request.reusedSocket && !signal?.aborted &&
         (error.code === "ECONNRESET" || error.code === "EPIPE") &&
         request.socket?.bytesRead === readBefore &&
@@ -213,7 +221,8 @@ class Agents {
     });
     request.on("response", (message) => {
       answered = true;
-      // If it breaks before anybody reads it, whoever reads it hears of it.
+      // Without this, an error before the first read would end the process. A later
+      // read still rejects.
       message.on("error", () => {});
       const encoding = message.headers["content-encoding"];
       if (encoding !== undefined && encoding !== "identity") {
@@ -236,7 +245,7 @@ class Agents {
   }
 }
 
-/** Sends a stream, no faster than it is taken. */
+/** Sends a stream, no faster than the socket takes it. */
 async function pour(
   body: ReadableStream<Uint8Array>,
   request: ClientRequest,
@@ -266,7 +275,7 @@ async function pour(
   }
 }
 
-/** A `Response` once somebody looks at what is seldom looked at. */
+/** A stand-in that builds a `Response` once somebody reads a rarely used member. */
 class LazyResponse {
   readonly url: string;
   readonly status: number;
@@ -290,7 +299,7 @@ class LazyResponse {
     this.#signal = signal;
     this.#hasBody = method !== "HEAD" && this.status !== 204 &&
       this.status !== 304;
-    // Read to its end, so that the socket is kept.
+    // An answer must be read to its end for its socket to be kept.
     if (!this.#hasBody) message.resume();
   }
 
@@ -316,7 +325,7 @@ class LazyResponse {
     return this.#real ??= this.#build();
   }
 
-  /** What ended a body: its caller, or what broke. */
+  /** Why a body broke off: the caller's reason if it aborted, else the failure. */
   #reasonOf(error: unknown): unknown {
     return this.#signal?.aborted ? this.#signal.reason : error;
   }
@@ -333,7 +342,6 @@ class LazyResponse {
       const stop = (): void => {
         message.destroy();
       };
-      // Cut off by its caller, it says so.
       const body = streamOf(message, stop, (error) => this.#reasonOf(error));
       return new Response(body, init);
     }

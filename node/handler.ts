@@ -1,5 +1,5 @@
 /**
- * A handler of web requests behind a server of Node's.
+ * Puts a handler of web requests behind a server of Node's.
  *
  * @module
  */
@@ -13,46 +13,47 @@ import { hasLeft, LazyRequest, urlOf } from "./request.ts";
 /** Options for {@linkcode toNodeHandler}. */
 export interface NodeHandlerOptions {
   /**
-   * Told what a handler throws, and what breaks an answer off.
+   * Called with what the handler throws, and with what breaks an answer off.
    *
    * @default {console.error}
    */
   onError?: (error: unknown) => void;
 }
 
-/** A listener for `request`, of `node:http`, `node:https` or `node:http2`. */
+/** A listener for the event `request` of `node:http`, `node:https` or `node:http2`. */
 export type NodeListener = (
   req: IncomingMessage | Http2ServerRequest,
   res: ServerResponse | Http2ServerResponse,
 ) => void;
 
-/** So long what a client still sends is dropped after its answer, then it is cut off. */
+/** How long a client may go on sending after its answer, before it is cut off. */
 const LINGER_MS = 1_000;
 
-/** Headers of the connection, which HTTP/2 does not have. */
+/** Headers about the connection, which HTTP/2 does not allow. */
 const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
 
 /**
  * Puts a handler of web requests, such as `pool.handler`, behind a server of
  * Node's.
  *
- * - The request's `signal` fires when the client leaves before it has its answer,
- *   and not when it has.
- * - Nothing of a body is read before the handler reads it, and a client that
- *   sends a body that is not read to its end has its answer and is cut off.
- * - An answer's body is read no faster than the client takes it, and cancelled
- *   if the client leaves.
- * - A request that is sent before an earlier one on its connection was answered
- *   reaches the handler when that was.
- * - What the handler throws is a 500, a URL or a `Host` that is none a 400.
- * - A segment of one or two dots stays in the path: the slash before it arrives
- *   as `%2F`, so that the keys `.` and `..` are read as Go's servers read them.
+ * - The request's `signal` fires if the client leaves before it has its answer. It
+ *   does not fire after the answer.
+ * - Nothing of a request's body is read before the handler reads it. If the handler
+ *   does not read it to its end, the client gets its answer and is cut off.
+ * - An answer's body is read no faster than the client takes it. It is cancelled if
+ *   the client leaves.
+ * - A client may send a request before an earlier one on its connection is answered.
+ *   The handler gets the later request after that answer.
+ * - The client gets a 500 if the handler throws, and a 400 for a malformed URL or
+ *   `Host`.
+ * - A segment of one or two dots stays in the path. The slash before it arrives as
+ *   `%2F`, so the keys `.` and `..` are read as Go's servers read them.
  *
- * The request is an instance of `Request` with all that it has. Only the
- * constructor of `Request`, and `fetch`, tell the difference: give them
+ * The request is an instance of `Request` and has all its members. Only the
+ * constructor of `Request` and `fetch` can tell the difference: give them
  * `request.clone()`.
  *
- * @throws {TypeError} If `handler` or `onError` is no function.
+ * @throws {TypeError} If `handler` or `onError` is not a function.
  *
  * @example A pool on Node
  * ```ts
@@ -89,18 +90,19 @@ export function toNodeHandler(
     );
   }
   return (req, res) => {
-    // Those of HTTP/2 are made to pass for those of HTTP/1.
+    // The objects of HTTP/2 are compatible with those of HTTP/1.
     const own = res as ServerResponse;
-    const answer = new Answer(req as IncomingMessage, own, onError);
-    // Without a socket it stands behind others on its connection: it would be held
-    // in memory, and so would thousands from one packet of a client that reads none.
-    if (own.socket !== null || hasLeft(own)) answer.by(handler);
-    else own.once("socket", () => answer.by(handler));
+    const exchange = new Exchange(req as IncomingMessage, own, onError);
+    // A response has no socket while others on its connection come first. Its answer
+    // would be held in memory, and one packet of a client that reads nothing can
+    // hold thousands of requests.
+    if (own.socket !== null || hasLeft(own)) exchange.run(handler);
+    else own.once("socket", () => exchange.run(handler));
   };
 }
 
-/** One request, until it is answered. */
-class Answer {
+/** One request and its answer. */
+class Exchange {
   readonly #req: IncomingMessage;
   readonly #res: ServerResponse;
   readonly #onError: (error: unknown) => void;
@@ -116,7 +118,7 @@ class Answer {
     this.#onError = onError;
   }
 
-  by(handler: (request: Request) => Response | Promise<Response>): void {
+  run(handler: (request: Request) => Response | Promise<Response>): void {
     const url = urlOf(this.#req);
     if (url === undefined) {
       this.#end(400, { "Content-Type": "text/plain" }, "bad request\n");
@@ -127,13 +129,13 @@ class Answer {
       const response = handler(this.#request as unknown as Request);
       if (response instanceof LazyAnswer && response.untouched) {
         this.#end(response.status, response.given, response.payload);
-      } else this.#await(response);
+      } else this.#sendLater(response);
     } catch (error) {
       this.#fail(error);
     }
   }
 
-  async #await(promise: Response | Promise<Response>): Promise<void> {
+  async #sendLater(promise: Response | Promise<Response>): Promise<void> {
     try {
       const response = await promise;
       if (response instanceof LazyAnswer && response.untouched) {
@@ -144,7 +146,7 @@ class Answer {
     }
   }
 
-  /** Writes an answer whose body is at hand. */
+  /** Writes an answer whose whole body is in memory. */
   #end(
     status: number,
     headers: Record<string, string | string[]>,
@@ -163,16 +165,16 @@ class Answer {
     if (this.#request?.unread) this.#linger();
   }
 
-  /** Writes any answer. */
+  /** Writes any answer, with a body that may be a stream. */
   async #send(response: Response): Promise<void> {
     const { status, body } = response;
     const headers = this.#recordOf(response.headers);
-    // HTTP/2 has no words for a status.
+    // HTTP/2 has no status text.
     if (response.statusText !== "" && this.#req.httpVersionMajor === 1) {
       this.#res.statusMessage = response.statusText;
     }
     if (body === null || this.#req.method === "HEAD") {
-      // A body that nobody gets must not stay open.
+      // A body that nobody will read must not stay open.
       body?.cancel().catch(this.#onError);
       const hasNone = status === 204 || status === 304 || body !== null ||
         this.#req.method === "HEAD";
@@ -189,7 +191,7 @@ class Answer {
     res.on("error", this.#onError);
     if (hasLeft(res)) leave();
     try {
-      await this.#pass(reader, status, headers);
+      await this.#pump(reader, status, headers);
     } finally {
       res.off("close", leave);
       reader.releaseLock();
@@ -197,7 +199,7 @@ class Answer {
     if (this.#request!.unread) this.#linger();
   }
 
-  async #pass(
+  async #pump(
     reader: ReadableStreamDefaultReader<Uint8Array>,
     status: number,
     headers: Record<string, string | string[]>,
@@ -205,7 +207,7 @@ class Answer {
     const res = this.#res;
     const first = await reader.read();
     let ahead: Promise<typeof first> | undefined = reader.read();
-    // Most bodies are one part: then its length can be told.
+    // Most bodies are one part. Then the answer can state its length.
     const whole = first.done ||
       await Promise.race([ahead.then(({ done }) => done), soon()]);
     if (hasLeft(res)) return;
@@ -238,7 +240,7 @@ class Answer {
     try {
       if (!left) this.#onError(error);
     } finally {
-      // Cut off, it is no answer; ended, it would be a shorter one.
+      // If the answer were ended here, the client would take it for a shorter one.
       if (res.headersSent) res.destroy();
       else {
         const headers = { "Content-Type": "text/plain" };
@@ -247,25 +249,25 @@ class Answer {
     }
   }
 
-  /** Lets a client hear its answer that still sends what nobody will read. */
+  /** Gives a client that is still sending a while to read its answer. */
   #linger(): void {
     const { socket } = this.#req;
     const cut = (): void => {
       this.#req.destroy();
     };
     const timer = setTimeout(cut, LINGER_MS);
-    const callOff = (): void => {
+    const stopTimer = (): void => {
       clearTimeout(timer);
-      this.#req.off("end", callOff);
-      socket.off("close", callOff);
+      this.#req.off("end", stopTimer);
+      socket.off("close", stopTimer);
     };
-    this.#req.once("end", callOff);
-    socket.once("close", callOff);
+    this.#req.once("end", stopTimer);
+    socket.once("close", stopTimer);
     this.#req.resume();
   }
 }
 
-/** Resolves when a body that has ended would have said so. */
+/** Resolves when the next read of an ended body would have resolved. */
 function soon(): Promise<false> {
   return new Promise((resolve) => setImmediate(resolve, false));
 }

@@ -1,15 +1,14 @@
 /**
- * Objects of the runtime's own classes that are built when somebody looks.
+ * Stand-ins for a `Request` and a `Response` that build the real one on demand.
  *
- * A `Request` or a `Response` costs a server on Node as much as all the rest of
- * an answer from memory. These are instances of those classes that know the few
- * things that are nearly always asked for; anything else is asked of a real one,
- * made then.
+ * Building a real one costs a server on Node as much as all the rest of an answer
+ * from memory. A stand-in is an instance of the same class and has the few members
+ * that are nearly always read. For any other member it builds a real one.
  *
  * @module
  */
 
-/** A class that stands in for `T`, and builds a `T` at need. */
+/** A class that stands in for `T` and builds a `T` on demand. */
 interface Lazy<T> {
   readonly prototype: { real(): T };
 }
@@ -17,16 +16,17 @@ interface Lazy<T> {
 type Ask = (...args: unknown[]) => unknown;
 
 /**
- * Makes `lazy` a class below `base`: what it does not have itself, it takes from
- * what its `real()` gives. By name, since that need not be a `base`: a framework
- * may have put a class of its own in its place by then, as Hono's server does.
+ * Makes `lazy` a subclass of `base` that takes missing members from its `real()`.
+ *
+ * Members are taken by name, because the real one need not be a `base`. A framework
+ * may have replaced the global class by then, as Hono's server does.
  */
 export function fillIn<T extends object>(
   lazy: Lazy<T>,
   base: { readonly prototype: T },
 ): void {
   const members = Object.getOwnPropertyDescriptors(base.prototype);
-  // The symbols, too: how an object prints itself is one.
+  // Symbols are included, because one of them says how an object prints itself.
   for (const name of Reflect.ownKeys(members)) {
     if (name === "constructor" || Object.hasOwn(lazy.prototype, name)) continue;
     const { get, value } = (members as Record<
@@ -53,12 +53,12 @@ export function fillIn<T extends object>(
   Object.setPrototypeOf(lazy.prototype, base.prototype);
 }
 
-/** An answer from memory: a `Response` once somebody looks at more than its status. */
+/** An answer from memory. Any member but its status builds the `Response`. */
 export class LazyAnswer {
   readonly status: number;
-  /** What was given, for whoever knows this class. */
+  /** The headers as they were given, for callers that know this class. */
   readonly given: Record<string, string>;
-  /** A string is ASCII: a character for each byte. */
+  /** A string is ASCII, so it has one character per byte. */
   readonly payload: Uint8Array<ArrayBuffer> | string | null;
   #real: Response | undefined;
 
@@ -72,7 +72,7 @@ export class LazyAnswer {
     this.payload = body;
   }
 
-  /** Whether it still is what was given: a real one may have been changed or read. */
+  /** Whether no real one was built yet. A real one may have been changed or read. */
   get untouched(): boolean {
     return this.#real === undefined;
   }

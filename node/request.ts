@@ -1,5 +1,5 @@
 /**
- * A request of `node:http` as a `Request`.
+ * Turns a request of `node:http` into a `Request`.
  *
  * @module
  */
@@ -8,23 +8,23 @@ import type { IncomingMessage, ServerResponse } from "node:http";
 import { collect, headersOf, streamOf } from "./body.ts";
 import { fillIn, LazyAnswer } from "./lazy.ts";
 
-/** What a `URL` would leave as it is, if it has no dot segment. */
+/** A target that a `URL` would not change, unless it has a dot segment. */
 const PLAIN = /^\/[\w!$%&'()*+,\-./:;=@~]*(?:\?[\w!$%&()*+,\-./:;=?@~]*)?$/;
 const DOTS = /\/(?:\.|%2e)/i;
-/** Segments that a `URL` drops, with the slash before them. */
+/** A segment that a `URL` drops, with the slash before it. */
 const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/gi;
 
-/** The absolute URL that a request is for; `undefined`: it is malformed. */
+/** The absolute URL of a request, or `undefined` if it is malformed. */
 export function urlOf(req: IncomingMessage): string | undefined {
   const { headers, url: target = "" } = req;
   if (!target.startsWith("/")) {
-    // As sent to proxies; any server has to take it.
+    // Clients send an absolute URL to proxies, and every server must accept one.
     const isURL = /^https?:\/\//i.test(target) && URL.canParse(target);
     const url = isURL ? new URL(target) : undefined;
-    // No `Request` has such a URL. RFC 9110, 4.2.4: an error.
+    // A `Request` refuses credentials, and RFC 9110, 4.2.4 makes them an error.
     return url?.username || url?.password ? undefined : url?.href;
   }
-  // HTTP/1.0 knows no hosts.
+  // HTTP/1.0 has no `Host`.
   const host = headers[":authority"] as string || headers.host || "localhost";
   const { encrypted } = req.socket as { encrypted?: boolean };
   const origin = originOf(`${encrypted ? "https" : "http"}://${host}`);
@@ -37,12 +37,12 @@ export function urlOf(req: IncomingMessage): string | undefined {
 let lastHost = "";
 let lastOrigin: string | undefined;
 
-/** The origin that a scheme and a `Host` make; `undefined`: they make none. */
+/** The origin of a scheme and a `Host`, or `undefined` if they are malformed. */
 function originOf(host: string): string | undefined {
-  // Nearly all requests are for one.
+  // Nearly all requests are for the same host.
   if (host !== lastHost) {
     const url = URL.canParse(host) ? new URL(host) : undefined;
-    // More than a host would become part of the path, or of nothing.
+    // Anything beyond a host would end up in the path, or be dropped.
     const isHost = url !== undefined &&
       !/[/\\?#@\s]/.test(host.slice(host.indexOf("//") + 2));
     lastHost = host;
@@ -52,11 +52,11 @@ function originOf(host: string): string | undefined {
 }
 
 /**
- * Writes a target so that a `URL` keeps what it says.
+ * Writes a target so that a `URL` keeps its meaning.
  *
- * Keys that are `.` or `..` come as they are from Go programs. The path is
- * decoded first and split then, so that an encoded slash says the same, and with
- * it before a segment of dots there is no such segment.
+ * Go programs send the keys `.` and `..` as they are. An encoded slash before such
+ * a key joins it to the segment before, so that a `URL` drops nothing. It means the
+ * same, because the path is decoded before it is split.
  */
 function keepKey(target: string): string {
   const question = target.indexOf("?");
@@ -65,7 +65,7 @@ function keepKey(target: string): string {
     DOT_SEGMENT,
     (segment, at: number) => at === 0 ? segment : "%2F" + segment.slice(1),
   );
-  // Node gives bytes as characters; `#` ends nothing here.
+  // Node gives bytes as characters, and `#` begins no fragment here.
   return (path + target.slice(end)).replace(
     /[^\x21-\x7e]|#/gu,
     (char) =>
@@ -75,7 +75,7 @@ function keepKey(target: string): string {
   );
 }
 
-/** Whether there is a body to come. */
+/** Whether a request has a body. */
 function hasBody(
   { method, headers, httpVersionMajor }: IncomingMessage,
 ): boolean {
@@ -84,7 +84,7 @@ function hasBody(
     Number(headers["content-length"] ?? 0) > 0;
 }
 
-/** A `Request` once somebody looks at what is seldom looked at. */
+/** A stand-in that builds a `Request` once somebody reads a rarely used member. */
 export class LazyRequest {
   readonly url: string;
   readonly method: string;
@@ -143,7 +143,7 @@ export class LazyRequest {
   }
 }
 
-/** What the library's answers look for: a `Response` for less. */
+/** The library answers through this method, which is cheaper than a `Response`. */
 Object.defineProperty(LazyRequest.prototype, Symbol.for("geecache.respond"), {
   value(
     status: number,
@@ -156,9 +156,9 @@ Object.defineProperty(LazyRequest.prototype, Symbol.for("geecache.respond"), {
 
 fillIn(LazyRequest, Request);
 
-/** Whether nobody is there any more to be answered. */
+/** Whether nobody is left to answer. */
 export function hasLeft(res: ServerResponse): boolean {
-  // The last is what a response of HTTP/2 knows of it.
+  // A response of HTTP/2 shows it only by its stream.
   const { stream } = res as unknown as { stream?: { destroyed: boolean } };
   return res.destroyed || res.closed || (stream?.destroyed ?? false);
 }
@@ -167,7 +167,7 @@ export function hasLeft(res: ServerResponse): boolean {
 function signalOf(res: ServerResponse): AbortSignal {
   const controller = new AbortController();
   const leave = (): void => {
-    // HTTP/2 tells only that its stream was cut short.
+    // HTTP/2 shows only that its stream was cut short.
     const { stream } = res as unknown as { stream?: { aborted: boolean } };
     const answered = stream === undefined
       ? res.writableFinished

@@ -1,26 +1,26 @@
 /**
- * Which node owns a key.
+ * Decides which node owns a key.
  *
- * Two ways to place keys so that a node that joins or leaves moves few of them:
- * {@linkcode ConsistentHash}, the ring of the Go programs, and
- * {@linkcode RendezvousHash}, which spreads keys more evenly and is what
- * processes of this library use among themselves.
+ * There are two ways to place keys so that a node that joins or leaves moves few
+ * of them. {@linkcode ConsistentHash} is the ring of the Go programs.
+ * {@linkcode RendezvousHash} spreads keys more evenly, and processes of this
+ * library use it among themselves.
  *
  * @module
  */
 
 /**
- * What a pool places keys on.
+ * Assigns each key to a node.
  *
- * The order of the list that it is made from makes no difference, and nodes that
- * are listed twice count once.
+ * The order of the list that it is made from makes no difference, and a node that
+ * is listed twice counts once.
  */
 export interface Ring {
   /** The nodes, each once, sorted by name. */
   readonly nodes: readonly string[];
-  /** The node that owns `key`; `undefined`: there are no nodes. */
+  /** The node that owns `key`, or `undefined` if there are no nodes. */
   get(key: string): string | undefined;
-  /** Every node once: the owner, then who stands in for it, and so on. */
+  /** Every node once: the owner, then the node that stands in for it, and so on. */
   successors(key: string): Iterable<string>;
 }
 
@@ -59,7 +59,7 @@ export const crc32: HashFunction = (data: Uint8Array): number => {
   return ~crc >>> 0;
 };
 
-/** The CRC-32 of a string's UTF-8, without making the bytes where it is ASCII. */
+/** The CRC-32 of a string's UTF-8. ASCII needs no encoding first. */
 function crc32OfText(text: string): number {
   let crc = -1;
   for (let i = 0; i < text.length; i++) {
@@ -70,9 +70,9 @@ function crc32OfText(text: string): number {
   return ~crc >>> 0;
 }
 
-/** By UTF-16 code units, so that every process sorts alike. */
+/** Sorts by UTF-16 code units, so that every process sorts alike. */
 function sortedNames(nodes: Iterable<string>): readonly string[] {
-  // Frozen, since equal lists share one ring.
+  // Frozen, because equal lists share one ring.
   return Object.freeze([...new Set(nodes)].sort((a, b) => a < b ? -1 : 1));
 }
 
@@ -85,7 +85,7 @@ export interface ConsistentHashOptions {
    */
   replicas?: number;
   /**
-   * Places points and keys.
+   * The hash function that places points and keys.
    *
    * @default {crc32}
    */
@@ -93,10 +93,11 @@ export interface ConsistentHashOptions {
 }
 
 /**
- * The ring of GeeCache and groupcache: point `i` of a node is the hash of `i` in
- * decimal followed by the node's name; a key belongs to the first point at or
- * after its own hash, and past the last point to the first. Of nodes that share
- * a point, the first by name has it.
+ * The ring of GeeCache and groupcache.
+ *
+ * Point `i` of a node is the hash of `i` in decimal followed by the node's name. A
+ * key belongs to the first point at or after its own hash, and past the last point
+ * to the first one. If nodes share a point, the first by name gets it.
  *
  * After Karger et al., "Consistent Hashing and Random Trees" (STOC 1997).
  *
@@ -113,13 +114,13 @@ export class ConsistentHash implements Ring {
   readonly nodes: readonly string[];
   readonly #hash: HashFunction;
   readonly #points: Uint32Array;
-  /** The node of each point, as an index. */
+  /** The node of each point, as an index into `nodes`. */
   readonly #owners: Uint32Array;
 
   /**
    * Makes a ring.
    *
-   * @throws {RangeError} If `replicas` is no whole number of at least 1.
+   * @throws {RangeError} If `replicas` is not a whole number of at least 1.
    */
   constructor(
     nodes: Iterable<string> = [],
@@ -134,7 +135,7 @@ export class ConsistentHash implements Ring {
     this.nodes = sortedNames(nodes);
     this.#hash = hash;
     const count = this.nodes.length;
-    // Point and node in one number, so that one sort orders by both.
+    // A pair is point and node in one number, so that one sort orders by both.
     const pairs = new Float64Array(count * replicas);
     for (const [index, node] of this.nodes.entries()) {
       for (let i = 0; i < replicas; i++) {
@@ -153,7 +154,7 @@ export class ConsistentHash implements Ring {
     return this.nodes[this.#owners[this.#find(key)]!];
   }
 
-  /** Every node once, as their points follow the key's place. */
+  /** Every node once, in the order in which their points follow the key. */
   *successors(key: string): IterableIterator<string> {
     const seen = new Set<number>();
     const start = this.#find(key);
@@ -166,7 +167,7 @@ export class ConsistentHash implements Ring {
     }
   }
 
-  /** The index of the first point at or after the key's. */
+  /** The index of the first point at or after the key's hash. */
   #find(key: string): number {
     const points = this.#points;
     const target = this.#hash === crc32
@@ -191,12 +192,12 @@ function mix(hash: number): number {
 }
 
 /**
- * Rendezvous hashing: for each key every node draws a number, and the highest
- * has the key. No two nodes draw alike.
+ * Rendezvous hashing: every node draws a number for each key, and the node with
+ * the highest number owns the key. No two nodes draw the same number.
  *
- * Shares differ by no more than chance: there are no arcs of a ring to be longer
- * or shorter, and nothing to build or keep but a number for each node. Asking
- * takes time in proportion to the nodes, about 2 ns each.
+ * The shares of the nodes differ only by chance, since there are no arcs of a ring
+ * that could be longer or shorter. There is nothing to build or keep but a number
+ * for each node. A lookup takes about 2 ns for each node.
  *
  * After Thaler and Ravishankar, "Using name-based mappings to increase hit
  * rates" (1998).
@@ -224,8 +225,8 @@ export class RendezvousHash implements Ring {
     const taken = new Set<number>();
     this.#seeds = Uint32Array.from(this.nodes, (node) => {
       let seed = mix(crc32OfText(node));
-      // Mixing keeps different numbers different: only nodes of one seed would
-      // draw alike, always, and one of them get nothing.
+      // `mix` keeps different numbers different, so only nodes with the same seed
+      // could draw alike. They would do so for every key, and one would get none.
       while (taken.has(seed)) seed = mix(seed + 1);
       taken.add(seed);
       return seed;
@@ -262,7 +263,7 @@ const unused = new FinalizationRegistry<string>((list) => {
   if (shared.get(list)?.deref() === undefined) shared.delete(list);
 });
 
-/** The ring of a list of nodes: equal lists share one, for as long as it is used. */
+/** The ring of a list of nodes. Equal lists share one for as long as it is used. */
 export function sharedRing(nodes: Iterable<string>): RendezvousHash {
   const names = sortedNames(nodes);
   const list = JSON.stringify(names);

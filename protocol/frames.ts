@@ -1,10 +1,10 @@
 /**
- * Many keys in one body, and many results in another.
+ * The bodies of a batch: many keys in a request, many results in its answer.
  *
- * A request's body is a row of keys: the length of a key's UTF-8 in 4 bytes, then
- * the UTF-8. An answer's body is a row of results, in any order: what it is in 1
- * byte, the place of its key in the request in 4, the length of what follows in
- * 4, then that. All numbers are big-endian.
+ * A request's body is a row of keys. Each has the length of its UTF-8 in 4 bytes,
+ * then the UTF-8. An answer's body is a row of results, in any order. Each has its
+ * kind in 1 byte, the place of its key in the request in 4, the length of what
+ * follows in 4, then that. All numbers are big-endian.
  *
  * @module
  */
@@ -13,7 +13,7 @@ import { ByteView } from "../base/byte_view.ts";
 import type { PeerValue } from "../base/peers.ts";
 import { decodeKey, writeText } from "./wire.ts";
 
-/** What a result is. */
+/** The kinds of result, and what follows the head of each. */
 export const KIND = {
   /** The bytes of a value that does not expire. */
   value: 0,
@@ -23,18 +23,18 @@ export const KIND = {
   notFound: 2,
   /** The message of the getter that failed. */
   failed: 3,
-  /** Nothing: it is still loading, ask again. */
+  /** Nothing: the key is still loading, so ask again. */
   pending: 4,
-  /** What is wrong with the key. */
+  /** A message that says what is wrong with the key. */
   badKey: 5,
-  /** Nothing: too much is under way, ask again or load it yourself. */
+  /** Nothing: too much is under way, so ask again or load the key yourself. */
   busy: 6,
 } as const;
 
-/** In a reader's results alone: more bytes than it takes, which it passed over. */
+/** Only a reader reports this kind: it skipped a result that is too long. */
 export const TOO_LONG = 255;
 
-/** One of {@linkcode KIND}. */
+/** The kind of a result. */
 export type Kind = typeof KIND[keyof typeof KIND] | typeof TOO_LONG;
 
 /** The result for one key. */
@@ -49,7 +49,7 @@ export interface ResultFrame {
 /** The longest message that is written or read. */
 export const MAX_MESSAGE_BYTES: number = 64 * 1024;
 
-/** What claims to be longer is no result, and not waited for. */
+/** A result that claims to be longer is malformed, so nobody waits for it. */
 const MAX_LENGTH = 2 ** 30;
 
 const NOTHING = ByteView.from("");
@@ -57,7 +57,7 @@ const LENGTH_BYTES = 4;
 const HEAD_BYTES = 9;
 const TTL_BYTES = 8;
 
-/** A body of keys; after them, for a PUT of one key, its value. */
+/** Encodes keys as a body. For a PUT of one key, its value follows. */
 export function encodeKeys(
   keys: readonly string[],
   value?: ByteView,
@@ -76,18 +76,18 @@ export function encodeKeys(
   return body.slice(0, at);
 }
 
-/** How many bytes a key takes in a body, at the most. */
+/** The most bytes that a key can take in a body. */
 export function maxKeyBytes(key: string): number {
   return LENGTH_BYTES + 3 * key.length;
 }
 
-/** Reads one key at `at`; `undefined`: it is cut short or no UTF-8. */
+/** Reads one key at `at`, or gives `undefined` if it is cut short or not UTF-8. */
 function decodeOne(
   body: Uint8Array,
   at: number,
 ): { key: string; end: number } | undefined {
   if (body.length - at < LENGTH_BYTES) return undefined;
-  // Read by hand: a DataView for each key would cost more than the key.
+  // By hand, because a DataView for each key would cost more than the key.
   const length = (body[at]! * 2 ** 24) + (body[at + 1]! << 16) +
     (body[at + 2]! << 8) + body[at + 3]!;
   const end = at + LENGTH_BYTES + length;
@@ -96,7 +96,7 @@ function decodeOne(
   return key === undefined ? undefined : { key, end };
 }
 
-/** Reads a body of at most `limit` keys; `undefined`: it is malformed, or has more. */
+/** Reads a body of keys, or gives `undefined` if it is malformed or has over `limit`. */
 export function decodeKeys(
   body: Uint8Array,
   limit: number = Infinity,
@@ -111,7 +111,7 @@ export function decodeKeys(
   return keys;
 }
 
-/** Reads a body of one key and its value; `undefined`: it is malformed. */
+/** Reads a body of one key and its value, or gives `undefined` if it is malformed. */
 export function decodeKeyAndValue(
   body: Uint8Array,
 ): { key: string; value: ByteView } | undefined {
@@ -120,13 +120,13 @@ export function decodeKeyAndValue(
   return { key: one.key, value: ByteView.from(body.subarray(one.end)) };
 }
 
-/** How many bytes a result takes. */
+/** The number of bytes that a result takes. */
 function sizeOf({ kind, value }: ResultFrame): number {
   const ttl = kind === KIND.expiringValue ? TTL_BYTES : 0;
   return HEAD_BYTES + ttl + value.value.byteLength;
 }
 
-/** A body, or a part of one, of results. */
+/** Encodes results as a body, or as a part of one. */
 export function encodeResults(
   frames: readonly ResultFrame[],
 ): Uint8Array<ArrayBuffer> {
@@ -152,31 +152,33 @@ export function encodeResults(
   return body;
 }
 
-/** What is wrong with a body of results. */
+/** A body of results is malformed. The message says how and where. */
 export class FrameError extends Error {}
 
 /**
  * Reads results as their bytes arrive, cut anywhere.
  *
- * Nothing is set aside for a length that a head only claims: what has not
- * arrived takes no memory. A result that is too long is passed over, and spoils
- * no other.
+ * Only bytes that have arrived take memory; a length that a head claims takes
+ * none. A result that is too long is skipped and spoils no other.
  */
 export class ResultReader {
   readonly #expected: number;
   readonly #maxBytes: number;
+  /** 1 for each key that has its result. */
   readonly #seen: Uint8Array;
   #chunks: Uint8Array[] = [];
+  /** How many bytes `#chunks` hold. */
   #size = 0;
   /** How many bytes the next step needs. */
   #need: number = HEAD_BYTES;
-  /** How many bytes of what is passed over are still to come. */
-  #passing = 0;
+  /** How many bytes of a skipped result are still to come. */
+  #toSkip = 0;
+  /** Where the bytes in `#chunks` begin in the body. */
   #at = 0;
 
   /**
    * @param expected How many keys were asked for.
-   * @param maxBytes How long one value may be.
+   * @param maxBytes How many bytes one value may have.
    */
   constructor(expected: number, maxBytes: number) {
     this.#expected = expected;
@@ -185,16 +187,16 @@ export class ResultReader {
   }
 
   /**
-   * The results that `chunk` makes whole.
+   * The results that `chunk` completes.
    *
-   * @throws {FrameError} If it is no row of results for the keys asked for.
+   * @throws {FrameError} If the body is not a row of results for the keys asked for.
    */
   *push(chunk: Uint8Array): IterableIterator<ResultFrame> {
-    const passed = Math.min(this.#passing, chunk.length);
-    this.#passing -= passed;
-    this.#at += passed;
-    this.#chunks.push(chunk.subarray(passed));
-    this.#size += chunk.length - passed;
+    const skipped = Math.min(this.#toSkip, chunk.length);
+    this.#toSkip -= skipped;
+    this.#at += skipped;
+    this.#chunks.push(chunk.subarray(skipped));
+    this.#size += chunk.length - skipped;
     if (this.#size < this.#need) return;
     const bytes = this.#join();
     let at = 0;
@@ -202,8 +204,8 @@ export class ResultReader {
       const length = this.#readHead(bytes, at);
       const end = at + HEAD_BYTES + length;
       if (length > this.#limitOf(bytes[at]!)) {
-        yield this.#passOver(bytes, at);
-        this.#passing = Math.max(0, end - bytes.length);
+        yield this.#skip(bytes, at);
+        this.#toSkip = Math.max(0, end - bytes.length);
         at = Math.min(end, bytes.length);
         continue;
       }
@@ -223,11 +225,11 @@ export class ResultReader {
   /**
    * Ends the body.
    *
-   * @throws {FrameError} If it ends within a result, or one is missing.
+   * @throws {FrameError} If the body ends within a result, or a result is missing.
    */
   end(): void {
     const missing = this.#seen.indexOf(0);
-    if (this.#size > 0 || this.#passing > 0) {
+    if (this.#size > 0 || this.#toSkip > 0) {
       this.#fail(0, "the body ends within a result");
     }
     if (missing >= 0) this.#fail(0, `there is no result for key ${missing}`);
@@ -248,9 +250,9 @@ export class ResultReader {
     const kind = bytes[at]!;
     const index = uint32(bytes, at + 1);
     const length = uint32(bytes, at + 5);
-    if (kind > KIND.busy) this.#fail(at, `${kind} is no kind of result`);
+    if (kind > KIND.busy) this.#fail(at, `${kind} is not a kind of result`);
     if (index >= this.#expected) {
-      this.#fail(at, `${index} is the place of no key`);
+      this.#fail(at, `there is no key ${index}`);
     }
     if (this.#seen[index] !== 0) {
       this.#fail(at, `a second result for key ${index}`);
@@ -275,8 +277,8 @@ export class ResultReader {
     }
   }
 
-  /** A result that is too long. What the getter said counts, if not in its words. */
-  #passOver(bytes: Uint8Array, at: number): ResultFrame {
+  /** A result that is too long. A failed getter still counts, without its message. */
+  #skip(bytes: Uint8Array, at: number): ResultFrame {
     const index = uint32(bytes, at + 1);
     this.#seen[index] = 1;
     this.#need = HEAD_BYTES;
@@ -306,7 +308,7 @@ export class ResultReader {
     }
     const offset = bytes.byteOffset + from;
     const ttlMs = new DataView(bytes.buffer, offset, TTL_BYTES).getFloat64(0);
-    if (!(ttlMs >= 0)) this.#fail(at, `${ttlMs} ms are no time left`);
+    if (!(ttlMs >= 0)) this.#fail(at, `${ttlMs} ms is not a time left`);
     from += TTL_BYTES;
     const value = ByteView.from(bytes.subarray(from, end));
     return { kind, index, value: { value, ttlMs } };

@@ -1,9 +1,9 @@
 /**
  * The one protobuf message that Go peers answer with.
  *
- * `GetResponse { bytes value = 1; double minute_qps = 2; }` of groupcache, and
- * `Response { bytes value = 1; }` of GeeCache: a reader takes field 1, the last
- * of several, and skips the rest.
+ * It is `GetResponse { bytes value = 1; double minute_qps = 2; }` in groupcache and
+ * `Response { bytes value = 1; }` in GeeCache. A reader takes the last field 1 and
+ * skips the rest.
  *
  * @module
  */
@@ -13,15 +13,15 @@ import { ByteView } from "../base/byte_view.ts";
 /** The tag of field 1, length-delimited. */
 const VALUE_TAG = 0x0a;
 
-/** What is wrong with a message. */
+/** A message is malformed. The error says how and where. */
 export class ProtobufError extends Error {}
 
-/** The message for a value. An empty value is written, too: it is no absent one. */
+/** Encodes a value. An empty value is written, too, because it is not an absent one. */
 export function encodeResponse(value: ByteView): Uint8Array<ArrayBuffer> {
   const length = value.byteLength;
   const head = [VALUE_TAG];
   let rest = length;
-  // Seven bits a byte, the lowest first; the highest bit says that more follow.
+  // Seven bits per byte, the lowest first. The eighth says that more follow.
   for (; rest > 0x7f; rest = Math.floor(rest / 128)) {
     head.push((rest % 128) | 0x80);
   }
@@ -33,9 +33,9 @@ export function encodeResponse(value: ByteView): Uint8Array<ArrayBuffer> {
 }
 
 /**
- * The value of a message; empty where it has none.
+ * Reads the value of a message. It is empty if the message has none.
  *
- * @throws {ProtobufError} If it is cut short or overlong, that says where.
+ * @throws {ProtobufError} If the message is malformed.
  */
 export function decodeResponse(message: Uint8Array): ByteView {
   let value = message.subarray(0, 0);
@@ -48,7 +48,7 @@ export function decodeResponse(message: Uint8Array): ByteView {
     for (let i = 0; i < 10; i++) {
       const byte = message[at] ?? fail("a number is cut short");
       at++;
-      // Past 2^53 it is no length and no field that matters, only to be skipped.
+      // Above 2^53 the sum is inexact, but no length or tag is valid up there.
       number += (byte & 0x7f) * 2 ** (7 * i);
       if (byte < 0x80) return number;
     }
@@ -60,7 +60,7 @@ export function decodeResponse(message: Uint8Array): ByteView {
   };
   while (at < message.length) {
     const tag = varint();
-    if (tag < 8 || tag >= 2 ** 32) fail(`${tag} is no field`);
+    if (tag < 8 || tag >= 2 ** 32) fail(`${tag} is not a field`);
     switch (tag % 8) {
       case 0:
         varint();
@@ -79,7 +79,7 @@ export function decodeResponse(message: Uint8Array): ByteView {
         skip(4);
         break;
       default:
-        fail(`${tag % 8} is no type of field`);
+        fail(`${tag % 8} is not a type of field`);
     }
   }
   return ByteView.from(value);

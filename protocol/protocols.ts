@@ -1,5 +1,6 @@
 /**
- * What differs between rings of our own processes and rings shared with Go.
+ * The protocols of a pool: what differs between rings of our own processes and
+ * rings shared with Go.
  *
  * @module
  */
@@ -12,9 +13,9 @@ import { HEADER } from "./wire.ts";
 /**
  * How the processes of a pool talk and place keys.
  *
- * - `"native"`: our own processes, with all that this library can do.
- * - `"geecache"`: the Go teaching cache, raw bodies.
- * - `"geecache-protobuf"`: its last version, "day 7", protobuf bodies.
+ * - `"native"`: processes of this library, with all that it can do.
+ * - `"geecache"`: the Go teaching cache, with raw bodies.
+ * - `"geecache-protobuf"`: its last version, "day 7", with protobuf bodies.
  * - `"groupcache"`: golang/groupcache.
  */
 export type ProtocolName =
@@ -26,18 +27,22 @@ export type ProtocolName =
 /** One way to talk and to place keys. */
 export interface Protocol {
   readonly name: ProtocolName;
-  /** Whether peers are our own: writes, batches and a status for "not found". */
+  /** Whether peers are our own and know writes, batches and a "not found". */
   readonly native: boolean;
   readonly basePath: string;
-  /** Of a value. */
+  /** The content type of a value. */
   readonly contentType: string;
-  /** The ring of nodes, by origin where that is native, else as they are listed. */
+  /** The ring of nodes. They are origins if this is native, else names as listed. */
   ring(nodes: Iterable<string>): Ring;
-  /** The body of a value; a string is ASCII. */
+  /** The body of a value. A string is always ASCII. */
   encode(value: ByteView): Uint8Array<ArrayBuffer> | string;
-  /** The value of a body. Throws an `Error` that says what is wrong with it. */
+  /**
+   * The value of a body.
+   *
+   * @throws {Error} That says what is wrong with the body.
+   */
   decode(body: Uint8Array): ByteView;
-  /** What an answer means, as its status and `Geecache-Result`. */
+  /** The meaning of an answer: its status, a space, and its `Geecache-Result`. */
   meaningOf(status: number, headers: Headers): string;
 }
 
@@ -62,12 +67,12 @@ function go(
     ring: (nodes) => new ConsistentHash(nodes),
     meaningOf: (status, headers) => {
       const result = headers.get(HEADER.result);
-      // One of ours, in a ring with Go, whose protocol has no "not found".
+      // One of ours answered, in the protocol of Go, which has no "not found".
       if (result === "not-found" && status === 500) return "404 not-found";
       if (result !== null) return `${status} ${result}`;
       const type = headers.get("Content-Type");
       if (status === 200 && type === body.contentType) return "200 value";
-      // Go's http.Error, and nothing that only looks like it.
+      // Only Go's `http.Error` counts, not an answer that merely has its status.
       const failed = status === 500 && type === "text/plain; charset=utf-8" &&
         headers.get("X-Content-Type-Options") === "nosniff";
       return failed ? "500 failed" : `${status} null`;

@@ -1,16 +1,16 @@
 /**
- * What processes of one pool know and others do not.
+ * The secrets that the processes of one pool share.
  *
  * @module
  */
 
-/** What is shorter is soon guessed. */
+/** A shorter secret is soon guessed. */
 const MIN_LENGTH = 16;
 
 /**
- * The secrets of an option: the first is sent, any of them is taken.
+ * The secrets of an option. The first is sent, and any of them is accepted.
  *
- * @throws {TypeError} That says what is wrong with one, and shows none.
+ * @throws {TypeError} If one is unfit. The message says why and shows no secret.
  */
 export function secretsOf(option: string | readonly string[]): string[] {
   const action = "Cannot create HTTPPool: secret";
@@ -24,7 +24,7 @@ export function secretsOf(option: string | readonly string[]): string[] {
     throw new TypeError(`${action} must not be an empty list`);
   }
   for (const secret of secrets) {
-    // A header carries no more than that unharmed.
+    // A header carries only these characters unharmed.
     if (typeof secret !== "string" || !/^[!-~]*$/.test(secret)) {
       throw new TypeError(`${action} must be of visible ASCII characters`);
     }
@@ -38,15 +38,15 @@ export function secretsOf(option: string | readonly string[]): string[] {
 }
 
 /**
- * Whether `given` is one of `secrets`. How long it takes tells nothing of how
- * much of it is right, nor of which it is.
+ * Whether `given` is one of `secrets`. The time it takes does not tell how much of
+ * `given` is right, or which secret it is.
  */
 export function isOneOf(secrets: readonly string[], given: string): boolean {
   let found = 0;
   for (const secret of secrets) {
     let differs = secret.length ^ given.length;
     for (let i = 0; i < secret.length; i++) {
-      // NaN past the end is 0 here; the lengths have told by then.
+      // Past the end of `given`, NaN counts as 0. The lengths differ by then.
       differs |= secret.charCodeAt(i) ^ given.charCodeAt(i);
     }
     found |= Number(differs === 0);

@@ -1,5 +1,5 @@
 /**
- * Bytes on the wire: paths, headers and bodies.
+ * The paths, headers and bodies of messages between processes.
  *
  * @module
  */
@@ -12,19 +12,19 @@ import type { PeerValue } from "../base/peers.ts";
 export const HEADER = {
   /** On a request: the asker's own origin. */
   peer: "Geecache-Peer",
-  /** On a request: the asker takes "pending" for an answer after so many milliseconds. */
+  /** On a request: the milliseconds after which the asker accepts "pending". */
   wait: "Geecache-Wait",
   /** On a request: a fingerprint of the asker's ring. */
   ring: "Geecache-Ring",
-  /** On a request: what the processes of the pool know and others do not. */
+  /** On a request: the pool's secret. */
   secret: "Geecache-Secret",
-  /** On a request: only what is in memory is wanted. */
+  /** On a request: the asker wants only a value in memory. */
   peek: "Geecache-Peek",
-  /** On a POST: the method that it stands for; its body is framed then. */
+  /** On a POST: the method that it stands for. Its body is then framed. */
   method: "Geecache-Method",
-  /** On every answer: what it means. */
+  /** On every answer: its {@linkcode Result}. */
   result: "Geecache-Result",
-  /** On every answer: the newest form of batches that is understood. */
+  /** On every answer: the newest form of batches that the process understands. */
   batch: "Geecache-Batch",
   /** On an answer: the process is about to close. */
   draining: "Geecache-Draining",
@@ -32,7 +32,7 @@ export const HEADER = {
   ttl: "Geecache-Ttl",
 } as const;
 
-/** What an answer means; see docs/PROTOCOL.md. */
+/** The meaning of an answer; see docs/PROTOCOL.md. */
 export type Result =
   | "value"
   | "batch"
@@ -48,29 +48,29 @@ export type Result =
 
 const MAX_SMALL_BYTES = 256 * 1024;
 
-/** Longer paths travel as a POST with the key in its body. */
+/** A longer path is sent as a POST with the key in its body. */
 export const MAX_PATH_LENGTH = 4096;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
-/** What a request's URL asks for. */
+/** The target of a request, as its URL names it. */
 export interface Target {
   readonly group: string;
-  /** `undefined`: the path has no second segment. */
+  /** `undefined` if the URL names no key. */
   readonly key: string | undefined;
-  /** What of the group a `DELETE` is to drop; `undefined`: the key. */
+  /** The part of the group that a `DELETE` drops, or `undefined` if it drops the key. */
   readonly clear: "all" | "copies" | undefined;
 }
 
 /**
  * The path and query of a request's URL.
  *
- * @throws {TypeError} If it is not a whole one: what Node's own servers hand out
- *   is no `Request`, and nobody would look at the answer.
+ * @throws {TypeError} If the URL is not absolute. The caller then passed the
+ *   request of a Node server, which is not a `Request`.
  */
 export function pathOf(url: string): string {
-  // A `URL` would cost five times as much.
+  // Parsing a `URL` would cost five times as much.
   const scheme = typeof url === "string" ? url.indexOf("://") : -1;
   if (scheme < 0) {
     throw new TypeError(
@@ -84,8 +84,8 @@ export function pathOf(url: string): string {
 }
 
 /**
- * Reads what is asked for, as Go's servers do: the whole path decoded once, then
- * split at its first slash. A `?key=` counts where the path names no key.
+ * Reads the target as Go's servers do: the whole path is decoded once, then split
+ * at its first slash. A `?key=` counts only if the path names no key.
  */
 export function readTarget(
   path: string,
@@ -102,7 +102,7 @@ export function readTarget(
     const group = rest.slice(0, slash);
     return { group, key: rest.slice(slash + 1), clear: undefined };
   }
-  // Go looks at no query.
+  // Go ignores the query.
   if (question < 0 || !native) {
     return { group: rest, key: undefined, clear: undefined };
   }
@@ -120,7 +120,7 @@ export function readTarget(
   return { group: rest, key: undefined, clear: undefined };
 }
 
-/** Percent-decodes once; `undefined`: bad escapes, or bytes that are no UTF-8. */
+/** Percent-decodes once, or gives `undefined` for bad escapes and bad UTF-8. */
 function decode(text: string): string | undefined {
   if (!text.includes("%")) return text;
   try {
@@ -136,11 +136,11 @@ export function groupPath(basePath: string, group: string): string {
 }
 
 /**
- * The path of a key; `undefined`: it would be too long.
+ * The path of a key, or `undefined` if it would be too long.
  *
- * URLs drop segments of one or two dots even where they are percent-encoded, so
- * such a key travels as `?key=`; or, to Go, behind a slash that is encoded, too:
- * Go decodes first and splits then.
+ * URLs drop segments of one or two dots, even percent-encoded ones, so such a key
+ * is sent as `?key=`. To Go it is sent behind an encoded slash, since Go decodes
+ * first and splits then.
  */
 export function keyPath(
   basePath: string,
@@ -161,10 +161,10 @@ export function encodeKey(key: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(key);
 }
 
-/** Longer texts are left to the runtime, whose calls cost more than short ones do. */
-const MAX_SHORT = 64;
+/** For a text up to this length, a call into the runtime costs more than a loop. */
+const MAX_LOOPED = 64;
 
-/** Writes the UTF-8 of `text` to `target` and returns where it ends. */
+/** Writes the UTF-8 of `text` to `target` at `at` and returns where it ends. */
 export function writeText(
   target: Uint8Array,
   at: number,
@@ -172,7 +172,7 @@ export function writeText(
 ): number {
   const { length } = text;
   let i = 0;
-  if (length <= MAX_SHORT) {
+  if (length <= MAX_LOOPED) {
     for (; i < length; i++) {
       const code = text.charCodeAt(i);
       if (code > 0x7f) break;
@@ -184,9 +184,9 @@ export function writeText(
     : at + encoder.encodeInto(text, target.subarray(at)).written;
 }
 
-/** The key that `bytes` are; `undefined`: they are no UTF-8. */
+/** The key whose UTF-8 is `bytes`, or `undefined` if they are not UTF-8. */
 export function decodeKey(bytes: Uint8Array): string | undefined {
-  if (bytes.length <= MAX_SHORT && isAscii(bytes)) {
+  if (bytes.length <= MAX_LOOPED && isAscii(bytes)) {
     return String.fromCharCode.apply(null, bytes as unknown as number[]);
   }
   try {
@@ -201,19 +201,19 @@ function isAscii(bytes: Uint8Array): boolean {
   return true;
 }
 
-/** Time left, for its header; `undefined`: for ever, and so no header. */
+/** Encodes the time left for its header. Without a limit there is no header. */
 export function encodeTtl(ttlMs: number | undefined): string | undefined {
   return ttlMs === undefined || ttlMs > Number.MAX_SAFE_INTEGER
     ? undefined
     : String(Math.max(0, Math.floor(ttlMs)));
 }
 
-/** Reads a header of whole milliseconds; `undefined`: it is something else. */
+/** Reads a header of whole milliseconds, or gives `undefined` if it is malformed. */
 export function decodeMs(text: string): number | undefined {
   return /^\d{1,16}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Reads a value's time left from its header; `undefined`: the header is malformed. */
+/** Adds the time left from its header, or gives `undefined` if that is malformed. */
 export function withTtl(
   value: ByteView,
   header: string | null,
@@ -223,15 +223,15 @@ export function withTtl(
   return ttlMs === undefined ? undefined : { value, ttlMs };
 }
 
-/** What a message says of its body. */
+/** The facts about a body that its headers state. */
 export interface BodyHead {
-  /** How many bytes it has; `undefined`: it does not say. */
+  /** The number of bytes on the wire, or `undefined` if it is not stated. */
   readonly length: number | undefined;
-  /** Whether they are decoded on their way, and others come out. */
+  /** Whether the body is decoded on arrival, so that its length differs. */
   readonly encoded: boolean;
 }
 
-/** Reads what a message says of its body: once, since each look takes a while. */
+/** Reads the facts about a body. Call it once, because each lookup takes a while. */
 export function bodyHeadOf(headers: Headers): BodyHead {
   const length = headers.get("Content-Length");
   return length === null
@@ -240,10 +240,10 @@ export function bodyHeadOf(headers: Headers): BodyHead {
 }
 
 /**
- * Reads a body of at most `limit` bytes; `undefined`: it is larger, and was
- * cancelled. Calls `onChunk` for each part of it that arrives.
+ * Reads a body of at most `limit` bytes. A larger one is cancelled, and the result
+ * is `undefined`. Calls `onChunk` for each part that arrives.
  *
- * @throws The reason of `signal`, if that fires; the body is cancelled.
+ * @throws The reason of `signal`, if it fires. A stream is then cancelled.
  */
 export async function readBody(
   message: Request | Response,
@@ -260,7 +260,7 @@ export async function readBody(
     const bytes = await untilAborted(message.arrayBuffer(), signal);
     return bytes.byteLength > limit ? undefined : new Uint8Array(bytes);
   }
-  // Looked at no earlier: a stream may be made for it.
+  // Not read earlier, because reading it may make a stream.
   const { body } = message;
   if (body === null) return new Uint8Array();
   const chunks: Uint8Array[] = [];
@@ -281,8 +281,8 @@ export async function readBody(
 }
 
 /**
- * Whether a body is said to be so small that it comes in one go. Reading it whole
- * takes a third of the time that reading a stream takes.
+ * Whether a body is said to be so small that it is read whole, which takes a third
+ * of the time of reading a stream.
  */
 export function isSmall({ length, encoded }: BodyHead): boolean {
   return length !== undefined && length <= MAX_SMALL_BYTES && !encoded;
@@ -307,16 +307,16 @@ async function untilAborted<T>(
 }
 
 /**
- * The parts of a body as they arrive. Whoever stops early cancels it.
+ * The parts of a body as they arrive. A caller that stops early cancels the body.
  *
- * @throws The reason of `signal`, if that fires; the body is cancelled.
+ * @throws The reason of `signal`, if it fires. The body is then cancelled.
  */
 export async function* chunksOf(
   body: ReadableStream<Uint8Array>,
   signal?: AbortSignal,
 ): AsyncIterableIterator<Uint8Array> {
-  // By hand: not every runtime can iterate a stream, and a read that waits must
-  // end with the signal, even where what feeds the stream does not listen.
+  // By hand, because not every runtime can iterate a stream. A read that waits must
+  // also end with the signal, even if the source of the stream ignores it.
   const reader = body.getReader();
   const cancel = (): void => {
     reader.cancel(signal?.reason).catch(() => {});

@@ -58,9 +58,9 @@ Deno.test("A message that is cut short or overlong is refused, saying where", ()
       ["0affffffffffffffff7f", "more bytes are missing"],
       ["1100", "8 more bytes are missing at byte 1 of 2"],
       ["1d0000", "4 more bytes are missing at byte 1 of 3"],
-      ["0b", "3 is no type of field"],
-      ["0001", "0 is no field"],
-      ["ffffffffffff01", "is no field"],
+      ["0b", "3 is not a type of field"],
+      ["0001", "0 is not a field"],
+      ["ffffffffffff01", "is not a field"],
     ] as const
   ) assertThrows(() => read(message), ProtobufError, what);
 });
