@@ -1,11 +1,11 @@
 /**
- * A certificate authority of one's own and two certificates that it signed, for
- * trying out the examples with TLS.
+ * Makes a private certificate authority and two certificates that it signs, so
+ * that you can try the examples with TLS. To run it:
  *
  *     deno run --allow-write=certs --allow-read=certs examples/certificates.ts certs
  *
- * It writes `ca.crt`, `a.crt`, `a.key`, `b.crt` and `b.key`. On Node:
- * `npm install selfsigned`, then `node certificates.ts certs`.
+ * It writes `ca.crt`, `a.crt`, `a.key`, `b.crt` and `b.key` into the folder. On
+ * Node, run `npm install selfsigned`, then `node certificates.ts certs`.
  */
 
 import { mkdir, writeFile } from "node:fs/promises";
@@ -21,8 +21,8 @@ if (folder === undefined) {
 const nameOf = (value: string) => [{ name: "commonName", value }];
 const common = { keyType: "ec", algorithm: "sha256" } as const;
 
-// Its key is not written, so that it signs nothing but these two.
-const authority = await generate(nameOf("The authority of a trial"), {
+// The key of the authority is not saved, so it can never sign anything else.
+const authority = await generate(nameOf("Authority for trying the examples"), {
   ...common,
   extensions: [
     { name: "basicConstraints", cA: true, critical: true },
@@ -39,7 +39,7 @@ for (const name of ["a", "b"]) {
     extensions: [
       { name: "basicConstraints", cA: false, critical: true },
       { name: "keyUsage", digitalSignature: true, critical: true },
-      // A peer serves its certificate, and shows it to those that it asks.
+      // A peer presents its certificate both when it answers and when it asks.
       { name: "extKeyUsage", serverAuth: true, clientAuth: true },
       {
         name: "subjectAltName",

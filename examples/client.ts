@@ -1,6 +1,6 @@
 /**
- * A pure client: it is not in the list of peers, so it owns no key and nobody
- * asks it. It needs no port. Beside `deno task cluster`:
+ * Shows a pure client. It is not in the list of peers, so it owns no key, no peer
+ * asks it, and it needs no port. To run it, start `deno task cluster` first:
  *
  *     deno run --allow-net examples/client.ts http://localhost:8001,http://localhost:8002,http://localhost:8003 Tom Jack Sam
  */
@@ -13,12 +13,12 @@ if (peers === undefined) {
   Deno.exit(2);
 }
 
-// A name for the log of those it asks; nothing listens there.
+// Peers see this as the name of this client. Nothing listens there.
 const pool = new HTTPPool("http://client.invalid");
 pool.setPeers(peers.split(","));
 const scores = pool.group("scores", (name) => {
-  // Only called when no peer can be reached.
-  throw new Error(`nobody to ask for ${name}`);
+  // This runs only if no peer can be reached.
+  throw new Error(`no peer can be asked for ${name}`);
 });
 
 for (const [name, answer] of await scores.getMany(names)) {

@@ -1,6 +1,6 @@
 /**
- * A pool beside the routes of a Hono application, on Deno. `node/hono.ts` is the
- * same on Node.
+ * Shows a pool beside the routes of a Hono application, on Deno. `node/hono.ts`
+ * does the same on Node. To run it:
  *
  *     deno add jsr:@geecache/geecache npm:hono
  *     deno run --allow-net examples/hono.ts 8001 8001,8002
@@ -23,8 +23,8 @@ const squares = pool.group("squares", (key) => {
 });
 
 const app = new Hono();
-// What peers ask. The pool wants the request as it came: no middleware before
-// it may read the body.
+// The route for peers. The pool reads the body itself, so no middleware may read
+// it first.
 app.all("/_geecache/*", (c) => pool.handler(c.req.raw));
 app.get(
   "/squares/:key",

@@ -1,5 +1,5 @@
 /**
- * A cache in one process: no pool, no port.
+ * Shows a cache inside one process, without a pool or a port. To run it:
  *
  *     deno run examples/one_process.ts
  */
@@ -10,7 +10,7 @@ const populations = new Map([["Oslo", 717710], ["Bergen", 291940]]);
 
 const cities = new Group("cities", async (name, { signal }) => {
   console.log(`loading ${name}`);
-  // Stands for a slow source that can be told to give up.
+  // This delay stands for a slow source that can be cancelled.
   await new Promise((resolve) => setTimeout(resolve, 20));
   signal.throwIfAborted();
   const population = populations.get(name);
@@ -18,7 +18,7 @@ const cities = new Group("cities", async (name, { signal }) => {
   return { value: JSON.stringify({ name, population }), ttlMs: 60_000 };
 });
 
-// Three ask at once, one load runs.
+// Three callers ask at once, and the value is loaded once.
 const answers = await Promise.all([1, 2, 3].map(() => cities.get("Oslo")));
 console.log(
   answers.map((view) => view.json<{ population: number }>().population),

@@ -1,6 +1,7 @@
 /**
- * Peers behind routes of one's own: the pool lives below a path of the service's
- * choosing, and only requests that carry the service's token get there.
+ * Shows peers behind the routes of an existing service. The service chooses the
+ * path of the pool, and only requests with its token reach the pool. To run two
+ * peers:
  *
  *     deno run --allow-net examples/own_routes.ts 8001 8001,8002
  *     deno run --allow-net examples/own_routes.ts 8002 8001,8002
@@ -14,7 +15,7 @@ const token = "Bearer keep-me-in-the-environment";
 
 const pool = new HTTPPool(`http://localhost:${port}`, {
   basePath: "/internal/cache/",
-  // What the service asks of its own processes, its pool must send.
+  // The service requires this header, so the pool must send it to its peers.
   fetch: (request) => {
     request.headers.set("Authorization", token);
     return fetch(request);

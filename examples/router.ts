@@ -1,5 +1,6 @@
 /**
- * A pool inside a larger server: its handler is one route among others.
+ * Shows a pool inside a larger server, where its handler is one route among
+ * others. To run it:
  *
  *     deno run --allow-net examples/router.ts
  *     curl http://localhost:8000/squares/12

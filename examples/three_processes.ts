@@ -1,11 +1,12 @@
 /**
- * Three processes, one cache. Start each in a terminal of its own:
+ * Shows three processes that share one cache. Start each in its own terminal:
  *
  *     deno run --allow-net examples/three_processes.ts 8001 8001,8002,8003
  *     deno run --allow-net examples/three_processes.ts 8002 8001,8002,8003
  *     deno run --allow-net examples/three_processes.ts 8003 8001,8002,8003
  *
- * Then ask any of them, as often as you like: one process loads the key, once.
+ * Then ask any of them, as often as you like. Only one process loads the key, and
+ * only once.
  *
  *     curl http://localhost:8001/squares/12
  */
@@ -19,15 +20,15 @@ if (port === undefined || ports === undefined) {
 }
 
 const pool = new HTTPPool(`http://localhost:${port}`);
-// Every process is given the whole list, itself included.
+// Every process gets the whole list, including itself.
 pool.setPeers(ports.split(",").map((port) => `http://localhost:${port}`));
 
 const squares = pool.group("squares", (key) => {
   console.log(`[${port}] loading ${key}`);
   return String(Number(key) ** 2);
 }, {
-  // Keep a copy of what others own, for ten seconds: a hot key then costs its
-  // owner one question in ten seconds from each process.
+  // Keep a copy of each key that another process owns, for ten seconds. The owner
+  // of a hot key is then asked once in ten seconds by each process.
   shouldMirror: () => true,
   mirrorTtlMs: 10_000,
 });

@@ -1,6 +1,7 @@
 /**
- * Peers that speak TLS, with certificates of an authority of one's own, which
- * no client trusts that was not given `ca.crt`. `certificates.ts` makes some.
+ * Shows peers that use TLS with certificates from a private authority. Only a
+ * client that was given `ca.crt` trusts them. `certificates.ts` makes such
+ * certificates. To run two peers:
  *
  *     deno run --allow-net --allow-read examples/tls.ts 8443 8443,8444 certs/ca.crt certs/a.crt certs/a.key
  *     deno run --allow-net --allow-read examples/tls.ts 8444 8443,8444 certs/ca.crt certs/b.crt certs/b.key
@@ -18,8 +19,8 @@ const [ca, cert, key] = await Promise.all(
   files.map((file) => Deno.readTextFile(file)),
 );
 
-// Whom this process trusts when it asks: the authority, beside those that
-// every Deno trusts.
+// When this process asks a peer, it trusts this authority in addition to the ones
+// that Deno trusts by default.
 const client = Deno.createHttpClient({ caCerts: [ca!] });
 
 const pool = new HTTPPool(`https://localhost:${port}`, {

@@ -1,7 +1,8 @@
 /**
- * A process as one would run it: strangers are kept out, and when it is told to
- * stop the others take over what it has in memory, so that a rolling deploy
- * costs the slow source next to nothing.
+ * Shows a process that is ready for production. A secret keeps strangers out.
+ * When the process is told to stop, the other processes take over the values it
+ * has in memory, so a rolling deploy puts almost no load on the slow source. To
+ * run three of them:
  *
  *     export SECRET=$(openssl rand -hex 16)
  *     deno run --allow-net --allow-env=SECRET examples/trusted.ts 8001 8001,8002,8003
@@ -9,7 +10,8 @@
  *     deno run --allow-net --allow-env=SECRET examples/trusted.ts 8003 8001,8002,8003
  *     curl http://localhost:8001/squares/12
  *     curl http://localhost:8001/stats
- *     kill -TERM the first of them, and ask the others again
+ *
+ * Then stop the first one with `kill -TERM`, and ask the others again.
  */
 
 import { HTTPPool } from "@geecache/geecache";
@@ -17,14 +19,17 @@ import { HTTPPool } from "@geecache/geecache";
 const [port = "8001", ports = port, drainMs = "5000"] = Deno.args;
 const secret = Deno.env.get("SECRET");
 if (secret === undefined) {
-  console.error("Set SECRET, the same for all: see the head of this file");
+  console.error(
+    "Set SECRET to the same value for all processes: see the head of this file",
+  );
   Deno.exit(2);
 }
 
 const pool = new HTTPPool(`http://localhost:${port}`, {
-  // Several while it is being changed: the first is sent, all are taken.
+  // SECRET may list several secrets while you change it. The pool sends the first
+  // one and accepts all of them.
   secret: secret.split(","),
-  // Who is out of reach, who is back, whose list differs.
+  // Logs which peers are unreachable, which are back, and whose list differs.
   logger: { ...console, debug: () => {} },
 });
 pool.setPeers(ports.split(",").map((port) => `http://localhost:${port}`));
@@ -49,8 +54,8 @@ const server = Deno.serve(
 Deno.addSignalListener(
   Deno.build.os === "windows" ? "SIGINT" : "SIGTERM",
   async () => {
-    // Your platform should send no new clients here by now, and your discovery
-    // should take this process out of the others' lists.
+    // By now, your platform should have stopped sending clients here. Your
+    // discovery should be removing this process from the lists of the others.
     await pool.drain({ timeoutMs: Number(drainMs) });
     await server.shutdown();
     console.log(`[${port}] handed over`);

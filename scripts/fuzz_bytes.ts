@@ -28,7 +28,8 @@ import {
   encodeResponse,
   ProtobufError,
 } from "../protocol/protobuf.ts";
-import { Exit, readFlags } from "../serve/serve.ts";
+import { Exit } from "../serve/exit.ts";
+import { readFlags } from "../serve/flags.ts";
 import {
   decodeKey,
   encodeKey,

@@ -1,6 +1,6 @@
 /**
- * Three nodes on one database: `deno task cluster`, as GeeCache's own script has
- * it. Stops them all on Ctrl-C, or when one dies.
+ * Starts three nodes on one database, like GeeCache's own script: `deno task
+ * cluster`. It stops all of them on Ctrl-C, or when one dies.
  *
  * @module
  */
@@ -10,13 +10,14 @@ import { linesOf } from "./lines.ts";
 
 const USAGE = `Usage: deno task cluster [flags]
 
-Three GeeCache nodes over one SQLite file, the last with the front door.
+Runs three GeeCache nodes over one SQLite file. The last one also opens the
+front door.
 
-  --ports A,B,C   where they listen (default 8001,8002,8003)
-  --api PORT      where the front door is (default 9999)
+  --ports A,B,C   the ports of the nodes (default 8001,8002,8003)
+  --api PORT      the port of the front door (default 9999)
   --db FILE       the database (default scores.db)
-  --verbose       log each request, too
-  --help          show this`;
+  --verbose       also log each request
+  --help          show this help`;
 
 const flags = parseArgs(Deno.args, {
   string: ["ports", "api", "db"],
@@ -35,11 +36,11 @@ if (flags.help) {
 const ports: string[] = flags.ports.split(",");
 const origins = ports.map((port) => `http://localhost:${port}`);
 const serve = new URL("./serve.ts", import.meta.url);
-/** A node that does not stop when it is told to is stopped after so long. */
-const PATIENCE_MS = 5_000;
+/** How long a node may take to stop before it is killed. */
+const STOP_TIMEOUT_MS = 5_000;
 
 let stopping = false;
-/** Whether a node ended that nobody had told to. */
+/** Whether a node ended before it was told to stop. */
 let died = false;
 
 function start(port: string): Deno.ChildProcess {
@@ -64,12 +65,15 @@ function stop(signal: Deno.Signal): void {
     try {
       child.kill(signal);
     } catch {
-      // It has ended.
+      // The node has already ended.
     }
   }
 }
 
-/** Prints what a node says; resolves when it runs, and with `false` if it ends first. */
+/**
+ * Prints the output of a node. Resolves with `true` when the node is running, and
+ * with `false` if it ends first.
+ */
 function follow(child: Deno.ChildProcess, port: string): Promise<boolean> {
   return new Promise((resolve) => {
     const print = async (output: ReadableStream<Uint8Array>): Promise<void> => {
@@ -98,22 +102,22 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
   if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
   Deno.addSignalListener(signal, () => {
     stop("SIGTERM");
-    setTimeout(() => stop("SIGKILL"), PATIENCE_MS);
+    setTimeout(() => stop("SIGKILL"), STOP_TIMEOUT_MS);
   });
 }
 
 const running = await Promise.all(nodes.map((c, i) => follow(c, ports[i]!)));
 if (running.every(Boolean)) {
   console.log(`
-All nodes are running. Ask twice: one of them loads Tom, once.
+All nodes are running. Ask twice: only one node loads Tom, and only once.
 
   curl 'http://localhost:${flags.api}/api?key=Tom'
   curl 'http://localhost:${ports[0]}/api?key=Tom'
-  curl http://localhost:${ports[0]}/_geecache/scores/Tom   # that node alone
+  curl http://localhost:${ports[0]}/_geecache/scores/Tom   # asks that node only
 
 Ctrl-C stops them.
 `);
 }
 const codes = await Promise.all(ended);
-// A node that was stopped before it listened for signals ends with 143.
+// A node that is stopped before it listens for signals ends with code 143.
 Deno.exit(died ? 1 : Math.max(...codes));

@@ -1,4 +1,7 @@
-/** The lines of a stream of bytes, without their ends, the last one too. */
+/**
+ * Yields the lines of a stream of bytes without their line ends. A last line
+ * that has no line end counts, too.
+ */
 export async function* linesOf(
   bytes: ReadableStream<Uint8Array>,
 ): AsyncIterableIterator<string> {

@@ -1,8 +1,8 @@
 /**
- * One worker for each port, all behind one public port, and one cache between
- * them. Each worker is a peer: the public port gives a request to any of them,
- * so the others need a port that is this one's alone. Node 22.18 and later run
- * it as it is:
+ * Shows several workers of `node:cluster` that share one public port and one
+ * cache. The public port gives a request to any worker. Peers must reach one
+ * worker in particular, so each worker also listens on a port of its own. Node
+ * 22.18 and later run this file without a build:
  *
  *     npm install geecache
  *     node cluster.ts 8000 8001,8002,8003,8004
@@ -23,7 +23,8 @@ function startPrimary(): void {
     portOf.set(cluster.fork({ PEER_PORT: port }).id, port);
   };
   ports.split(",").forEach(start);
-  // The next one takes the port of the one that died: the list stays true.
+  // The new worker takes the port of the one that died, so the list of peers
+  // stays correct.
   cluster.on("exit", ({ id }) => start(portOf.get(id)!));
 }
 
@@ -38,7 +39,7 @@ function startWorker(port: string): void {
   });
 
   const peers = createServer(toNodeHandler(pool.handler));
-  // Exclusive: not shared with the other workers.
+  // `exclusive` keeps this port from being shared with the other workers.
   peers.listen({ host: "127.0.0.1", port: Number(port), exclusive: true });
 
   const server = createServer(async (request, response) => {

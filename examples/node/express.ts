@@ -1,6 +1,6 @@
 /**
- * A pool beside the routes of an Express application. Node 22.18 and later run
- * it as it is:
+ * Shows a pool beside the routes of an Express application. Node 22.18 and later
+ * run this file without a build:
  *
  *     npm install geecache express
  *     node express.ts 8001 8001,8002
@@ -27,8 +27,9 @@ const squares = pool.group("squares", (key) => {
 });
 
 const app = express();
-// Before every body parser: what peers send is for the pool to read. A pattern,
-// since Express decodes parameters and `use` cuts its path off.
+// This route comes before every body parser, because the pool reads what peers
+// send. It is a pattern, because the pool needs the path as it was sent: Express
+// decodes parameters, and `use` cuts off the path it is mounted at.
 app.all(/^\/_geecache\//, toNodeHandler(pool.handler));
 app.use(express.json());
 

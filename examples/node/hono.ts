@@ -1,6 +1,6 @@
 /**
- * A pool beside the routes of a Hono application, on Node. `../hono.ts` is the
- * same on Deno. Node 22.18 and later run it as it is:
+ * Shows a pool beside the routes of a Hono application, on Node. `../hono.ts`
+ * does the same on Deno. Node 22.18 and later run this file without a build:
  *
  *     npm install geecache hono @hono/node-server
  *     node hono.ts 8001 8001,8002
@@ -28,8 +28,8 @@ const squares = pool.group("squares", (key) => {
 });
 
 const app = new Hono();
-// What peers ask. The pool wants the request as it came: no middleware before
-// it may read the body.
+// The route for peers. The pool reads the body itself, so no middleware may read
+// it first.
 app.all("/_geecache/*", (c) => pool.handler(c.req.raw));
 app.get(
   "/squares/:key",

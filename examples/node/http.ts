@@ -1,6 +1,6 @@
 /**
- * A pool beside the routes of a server of `node:http`. Node 22.18 and later run
- * it as it is:
+ * Shows a pool beside the routes of a `node:http` server. Node 22.18 and later
+ * run this file without a build:
  *
  *     npm install geecache
  *     node http.ts 8001 8001,8002

@@ -1,7 +1,7 @@
 /**
- * Peers that speak TLS and let in whoever shows a certificate of one authority:
- * nobody else reads or writes a key. `../certificates.ts` makes some. Node 22.18
- * and later run it as it is:
+ * Shows peers that use mutual TLS. A client must present a certificate that one
+ * authority signed, or it can neither read nor write a key. `../certificates.ts`
+ * makes such certificates. Node 22.18 and later run this file without a build:
  *
  *     npm install geecache
  *     node mutual_tls.ts 8443 8443,8444 certs/ca.crt certs/a.crt certs/a.key
@@ -23,7 +23,7 @@ if (port === undefined || ports === undefined || files.length !== 3) {
 const [ca, cert, key] = files.map((file) => readFileSync(file, "utf8"));
 
 const pool = new HTTPPool(`https://127.0.0.1:${port}`, {
-  // Trusts the authority alone, and shows this process's certificate.
+  // This process trusts only the authority, and presents its own certificate.
   fetch: keepAliveFetch({ ca, cert, key }),
 });
 pool.setPeers(ports.split(",").map((port) => `https://127.0.0.1:${port}`));
@@ -35,7 +35,8 @@ const squares = pool.group("squares", (key) => {
 
 const peers = toNodeHandler(pool.handler);
 const server = createServer(
-  // `requestCert` asks for a certificate, `rejectUnauthorized` insists on it.
+  // `requestCert` asks the client for a certificate. `rejectUnauthorized` closes
+  // the connection if the certificate is missing or not valid.
   { ca, cert, key, requestCert: true, rejectUnauthorized: true },
   async (request, response) => {
     const key = /^\/squares\/(\d+)$/.exec(request.url ?? "/")?.[1];

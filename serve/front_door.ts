@@ -1,0 +1,62 @@
+/**
+ * The front door: `/api?key=` answers clients from the whole cluster, so a client
+ * needs to know nothing about nodes and owners.
+ *
+ * @module
+ */
+
+import { eTag, ifNoneMatch } from "@std/http/etag";
+import { STATUS_CODE, STATUS_TEXT } from "@std/http/status";
+import { type Group, NotFoundError } from "../mod.ts";
+import { messageOf } from "./exit.ts";
+
+/** Answers one request. */
+export type Answer = (request: Request) => Response | Promise<Response>;
+
+/** Answers requests for `/api` from `scores`; `otherwise` answers the rest. */
+export function frontDoor(scores: Group, otherwise: Answer): Answer {
+  return (request) =>
+    new URL(request.url).pathname === "/api"
+      ? answerApi(request, scores)
+      : otherwise(request);
+}
+
+/** A client that sends the ETag of the current value gets 304 and no body. */
+async function answerApi(request: Request, scores: Group): Promise<Response> {
+  if (request.method !== "GET" && request.method !== "HEAD") {
+    return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
+      Allow: "GET, HEAD",
+    });
+  }
+  const key = new URL(request.url).searchParams.get("key");
+  if (!key) return statusResponse(STATUS_CODE.BadRequest, "key is required");
+  try {
+    const view = await scores.get(key, { signal: request.signal });
+    const bytes = view.bytes();
+    const tag: string = await eTag(bytes);
+    const headers = {
+      "Content-Type": "application/octet-stream",
+      "Cache-Control": "no-cache",
+      "ETag": tag,
+    };
+    return ifNoneMatch(request.headers.get("If-None-Match"), tag)
+      ? new Response(bytes, { headers })
+      : new Response(null, { status: STATUS_CODE.NotModified, headers });
+  } catch (error) {
+    return error instanceof NotFoundError
+      ? statusResponse(STATUS_CODE.NotFound, error.message)
+      : statusResponse(STATUS_CODE.InternalServerError, messageOf(error));
+  }
+}
+
+/** A plain text response; without a message, the text is the name of the status. */
+export function statusResponse(
+  code: keyof typeof STATUS_TEXT,
+  message: string = STATUS_TEXT[code],
+  headers?: Record<string, string>,
+): Response {
+  return new Response(`${message}\n`, {
+    status: code as number,
+    headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
+  });
+}

@@ -1,0 +1,62 @@
+/**
+ * The log of the program: one line for each message, whatever the message
+ * contains.
+ *
+ * @module
+ */
+
+import type { Logger } from "../mod.ts";
+
+/** How long to wait for `@std/log` to load. */
+const IMPORT_TIMEOUT_MS = 500;
+
+/**
+ * Opens the log. It goes through `@std/log` if that loads in time, and otherwise
+ * prints the same lines through `console`.
+ */
+export async function openLog(verbose: boolean): Promise<Logger> {
+  const level = verbose ? "DEBUG" : "INFO";
+  // With a variable, Deno does not look for the package until this line runs.
+  const specifier = "@std/log";
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  try {
+    const std = await Promise.race([
+      import(specifier),
+      new Promise<never>((_, reject) => {
+        timer = setTimeout(reject, IMPORT_TIMEOUT_MS);
+      }),
+    ]);
+    std.setup({
+      handlers: {
+        default: new std.ConsoleHandler(level, {
+          useColors: false,
+          formatter: (record: { levelName: string; msg: string }) =>
+            lineOf(record.levelName, record.msg),
+        }),
+      },
+      loggers: { default: { level, handlers: ["default"] } },
+    });
+    return std.getLogger();
+  } catch {
+    const write = (level: string) => (message: string): void =>
+      console.log(lineOf(level, message));
+    return {
+      debug: verbose ? write("DEBUG") : () => {},
+      info: write("INFO"),
+      warn: write("WARN"),
+      error: write("ERROR"),
+    };
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** One line of the log. Line breaks and control characters are escaped. */
+function lineOf(level: string, message: string): string {
+  const oneLine = message.replace(
+    // deno-lint-ignore no-control-regex
+    /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g,
+    (c) => JSON.stringify(c).slice(1, -1),
+  );
+  return `${new Date().toISOString()} ${level} ${oneLine}`;
+}
