@@ -15,7 +15,7 @@ import { npmInstall } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url);
 /** What is not the project's source. */
-const LEFT_OUT = /^(\.git|npm|node_modules|coverage)$/;
+const LEFT_OUT = /^(\.cache|\.git|coverage|node_modules|npm|site)$/;
 /** A package and a path in it: `@std/cli/parse-args`. */
 const NAME = /^((?:@[^/]+\/)?[^/]+)(\/.+)?$/;
 /** The same behind `npm:`, with a version. */
