@@ -3,7 +3,7 @@ import { ByteView, MAX_PACKED_BYTES } from "../base/byte_view.ts";
 import { CachePair, type CacheStats } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { assert, assertEquals, assertStrictEquals } from "./support/assert.ts";
-import { FakeClock } from "./support/gate.ts";
+import { FakeClock } from "./support/time.ts";
 
 type Store = "main" | "hot";
 

@@ -16,7 +16,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "./support/assert.ts";
-import { FakeClock, gate, settle } from "./support/gate.ts";
+import { FakeClock, gate, settle } from "./support/time.ts";
 
 const SCORES = new Map([["Tom", "630"], ["Jack", "589"], ["Sam", "567"]]);
 

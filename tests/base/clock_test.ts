@@ -1,6 +1,6 @@
 import { systemClock } from "../../base/clock.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
 const LONGEST = 2 ** 31 - 1;
 

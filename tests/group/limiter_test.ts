@@ -1,7 +1,7 @@
 import { BusyError } from "../../mod.ts";
 import { Limiter } from "../../group/limiter.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
-import { type Gate, gate, settle } from "../support/gate.ts";
+import { type Gate, gate, settle } from "../support/time.ts";
 
 const never = new AbortController().signal;
 

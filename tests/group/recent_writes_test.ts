@@ -1,6 +1,6 @@
 import { RecentWrites } from "../../group/recent_writes.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { FakeClock } from "../support/gate.ts";
+import { FakeClock } from "../support/time.ts";
 
 Deno.test("RecentWrites knows for a while what was written since the last change", async () => {
   const clock = new FakeClock();

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { type Flight, SingleFlight } from "../../group/singleflight.ts";
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
-import { type Gate, gate, settle } from "../support/gate.ts";
+import { type Gate, gate, settle } from "../support/time.ts";
 
 type Outcome = ["waits"] | ["got", unknown] | ["failed", unknown];
 

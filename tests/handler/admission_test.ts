@@ -7,8 +7,8 @@ import {
   assertRejects,
   assertThrows,
 } from "../support/assert.ts";
-import { FakeClock, settle } from "../support/gate.ts";
-import { type Cluster, type Node, withCluster } from "../support/network.ts";
+import { FakeClock, settle } from "../support/time.ts";
+import { type Cluster, type Node, withCluster } from "../support/cluster.ts";
 
 const OLD = "the-old-secret-of-all";
 const NEW = "the-new-secret-of-all";

@@ -4,9 +4,15 @@ import { createServer as createServerOfSockets, type Socket } from "node:net";
 import process from "node:process";
 import { HTTPPool } from "../../mod.ts";
 import { keepAliveFetch, toNodeHandler } from "../../node.ts";
-import { Client, end, exchanges, portOf, withServer } from "../support/node.ts";
+import {
+  Client,
+  end,
+  exchanges,
+  portOf,
+  withServer,
+} from "../support/node_server.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
 /** Ends what a test opened, too. */
 async function withFetch(

@@ -3,7 +3,7 @@
 import { getRequestListener } from "@hono/node-server";
 import { keepAliveFetch, toNodeHandler } from "../../node.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { withServer } from "../support/node.ts";
+import { withServer } from "../support/node_server.ts";
 
 Deno.test("keepAliveFetch() reads answers where a framework replaced Response later", async () => {
   const own = {

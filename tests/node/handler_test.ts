@@ -3,14 +3,19 @@
 import { HTTPPool, type HTTPPoolOptions } from "../../mod.ts";
 import { toNodeHandler } from "../../node.ts";
 import { urlOf } from "../../node/request.ts";
-import { answerTo, Client, exchanges, withServer } from "../support/node.ts";
+import {
+  answerTo,
+  Client,
+  exchanges,
+  withServer,
+} from "../support/node_server.ts";
 import {
   assert,
   assertEquals,
   assertMatch,
   assertThrows,
 } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
 const PEER = "Geecache-Peer: http://h";
 const CLOSE = "Connection: close";

@@ -9,8 +9,8 @@ import { fileURLToPath } from "node:url";
 import { HTTPPool, PeerError } from "../../mod.ts";
 import { keepAliveFetch, toNodeHandler } from "../../node.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { end, portOf, withServer } from "../support/node.ts";
-import { gate } from "../support/gate.ts";
+import { end, portOf, withServer } from "../support/node_server.ts";
+import { gate } from "../support/time.ts";
 import { identities } from "../support/tls.ts";
 
 Deno.test("Two pools are one cache over node:http: keys, batches, writes", async () => {

@@ -2,7 +2,7 @@
 
 import { type ByteView, HTTPPool } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
 Deno.test("500 concurrent gets over real sockets all arrive right, slow ones too, each loaded once", async () => {
   const requests: string[] = [];

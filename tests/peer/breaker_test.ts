@@ -1,6 +1,6 @@
 import { Breaker, type Health } from "../../peer/breaker.ts";
 import { assertEquals } from "../support/assert.ts";
-import { FakeClock, gate, settle } from "../support/gate.ts";
+import { FakeClock, gate, settle } from "../support/time.ts";
 
 /** A breaker whose probes find the health that the test sets, and a log of its changes. */
 function start(options: { random?: number } = {}) {

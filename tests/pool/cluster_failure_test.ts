@@ -1,10 +1,9 @@
-/** What a dead, slow, busy or refusing process costs the others. */
+/** What a dead, silent or busy process costs the others. */
 
-import { KIND, ResultReader } from "../../protocol/frames.ts";
+import { locals } from "../../group/local_group.ts";
 import { failure } from "../../handler/answers.ts";
 import { answerMany } from "../../handler/batch.ts";
 import { Waits } from "../../handler/waits.ts";
-import { locals } from "../../group/local_group.ts";
 import {
   BusyError,
   type ByteView,
@@ -13,47 +12,31 @@ import {
   type HTTPPoolOptions,
   type PeerError,
 } from "../../mod.ts";
+import { KIND, ResultReader } from "../../protocol/frames.ts";
 import { PROTOCOLS } from "../../protocol/protocols.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { FakeClock, gate, settle } from "../support/gate.ts";
 import {
-  type Cluster,
-  type ClusterOptions,
+  askedOf,
+  Cluster,
+  holdLoads,
+  keysOwnedBy,
   type Node,
-  noteIn,
+  stateOf,
   withCluster,
-} from "../support/network.ts";
-
-/** Keys that a node owns. */
-function keysOf(cluster: Cluster, owner: Node, count: number): string[] {
-  const keys: string[] = [];
-  for (let i = 0; keys.length < count; i++) {
-    if (cluster.ownerOf(`key-${i}`) === owner) keys.push(`key-${i}`);
-  }
-  return keys;
-}
-
-const stateOf = ({ pool }: Node, { origin }: Node) =>
-  pool.stats().peers.find(({ id }) => id === origin)!.state;
-
-/** The questions that were sent to a node, without probes and peeks. */
-function asked({ network }: Cluster, from: Node, to: Node): number {
-  return network.sent.filter((one) =>
-    one.from === from.origin && one.to === to.origin &&
-    one.path !== "/_geecache/" && !one.peeks
-  ).length;
-}
+} from "../support/cluster.ts";
+import { noteIn } from "../support/logger.ts";
+import { FakeClock, settle } from "../support/time.ts";
 
 Deno.test("An owner that fails three times in a row is not asked again, and its keys go to the next node", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
-    const keys = keysOf(cluster, owner, 20);
+    const keys = keysOwnedBy(cluster, owner, 20);
     for (const [i, key] of keys.entries()) {
       assertEquals(stateOf(asker, owner), i < 3 ? "closed" : "open");
       assertEquals((await asker.group.get(key)).text(), `<${key}>`);
     }
-    assertEquals(asked(cluster, asker, owner), 3);
+    assertEquals(askedOf(cluster, asker, owner), 3);
     assertEquals(stateOf(asker, next), "closed");
   }));
 
@@ -65,7 +48,9 @@ Deno.test("Stand-ins that are out of reach themselves are passed over all at onc
     const dead = [owner!, ...others];
     for (const { origin } of dead) cluster.network.kill(origin);
     for (const node of dead) {
-      for (const key of keysOf(cluster, node, 3)) await asker.group.get(key);
+      for (const key of keysOwnedBy(cluster, node, 3)) {
+        await asker.group.get(key);
+      }
       assertEquals(stateOf(asker, node), "open");
     }
     const { peerErrors } = asker.group.stats();
@@ -78,7 +63,7 @@ Deno.test("A silent owner costs a wait of timeoutMs three times at most", () =>
   withCluster(3, async (cluster) => {
     const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.silence(owner.origin);
-    const keys = keysOf(cluster, owner, 20);
+    const keys = keysOwnedBy(cluster, owner, 20);
     const gets = keys.slice(0, 3).map((key) => asker.group.get(key));
     await cluster.clock.advance(5_500);
     await Promise.all(gets);
@@ -89,7 +74,7 @@ Deno.test("A silent owner costs a wait of timeoutMs three times at most", () =>
       await cluster.clock.advance(500);
       await get;
     }
-    assertEquals(asked(cluster, asker, owner), 3);
+    assertEquals(askedOf(cluster, asker, owner), 3);
     assert(cluster.clock.now() - before <= 17 * 500);
   }));
 
@@ -97,7 +82,7 @@ Deno.test("A dead owner costs one load per key and mirror life in the whole clus
   withCluster(5, async (cluster) => {
     const [dead, ...others] = cluster.inOrder("k");
     cluster.network.kill(dead!.origin);
-    const keys = keysOf(cluster, dead!, 30);
+    const keys = keysOwnedBy(cluster, dead!, 30);
     for (let life = 1; life <= 3; life++) {
       for (let i = 0; i < 2; i++) {
         const all = others.map(({ group }) => group.getMany(keys));
@@ -177,10 +162,10 @@ Deno.test("A peer that is back is found by a probe that no caller waits for, and
   await withCluster(3, async (cluster) => {
     const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
-    const keys = keysOf(cluster, owner, 10);
+    const keys = keysOwnedBy(cluster, owner, 10);
     for (const key of keys.slice(0, 3)) await asker.group.get(key);
     await cluster.clock.advance(5_000);
-    assertEquals([asked(cluster, asker, owner), stateOf(asker, owner)], [
+    assertEquals([askedOf(cluster, asker, owner), stateOf(asker, owner)], [
       3,
       "open",
     ]);
@@ -203,7 +188,9 @@ Deno.test("A write to a peer out of reach rejects at once", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
     cluster.network.kill(owner.origin);
-    for (const key of keysOf(cluster, owner, 3)) await asker.group.get(key);
+    for (const key of keysOwnedBy(cluster, owner, 3)) {
+      await asker.group.get(key);
+    }
     const before = cluster.network.sent.length;
     const { errors } = await assertRejects(
       () => asker.group.remove("k"),
@@ -213,109 +200,17 @@ Deno.test("A write to a peer out of reach rejects at once", () =>
     assertEquals(cluster.network.sent.length, before);
   }));
 
-// ---- loads for absent owners
-
-/** A cluster whose getters end when the test says so. */
-function gated(options: Omit<ClusterOptions, "getter">) {
-  const begun: string[] = [];
-  const gates = new Map<string, ReturnType<typeof gate<string>>>();
-  const end = (key: string) => gates.get(key)!.open(`<${key}>`);
-  const getter = () => (key: string) => {
-    begun.push(key);
-    const one = gate<string>();
-    gates.set(key, one);
-    return one.opened;
-  };
-  return { begun, end, options: { ...options, getter } };
-}
-
-Deno.test("Loads for absent owners are limited in number, the rest wait in order, others do not", () => {
-  const { begun, end, options } = gated({ group: { maxStandInLoads: 2 } });
-  return withCluster(2, async (cluster) => {
-    const [dead, asker] = cluster.nodes as [Node, Node];
-    cluster.network.kill(dead.origin);
-    const absent = keysOf(cluster, dead, 5);
-    const [own] = keysOf(cluster, asker, 1) as [string];
-    const gets = absent.map((key) => asker.group.get(key));
-    await settle();
-    assertEquals(begun, absent.slice(0, 2));
-    const ownGet = asker.group.get(own);
-    await settle();
-    assertEquals(begun, [...absent.slice(0, 2), own]);
-    end(own);
-    await ownGet;
-    for (const [i, key] of absent.entries()) {
-      end(key);
-      await settle();
-      assertEquals(begun.length, Math.min(6, 4 + i));
-    }
-    await Promise.all(gets);
-    assertEquals(begun.filter((key) => key !== own), absent);
-  }, options);
-});
-
-Deno.test("A full queue is refused with a BusyError that says so", () => {
-  const { begun, end, options } = gated({ group: { maxStandInLoads: 1 } });
-  return withCluster(2, async (cluster) => {
-    const [dead, asker] = cluster.nodes as [Node, Node];
-    cluster.network.kill(dead.origin);
-    const keys = keysOf(cluster, dead, 10_002);
-    const gets = keys.slice(0, 10_001).map((key) => asker.group.get(key));
-    const many = Promise.allSettled(gets);
-    await settle();
-    await assertRejects(
-      () => asker.group.get(keys[10_001]!),
-      BusyError,
-      `Cannot load "${
-        keys[10_001]
-      }" of group "g", which another process owns: ` +
-        "1 such loads run and 10000 wait",
-    );
-    // Nothing else is lost.
-    end(begun[0]!);
-    assertEquals((await gets[0]!).text(), `<${keys[0]}>`);
-    await asker.pool.close();
-    await many;
-  }, options);
-});
-
-Deno.test("A stand-in that has no room tells a peer that it is busy, which loads for itself in the end", () => {
-  const { begun, end, options } = gated({ group: { maxStandInLoads: 1 } });
-  return withCluster(3, async (cluster) => {
-    const [dead, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
-    cluster.network.kill(dead.origin);
-    const keys = keysOf(cluster, dead, 30_000)
-      .filter((key) => cluster.inOrder(key)[1] === standIn);
-    const own = keys.slice(0, 10_001).map((key) => standIn.group.get(key));
-    const all = Promise.allSettled(own);
-    await settle();
-    assertEquals(begun.length, 1);
-    const last = keys.at(-1)!;
-    const get = asker.group.get(last);
-    await cluster.clock.advance(4_000);
-    assertEquals([begun.length, asker.loads], [1, []]);
-    await cluster.clock.advance(1_500);
-    assertEquals(asker.loads, [last]);
-    end(last);
-    assertEquals((await get).text(), `<${last}>`);
-    await standIn.pool.close();
-    await all;
-  }, options);
-});
-
-// ---- too many peers at once
-
 Deno.test("Past maxPeerRequests a peer is told to wait, asks the same owner, and has the owner's value", () => {
-  const { begun, end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  const { begun, end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
-    const [a, b] = keysOf(cluster, owner, 2) as [string, string];
+    const [a, b] = keysOwnedBy(cluster, owner, 2) as [string, string];
     const first = one.group.get(a);
     await settle();
     const second = two.group.get(b);
     await cluster.clock.advance(2_000);
     assertEquals(begun, [a]);
-    assert(asked(cluster, two, owner) >= 2);
+    assert(askedOf(cluster, two, owner) >= 2);
     assertEquals(owner.pool.stats().serving, 1);
     end(a);
     await first;
@@ -329,13 +224,17 @@ Deno.test("Past maxPeerRequests a peer is told to wait, asks the same owner, and
 });
 
 Deno.test("When its patience with a busy owner ends the asker loads for itself, under its own limit", () => {
-  const { end, options } = gated({
+  const { end, options } = holdLoads({
     pool: { maxPeerRequests: 1 },
     group: { maxStandInLoads: 1 },
   });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
-    const [a, b, c] = keysOf(cluster, owner, 3) as [string, string, string];
+    const [a, b, c] = keysOwnedBy(cluster, owner, 3) as [
+      string,
+      string,
+      string,
+    ];
     const gets = [one.group.get(a)];
     await settle();
     gets.push(two.group.get(b), two.group.get(c));
@@ -363,10 +262,13 @@ Deno.test("A proxy that says 429 for an owner is no busy owner: the next node is
   }));
 
 Deno.test("What is in memory is answered however many requests wait, alone and in a batch", () => {
-  const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
-    const [slow, ...held] = keysOf(cluster, owner, 12) as [string, ...string[]];
+    const [slow, ...held] = keysOwnedBy(cluster, owner, 12) as [
+      string,
+      ...string[],
+    ];
     await Promise.all(
       held.map((key) => owner.group.set(key, `<${key}>`)),
     );
@@ -381,10 +283,10 @@ Deno.test("What is in memory is answered however many requests wait, alone and i
 });
 
 Deno.test("What is in memory is answered in a batch with what is not, too", () => {
-  const { begun, end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  const { begun, end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
-    const [slow, first, fresh, ...held] = keysOf(cluster, owner, 6) as [
+    const [slow, first, fresh, ...held] = keysOwnedBy(cluster, owner, 6) as [
       string,
       string,
       string,
@@ -415,7 +317,7 @@ Deno.test("What is in memory is answered in a batch with what is not, too", () =
 
 Deno.test("Go's processes are never told to wait", async () => {
   for (const protocol of ["geecache", "groupcache"] as const) {
-    const { begun, end, options } = gated({});
+    const { begun, end, options } = holdLoads({});
     const pool = new HTTPPool("http://a", { protocol, maxPeerRequests: 1 });
     const { basePath } = { basePath: `/_${protocol}/` };
     pool.group("g", options.getter());
@@ -438,14 +340,14 @@ Deno.test("Go's processes are never told to wait", async () => {
 Deno.test("Go's processes wait for a load however many do", async () => {
   const asking: Record<string, string>[] = [{}, { "Geecache-Wait": "1000" }];
   for (const headers of asking) {
-    const { begun, end, options } = gated({
+    const { begun, end, options } = holdLoads({
       pool: { protocol: "geecache" },
       group: { maxStandInLoads: 1 },
     });
     await withCluster(2, async (cluster) => {
       const [dead, asker] = cluster.nodes as [Node, Node];
       cluster.network.kill(dead.origin);
-      const keys = keysOf(cluster, dead, 10_003);
+      const keys = keysOwnedBy(cluster, dead, 10_003);
       const [last, oneTooMany] = keys.splice(0, 2) as [string, string];
       const leave = new AbortController();
       const gets = keys.map((key) => asker.group.get(key, leave));
@@ -468,10 +370,10 @@ Deno.test("Go's processes wait for a load however many do", async () => {
 });
 
 Deno.test("A batch that was refused for lack of time is asked for again", () => {
-  const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
-    const [slow, first, ...rest] = keysOf(cluster, owner, 8) as [
+    const [slow, first, ...rest] = keysOwnedBy(cluster, owner, 8) as [
       string,
       string,
       ...string[],
@@ -536,10 +438,10 @@ Deno.test("HTTPPool and Group refuse bad limits at once", () => {
 });
 
 Deno.test("Who does not say that it may be told to wait is answered, however many wait", () => {
-  const { end, options } = gated({ pool: { maxPeerRequests: 1 } });
+  const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
-    const [a, b] = keysOf(cluster, owner, 2) as [string, string];
+    const [a, b] = keysOwnedBy(cluster, owner, 2) as [string, string];
     const get = asker.group.get(a);
     await settle();
     const answer = owner.pool.handler(
@@ -554,10 +456,10 @@ Deno.test("Who does not say that it may be told to wait is answered, however man
 });
 
 Deno.test("Batches that wait for loads are counted while they do", () => {
-  const { end, options } = gated({});
+  const { end, options } = holdLoads({});
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
-    const keys = keysOf(cluster, owner, 4);
+    const keys = keysOwnedBy(cluster, owner, 4);
     await owner.group.set(keys[0]!, "v");
     await asker.group.get(keys[0]!);
     const serving = () => owner.pool.stats().serving;
@@ -570,7 +472,7 @@ Deno.test("Batches that wait for loads are counted while they do", () => {
     await all;
     // Those whose asker leaves, too.
     const leave = new AbortController();
-    const more = keysOf(cluster, owner, 8).slice(4);
+    const more = keysOwnedBy(cluster, owner, 8).slice(4);
     const left = asker.group.getMany(more, { signal: leave.signal });
     await settle();
     assertEquals(serving(), 2);
@@ -581,49 +483,6 @@ Deno.test("Batches that wait for loads are counted while they do", () => {
   }, options);
 });
 
-Deno.test("A stand-in does not ask an owner that is out of reach for copies", () =>
-  withCluster(3, async (cluster) => {
-    const [owner, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
-    cluster.network.kill(owner.origin);
-    const keys = keysOf(cluster, owner, 40)
-      .filter((key) => cluster.inOrder(key)[1] === standIn);
-    for (let i = 0; i < 3; i++) {
-      await assertRejects(() => standIn.group.remove("k"), AggregateError);
-    }
-    for (const key of keys) await asker.group.get(key);
-    assertEquals(standIn.loads, keys);
-    assertEquals(cluster.network.count({ peeks: true }), 0);
-  }));
-
-Deno.test("An owner that is silent when it is asked for a copy is probed, and asked for none until it answers", () =>
-  withCluster(3, async (cluster) => {
-    const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
-    cluster.network.silence(owner.origin);
-    const load = standIn.pool.handler(
-      new Request(`${standIn.origin}/_geecache/g/k`),
-    );
-    await cluster.clock.advance(500);
-    assertEquals(await (await load).text(), "<k>");
-    assertEquals(stateOf(standIn, owner), "closed");
-    await cluster.clock.advance(5_300);
-    assert(stateOf(standIn, owner) !== "closed");
-  }));
-
-Deno.test("Who leaves while a copy is asked for leaves nothing that loads", () =>
-  withCluster(2, async (cluster) => {
-    const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
-    cluster.network.silence(owner.origin);
-    const leave = new AbortController();
-    const load = standIn.pool.handler(
-      new Request(`${standIn.origin}/_geecache/g/k`, { signal: leave.signal }),
-    );
-    await settle();
-    leave.abort(new Error("enough"));
-    assertEquals((await load).status, 499);
-    await cluster.clock.advance(1_000);
-    assertEquals(standIn.loads, []);
-  }));
-
 Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
@@ -631,7 +490,9 @@ Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () 
       owner.origin,
       () => new Response("bad request", { status: 400 }),
     );
-    for (const key of keysOf(cluster, owner, 3)) await asker.group.get(key);
+    for (const key of keysOwnedBy(cluster, owner, 3)) {
+      await asker.group.get(key);
+    }
     await cluster.clock.advance(60_000);
     assertEquals(stateOf(asker, owner), "open");
   }));
@@ -658,4 +519,14 @@ Deno.test("A load that there is no room for is busy to our own processes, alone 
     new Uint8Array(await response.arrayBuffer()),
   )];
   assertEquals(frames.map(({ kind }) => kind), [KIND.busy]);
+});
+
+Deno.test("No-group is no fault of the peer", async () => {
+  const cluster = new Cluster(3);
+  const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
+  owner.pool.removeGroup("g");
+  await asker.group.get("k");
+  const s = asker.pool.stats().peers.find((p) => p.id === owner.origin)!;
+  assertEquals(s.errors, 0);
+  await cluster.close();
 });

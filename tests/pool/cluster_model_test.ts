@@ -5,8 +5,8 @@
 
 import fc from "fast-check";
 import { assert, assertEquals } from "../support/assert.ts";
-import { settle } from "../support/gate.ts";
-import { type Cluster, type Node, withCluster } from "../support/network.ts";
+import { settle } from "../support/time.ts";
+import { type Cluster, type Node, withCluster } from "../support/cluster.ts";
 
 const SIZE = 4;
 const KEYS = ["a", "b", "c", "d"];

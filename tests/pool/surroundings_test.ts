@@ -7,7 +7,8 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "../support/assert.ts";
-import { Cluster, type Fault, type Node } from "../support/network.ts";
+import { Cluster, type Node } from "../support/cluster.ts";
+import type { Fault } from "../support/network.ts";
 
 /** Three nodes in the order in which they are asked for "k", a fault before the first. */
 async function withFault(

@@ -3,8 +3,8 @@
 import { type Group, HTTPPool, type HTTPPoolOptions } from "../../mod.ts";
 import { encodeKeys } from "../../protocol/frames.ts";
 import { assert, assertEquals, assertMatch } from "./assert.ts";
-import { gate } from "./gate.ts";
-import { Client, exchanges } from "./node.ts";
+import { gate } from "./time.ts";
+import { Client, exchanges } from "./node_server.ts";
 
 type Handler = (request: Request) => Promise<Response> | Response;
 
