@@ -41,7 +41,7 @@ Deno.test("HTTPPool.removeGroup() takes the group out and closes it", async () =
   assertEquals((await ask(pool, "/_geecache/scores/Tom")).text, "again");
 });
 
-Deno.test("A pool has one group of a name", () => {
+Deno.test("A pool refuses a second group of the same name", () => {
   assertThrows(
     () => scoresPool().group("scores", () => "v"),
     TypeError,
@@ -62,7 +62,7 @@ Deno.test("A group has the pool's clock, or its own", async () => {
   assertEquals(second.peek("k"), undefined);
 });
 
-Deno.test("The runtime's fetch is looked up at each request", async () => {
+Deno.test("A pool looks up the runtime's fetch at each request", async () => {
   const pool = new HTTPPool(SELF);
   pool.setPeers(["http://peer"]);
   const group = pool.group("g", () => "mine");
@@ -77,7 +77,7 @@ Deno.test("The runtime's fetch is looked up at each request", async () => {
   }
 });
 
-Deno.test("HTTPPool takes an http or https origin and shows what else it got", () => {
+Deno.test("HTTPPool takes an http or https origin, and its error shows anything else that it is given", () => {
   for (const self of ["http://h:80", "http://h/", "http://H", "http://h"]) {
     assertEquals(new HTTPPool(self).self, "http://h");
   }
@@ -113,7 +113,7 @@ Deno.test("HTTPPool refuses a bad option at once", () => {
   }
 });
 
-Deno.test("The handler refuses what Node's own servers hand out, in place of an answer that nobody looks at", () => {
+Deno.test("The handler throws when it is given the request of a Node server", () => {
   const pool = scoresPool();
   for (
     const [url, received] of [
@@ -149,7 +149,7 @@ Deno.test("A pool that is not in its own list says so, once for each list", asyn
   await pool.close();
 });
 
-Deno.test("The nodes that stats() shows cannot be changed", () => {
+Deno.test("The list of nodes in stats() cannot be changed", () => {
   const [a, b] = ["http://a", "http://b"].map((o) => new HTTPPool(o)) as [
     HTTPPool,
     HTTPPool,

@@ -17,7 +17,7 @@ import {
 import { fateOf, resultsOf, SLOW } from "../support/batches.ts";
 import { FakeClock, settle } from "../support/time.ts";
 
-/** A pool of its own, to be asked by hand. */
+/** A pool whose handler the test asks for batches. */
 function server(
   getter: (key: string, signal: AbortSignal) => string | Promise<string>,
 ) {
@@ -44,7 +44,7 @@ function server(
   return { clock, pool, group, post };
 }
 
-Deno.test("A server takes 4,096 keys in one request and refuses more, and what is malformed, with 400", async () => {
+Deno.test("The handler takes 4,096 keys in one batch, and answers more keys or malformed ones with 400", async () => {
   const { pool, post } = server((key) => key);
   const keys = Array.from({ length: 4_097 }, (_, i) => `${i}`);
   const response = await post(encodeKeys(keys.slice(1)), {
@@ -68,7 +68,7 @@ Deno.test("A server takes 4,096 keys in one request and refuses more, and what i
   await pool.close();
 });
 
-Deno.test("A server refuses a bad key of a batch alone", async () => {
+Deno.test("The handler refuses a bad key of a batch and answers the others", async () => {
   const { pool, post } = server((key) => key);
   const frames = await resultsOf(
     await post(encodeKeys(["", "a"]), {
@@ -83,7 +83,7 @@ Deno.test("A server refuses a bad key of a batch alone", async () => {
   await pool.close();
 });
 
-Deno.test("Whatever is POSTed as frames gets a 200, a 204 or a 400, never a crash", async () => {
+Deno.test("Any bytes sent as frames get a 200, a 204 or a 400, never a crash", async () => {
   const { pool, post } = server((key) => key);
   const flips = fc.array(fc.tuple(fc.nat(), fc.nat(255)), { maxLength: 4 });
   const body = fc.oneof(
@@ -116,7 +116,7 @@ Deno.test("Whatever is POSTed as frames gets a 200, a 204 or a 400, never a cras
   await pool.close();
 });
 
-Deno.test("No batch stays open longer than 50 ms for loads: what is ready goes out, the rest is marked pending", async () => {
+Deno.test("A batch stays open for at most 50 ms: loaded values go out at once, and the rest is marked pending", async () => {
   const { clock, pool, group, post } = server((key) =>
     key.startsWith(SLOW) ? new Promise<string>(() => {}) : key
   );
@@ -153,7 +153,7 @@ Deno.test("No batch stays open longer than 50 ms for loads: what is ready goes o
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("A shorter patience is kept to; without one, or with a bad one, pending is said at once", async () => {
+Deno.test("A shorter Geecache-Wait is kept to; without one, or with a bad one, keys are marked pending at once", async () => {
   const { clock, pool, post } = server(() => new Promise<string>(() => {}));
   for (const wait of ["20", "0", "soon", undefined]) {
     const response = await post(
@@ -172,7 +172,7 @@ Deno.test("A shorter patience is kept to; without one, or with a bad one, pendin
   await pool.close();
 });
 
-Deno.test("A request that the asker ends leaves the load to other askers", async () => {
+Deno.test("A load goes on for other askers when one of them ends its request", async () => {
   let signal: AbortSignal | undefined;
   const { clock, pool, post } = server((_key, given) => {
     signal = given;
@@ -198,7 +198,7 @@ Deno.test("A request that the asker ends leaves the load to other askers", async
   await pool.close();
 });
 
-Deno.test("A load that was marked pending goes on for five seconds, and is given up if its asker does not ask again", async () => {
+Deno.test("A load that was marked pending is given up after five seconds, unless its asker asks again", async () => {
   for (const wait of [50, 0]) {
     let signal: AbortSignal | undefined;
     const { clock, pool, post } = server((_key, given) => {
@@ -220,7 +220,7 @@ Deno.test("A load that was marked pending goes on for five seconds, and is given
   }
 });
 
-Deno.test("An asker whose body was cancelled has left, as one that ended its request", async () => {
+Deno.test("An asker that cancels the body of its answer counts as gone, like one that ends its request", async () => {
   let signal: AbortSignal | undefined;
   const { clock, pool, post } = server((_key, given) => {
     signal = given;
@@ -234,7 +234,7 @@ Deno.test("An asker whose body was cancelled has left, as one that ended its req
   await pool.close();
 });
 
-Deno.test("A DELETE has a limit of keys, too", async () => {
+Deno.test("The handler reads no more keys of a DELETE than a pool would send", async () => {
   const { pool, post } = server((key) => key);
   const body = new Uint8Array(4 * 1024 * 1024);
   // A million empty keys.
@@ -250,12 +250,12 @@ Deno.test("A DELETE has a limit of keys, too", async () => {
   } finally {
     TextDecoder.prototype.decode = decode;
   }
-  // As many as fit into the 1 MiB that a pool sends.
+  // No more than fit into the 1 MiB that a pool sends.
   assert(decoded <= 1024 * 1024 / 5, `${decoded} keys`);
   await pool.close();
 });
 
-Deno.test("An asker that leaves just as the last of its answer is handed over stops no process", async () => {
+Deno.test("The handler does not throw when an asker leaves just as it is given the last part of its answer", async () => {
   let onPatienceOver!: () => void;
   const clock: Clock = {
     now: () => 0,
@@ -279,8 +279,8 @@ Deno.test("An asker that leaves just as the last of its answer is handed over st
   );
   const reader = answer.body!.getReader();
   const read = reader.read();
-  // A server whose socket is gone cancels while it is given the part. Only what a
-  // part passes through on its way to a reader lets a test do the same.
+  // A server whose socket is gone cancels while it is given the part. A test can do
+  // the same only through `then`, which is read on the way to a reader.
   Object.defineProperty(Object.prototype, "then", {
     configurable: true,
     get(this: object): undefined {

@@ -5,7 +5,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import { ask, PEER, scoresPool, SELF } from "../support/handler.ts";
 import { FakeClock, settle } from "../support/time.ts";
 
-Deno.test("The handler answers as the seed does, to the letter", async () => {
+Deno.test("The handler answers with the texts and statuses of GeeCache", async () => {
   const pool = scoresPool();
   const base = "/_geecache/";
   for (
@@ -75,7 +75,7 @@ Deno.test("A path is decoded once, as bytes, and split at its first slash", asyn
   }
 });
 
-Deno.test("What is no UTF-8 or no escape in a path gets a 400, never a crash", async () => {
+Deno.test("A path with a malformed escape or malformed UTF-8 gets a 400, never a crash", async () => {
   const pool = scoresPool();
   for (const bad of ["%FF", "%", "%zz", "%E6%97", "%ED%A0%80", "%C0%80"]) {
     for (const path of [`scores/${bad}`, `scores?key=${bad}`, `${bad}/k`]) {
@@ -138,7 +138,7 @@ Deno.test("Other methods get a 405 with Allow", async () => {
   }
 });
 
-Deno.test("An expiring value says how long it has left, from memory too", async () => {
+Deno.test("An expiring value says how long it has left, also when it comes from memory", async () => {
   const clock = new FakeClock();
   const pool = scoresPool({ clock });
   const ttl = async () =>
@@ -195,7 +195,7 @@ Deno.test("A peer's PUT, DELETE and DELETE ?clear act on this process", async ()
   assertEquals([...group.keys()], []);
 });
 
-Deno.test("What only looks like ?clear clears nothing", async () => {
+Deno.test("A query that only looks like ?clear clears nothing", async () => {
   const pool = scoresPool();
   const group = pool.getGroup("scores")!;
   await group.get("Tom");
@@ -208,7 +208,7 @@ Deno.test("What only looks like ?clear clears nothing", async () => {
   }
 });
 
-Deno.test("No answer may be kept by a cache between peers", async () => {
+Deno.test("Every answer forbids caches between peers to keep it", async () => {
   const pool = scoresPool();
   for (const method of ["GET", "HEAD", "PUT", "DELETE", "PATCH"]) {
     const init = { method, headers: PEER };
@@ -265,7 +265,7 @@ Deno.test("A POST below a key, or with a body that breaks off, is a bad request"
   assertEquals([...pool.getGroup("scores")!.keys()], []);
 });
 
-Deno.test("A body that is too large gets a 413, one that is malformed a 400", async () => {
+Deno.test("A body that is too large gets a 413, and a malformed one a 400", async () => {
   const pool = scoresPool({ maxBodyBytes: 10 });
   const post = (body: BodyInit, method?: string) =>
     ask(pool, "/_geecache/scores", {
@@ -301,7 +301,7 @@ Deno.test("A body that is too large gets a 413, one that is malformed a 400", as
   assertEquals((await ask(pool, "/_geecache/scores/Tom", put)).status, 400);
 });
 
-Deno.test("A getter that uses a closed group has failed; the group is there", async () => {
+Deno.test("A getter that uses a closed group counts as a failed load, not as a missing group", async () => {
   const inner = new Group("inner", () => "v");
   inner.close();
   const pool = new HTTPPool("http://self");
@@ -313,7 +313,7 @@ Deno.test("A getter that uses a closed group has failed; the group is there", as
   ]);
 });
 
-Deno.test("A write whose body arrives after removeGroup()+group() reaches the new group, or is not done", async () => {
+Deno.test("A write whose body arrives after its group was removed and made again reaches the new group", async () => {
   const pool = new HTTPPool("http://self");
   pool.group("g", () => "v");
   let body!: ReadableStreamDefaultController<Uint8Array>;
@@ -337,7 +337,7 @@ Deno.test("A write whose body arrives after removeGroup()+group() reaches the ne
   assertEquals([status, fresh.peek("k")?.text()], [204, "put"]);
 });
 
-Deno.test("Close() ends a request whose body has not come", async () => {
+Deno.test("HTTPPool.close() ends a request whose body has not come", async () => {
   const pool = new HTTPPool("http://self");
   pool.group("g", () => "v");
   let cancelled = false;

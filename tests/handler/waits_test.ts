@@ -5,7 +5,7 @@ import { assertEquals } from "../support/assert.ts";
 import { ask, PEER, scoresPool, SELF, stuckPool } from "../support/handler.ts";
 import { FakeClock, gate, settle } from "../support/time.ts";
 
-Deno.test("A client that leaves ends the getter's signal when nobody else waits", async () => {
+Deno.test("The getter's signal fires when the last client that waits has left", async () => {
   const pool = new HTTPPool(SELF);
   let signal: AbortSignal | undefined;
   pool.group("g", (_key, context) => {
@@ -26,7 +26,7 @@ Deno.test("A client that leaves ends the getter's signal when nobody else waits"
   assertEquals((await Promise.all(asked)).map((r) => r.status), [499, 499]);
 });
 
-Deno.test("A request's signal is looked at on a miss alone", async () => {
+Deno.test("The signal of a request is read only on a miss", async () => {
   const pool = scoresPool();
   let looks = 0;
   for (let i = 0; i < 2; i++) {
@@ -38,7 +38,7 @@ Deno.test("A request's signal is looked at on a miss alone", async () => {
   }
 });
 
-Deno.test("A peer that waits so long and no longer is told that the load goes on", async () => {
+Deno.test("A peer that has waited as long as it said is told that the load goes on", async () => {
   const clock = new FakeClock();
   const opened = gate<string>();
   const pool = new HTTPPool(SELF, { clock });
@@ -69,23 +69,18 @@ Deno.test("A peer that waits so long and no longer is told that the load goes on
 
 Deno.test("A load whose asker does not ask again is given up", async () => {
   const clock = new FakeClock();
-  const pool = new HTTPPool(SELF, { clock });
-  let signal: AbortSignal | undefined;
-  pool.group("g", (_key, context) => {
-    signal = context.signal;
-    return new Promise<string>(() => {});
-  });
+  const { pool, signals } = stuckPool(clock);
   const headers = { ...PEER, "Geecache-Wait": "100" };
   const asked = ask(pool, "/_geecache/g/k", { headers });
   await clock.advance(100);
   assertEquals((await asked).status, 202);
   await clock.advance(1000);
-  assertEquals(signal?.aborted, false);
+  assertEquals(signals[0]?.aborted, false);
   await clock.advance(10_000);
-  assertEquals([signal?.aborted, clock.pending], [true, 0]);
+  assertEquals([signals[0]?.aborted, clock.pending], [true, 0]);
 });
 
-Deno.test("Who sends no Geecache-Wait of whole milliseconds is never told pending", async () => {
+Deno.test("An asker that sends no Geecache-Wait in whole milliseconds is never told pending", async () => {
   for (const wait of [undefined, "", "soon", "-1", "1.5"]) {
     const clock = new FakeClock();
     const opened = gate<string>();
@@ -101,7 +96,7 @@ Deno.test("Who sends no Geecache-Wait of whole milliseconds is never told pendin
   }
 });
 
-Deno.test("An asker's next question takes the place of its last one, and of nobody else's", async () => {
+Deno.test("An asker's next question for a key takes the place of its last one, and of no other", async () => {
   const other = { "Geecache-Peer": "http://localhost:8002" };
   for (
     const [path, asker] of [
@@ -133,7 +128,7 @@ Deno.test("An asker's next question takes the place of its last one, and of nobo
   }
 });
 
-Deno.test("A request that ends after its answer was pending aborts nothing", async () => {
+Deno.test("A request that ends after its answer was pending aborts no load", async () => {
   const clock = new FakeClock();
   const { pool, signals } = stuckPool(clock);
   const controller = new AbortController();
@@ -142,14 +137,14 @@ Deno.test("A request that ends after its answer was pending aborts nothing", asy
   const asked = ask(pool, "/_geecache/g/k", init);
   await clock.advance(100);
   assertEquals((await asked).status, 202);
-  // As Deno does after each response, unless told otherwise.
+  // Deno does so after each response, unless it is told otherwise.
   controller.abort();
   await settle();
   assertEquals(signals[0]?.aborted, false);
   await pool.close();
 });
 
-Deno.test("What a load found while its asker is away is kept for it, and for no more than five seconds", async () => {
+Deno.test("The result of a load that ends between two questions is kept for the asker, for five seconds at most", async () => {
   for (const comesBack of [true, false]) {
     const clock = new FakeClock();
     const opened = gate<string>();
@@ -176,7 +171,7 @@ Deno.test("What a load found while its asker is away is kept for it, and for no 
   }
 });
 
-Deno.test("An asker that comes back after a write is not given what was loaded before it", async () => {
+Deno.test("An asker that asks again after a write is not given a value that was loaded before it", async () => {
   const clock = new FakeClock();
   const gates = [gate<string>(), gate<string>()];
   const pool = new HTTPPool(SELF, { clock });
@@ -196,14 +191,9 @@ Deno.test("An asker that comes back after a write is not given what was loaded b
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("An asker that asked again and then leaves has left", async () => {
+Deno.test("An asker that leaves after its second question counts as gone", async () => {
   const clock = new FakeClock();
-  const pool = new HTTPPool(SELF, { clock });
-  let signal: AbortSignal | undefined;
-  pool.group("g", (_key, context) => {
-    signal = context.signal;
-    return new Promise<string>(() => {});
-  });
+  const { pool, signals } = stuckPool(clock);
   const headers = { ...PEER, "Geecache-Wait": "100" };
   const first = ask(pool, "/_geecache/g/k", { headers });
   await clock.advance(100);
@@ -214,10 +204,10 @@ Deno.test("An asker that asked again and then leaves has left", async () => {
   await settle();
   controller.abort();
   assertEquals((await second).status, 499);
-  assertEquals([signal?.aborted, clock.pending], [true, 0]);
+  assertEquals([signals[0]?.aborted, clock.pending], [true, 0]);
 });
 
-Deno.test("A request that was aborted before it was handled starts no load", async () => {
+Deno.test("A request that is aborted before it is handled starts no load", async () => {
   const clock = new FakeClock();
   const pool = new HTTPPool("http://self", { clock });
   let loads = 0;
@@ -236,7 +226,7 @@ Deno.test("A request that was aborted before it was handled starts no load", asy
   await pool.close();
 });
 
-Deno.test("An asker with two waits for one key that asked again and left has left", async () => {
+Deno.test("An asker that leaves after two questions for one key, each asked twice, counts as gone", async () => {
   const clock = new FakeClock();
   const pool = new HTTPPool("http://self", { clock });
   let signal: AbortSignal | undefined;

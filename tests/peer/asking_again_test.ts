@@ -1,6 +1,6 @@
 /** Peers that are busy or not ready yet: when they are asked again, and for how long. */
 
-import { HTTPPool, PeerError } from "../../mod.ts";
+import { type Group, HTTPPool, PeerError } from "../../mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import {
   Cluster,
@@ -12,7 +12,7 @@ import {
 } from "../support/cluster.ts";
 import { FakeClock, settle } from "../support/time.ts";
 
-Deno.test("An owner that held the question before it said pending is asked again at once", () =>
+Deno.test("An owner that waits before it says pending is asked again at once", () =>
   withCluster(2, async (cluster) => {
     const { asker } = ownerAndAsker(cluster);
     const controller = new AbortController();
@@ -26,7 +26,7 @@ Deno.test("An owner that held the question before it said pending is asked again
     await assertRejects(() => get, Error, "enough");
   }, { getter: () => () => new Promise<string>(() => {}) }));
 
-Deno.test("A busy owner is asked again until patience ends; then the asker loads, and nobody else", () =>
+Deno.test("A busy owner is asked again until patience ends; then the asker loads the key itself", () =>
   withCluster(4, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     let busy = 3;
@@ -53,7 +53,7 @@ Deno.test("A busy owner is asked again until patience ends; then the asker loads
     assertEquals([next.loads, asker.loads], [[], ["k"]]);
   }));
 
-Deno.test("A busy owner is asked again when it said, a little later by chance, and not past patience", async () => {
+Deno.test("A busy owner is asked again after its Retry-After and a little more at random, and not when patience has ended", async () => {
   for (
     const [retryAfter, moments] of [
       ["2", [0, 2_400, 4_800, 5_000]],
@@ -73,7 +73,7 @@ Deno.test("A busy owner is asked again when it said, a little later by chance, a
   }
 });
 
-Deno.test("By itself a pool spreads its waits by chance", async () => {
+Deno.test("A pool makes its waits random unless it is told otherwise", async () => {
   const cluster = new Cluster(2);
   const pool = new HTTPPool("http://client", {
     clock: cluster.clock,
@@ -88,7 +88,7 @@ Deno.test("By itself a pool spreads its waits by chance", async () => {
   await pool.close();
 });
 
-Deno.test("Patience with a busy owner begins anew when it says pending", () =>
+Deno.test("Patience with a busy owner begins anew when the owner says pending", () =>
   withCluster(2, async (cluster) => {
     const { owner, asker } = ownerAndAsker(cluster);
     const { network, clock } = cluster;
@@ -104,7 +104,7 @@ Deno.test("Patience with a busy owner begins anew when it says pending", () =>
     assertEquals([await get, asker.loads], ["<k>", []]);
   }));
 
-Deno.test("The wait before asking again ends with its caller, or with the peer, and leaves nothing behind", async () => {
+Deno.test("The wait before a peer is asked again ends when the caller or the peer leaves, and leaves no timer", async () => {
   for (const [status, result] of [[429, "busy"], [202, "pending"]] as const) {
     await withCluster(2, async (cluster) => {
       const { owner, asker, peer } = ownerAndAsker(cluster);
@@ -147,23 +147,26 @@ Deno.test("A peer that says pending without waiting is not asked in a tight loop
     assertEquals(await get, "<k>");
   }));
 
-Deno.test("Close() at any moment leaves no timer (busy/pending)", async () => {
+/** A pool whose only peer answers every question with that status and result. */
+function putOff(
+  status: number,
+  result: string,
+): { clock: FakeClock; pool: HTTPPool; group: Group } {
+  const clock = new FakeClock();
+  const headers = { "Geecache-Result": result, "Retry-After": "3" };
+  const pool = new HTTPPool("http://client", {
+    clock,
+    fetch: () => Promise.resolve(new Response("", { status, headers })),
+  });
+  pool.setPeers(["http://a"]);
+  return { clock, pool, group: pool.group("g", (key) => key) };
+}
+
+Deno.test("HTTPPool.close() leaves no timer, at whatever moment a peer is about to be asked again", async () => {
   for (const [status, result] of [[429, "busy"], [202, "pending"]] as const) {
     const bad: number[] = [];
     for (let n = 0; n < 60; n++) {
-      const clock = new FakeClock();
-      const pool = new HTTPPool("http://client", {
-        clock,
-        fetch: () =>
-          Promise.resolve(
-            new Response("", {
-              status,
-              headers: { "Geecache-Result": result, "Retry-After": "3" },
-            }),
-          ),
-      });
-      pool.setPeers(["http://a"]);
-      const group = pool.group("g", (key) => key);
+      const { clock, pool, group } = putOff(status, result);
       group.get("k").catch(() => {});
       for (let i = 0; i < n; i++) await null;
       await pool.close();
@@ -174,23 +177,11 @@ Deno.test("Close() at any moment leaves no timer (busy/pending)", async () => {
   }
 });
 
-Deno.test("Abort at any moment leaves no timer (busy/pending)", async () => {
+Deno.test("A caller that leaves leaves no timer, at whatever moment a peer is about to be asked again", async () => {
   for (const [status, result] of [[429, "busy"], [202, "pending"]] as const) {
     const bad: number[] = [];
     for (let n = 0; n < 60; n++) {
-      const clock = new FakeClock();
-      const pool = new HTTPPool("http://client", {
-        clock,
-        fetch: () =>
-          Promise.resolve(
-            new Response("", {
-              status,
-              headers: { "Geecache-Result": result, "Retry-After": "3" },
-            }),
-          ),
-      });
-      pool.setPeers(["http://a"]);
-      const group = pool.group("g", (key) => key);
+      const { clock, group } = putOff(status, result);
       const c = new AbortController();
       group.get("k", { signal: c.signal }).catch(() => {});
       for (let i = 0; i < n; i++) await null;
@@ -202,7 +193,7 @@ Deno.test("Abort at any moment leaves no timer (busy/pending)", async () => {
   }
 });
 
-Deno.test("A tiny timeoutMs asks no tight loop", async () => {
+Deno.test("A tiny timeoutMs does not make a tight loop", async () => {
   const cluster = new Cluster(2, {
     pool: { timeoutMs: 1 },
     getter: () => () => new Promise<string>(() => {}),
@@ -211,7 +202,7 @@ Deno.test("A tiny timeoutMs asks no tight loop", async () => {
   const c = new AbortController();
   asker.group.get("k", { signal: c.signal }).catch(() => {});
   for (let i = 0; i < 5; i++) await settle();
-  // one ms
+  // One millisecond passes.
   let n = 0;
   const p = cluster.clock.advance(1);
   for (let i = 0; i < 200; i++) await settle();
@@ -222,7 +213,7 @@ Deno.test("A tiny timeoutMs asks no tight loop", async () => {
   assert(n < 5, `${n}`);
 });
 
-Deno.test("A busy owner is asked to write again until patience ends", async () => {
+Deno.test("A write is sent to a busy owner again until patience ends", async () => {
   const cluster = new Cluster(2);
   const owner = cluster.ownerOf("k");
   const writer = cluster.nodes.find((n) => n !== owner)!;

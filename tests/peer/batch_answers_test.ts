@@ -19,7 +19,7 @@ import {
 import { withCluster } from "../support/cluster.ts";
 import { FakeClock } from "../support/time.ts";
 
-Deno.test("Values, values with a life, what is not found and what failed arrive each as it is", () =>
+Deno.test("Values, values that expire, missing keys and failed loads each arrive as what they are", () =>
   withPair(async ({ cluster, clock, asker, keys }) => {
     const [first] = keys(1) as [string];
     const all = ["value", "empty", "bytes", "mortal", "none", "bad"].map(
@@ -35,7 +35,7 @@ Deno.test("Values, values with a life, what is not found and what failed arrive 
     assertEquals([none.group, none.key], ["g", all[4]!]);
     assert(bad instanceof LoadError);
     assertEquals([bad.key, bad.message], [all[5]!, "broken, 日本"]);
-    // Final: nobody else was asked.
+    // These answers are final: no other node was asked.
     assertEquals(cluster.nodes[1]!.loads, []);
     assertEquals(asker.group.peek(all[3]!)?.text(), "m");
     await clock.advance(500);
@@ -61,7 +61,7 @@ Deno.test("Values, values with a life, what is not found and what failed arrive 
     },
   }));
 
-Deno.test("A value from memory says how long it has left, in a batch, too", () =>
+Deno.test("A value from memory says how long it has left, also in a batch", () =>
   withPair(async ({ clock, owner, peer, keys }) => {
     const [a, b] = keys(2) as [string, string];
     await owner.group.get(b);
@@ -70,7 +70,7 @@ Deno.test("A value from memory says how long it has left, in a batch, too", () =
     assertEquals(value.ttlMs, 700);
   }, { getter: () => () => ({ value: "v", ttlMs: 1_000 }) }));
 
-Deno.test("Answers larger than 8 MiB are asked for again and arrive whole", () => {
+Deno.test("Values beyond 8 MiB of one answer are asked for again and arrive whole", () => {
   const size = 3 * 1024 * 1024;
   const valueOf = (key: string) => {
     const bytes = new Uint8Array(size).fill(key.length);
@@ -92,7 +92,7 @@ Deno.test("Answers larger than 8 MiB are asked for again and arrive whole", () =
   }, { getter: () => valueOf });
 });
 
-Deno.test("A batch that keeps arriving is not silence", () =>
+Deno.test("A batch whose results keep coming does not count as silence", () =>
   withPair(async ({ clock, asker, keys, answer }) => {
     let body!: ReadableStreamDefaultController<Uint8Array>;
     answer(({ method }, next) =>
@@ -112,7 +112,7 @@ Deno.test("A batch that keeps arriving is not silence", () =>
     assertEquals(asker.loads, []);
   }));
 
-Deno.test("A value that is too large is no answer for its own key alone", () =>
+Deno.test("A value that is too large leaves only its own key without an answer", () =>
   withPair(async ({ asker, owner, keys }) => {
     const big = keys(1, "big");
     const [first, ...all] = keys(10) as [string, ...string[]];
@@ -124,7 +124,7 @@ Deno.test("A value that is too large is no answer for its own key alone", () =>
     getter: () => (key) => key.startsWith("big") ? "b".repeat(1_001) : key,
   }));
 
-Deno.test("A value that is just small enough alone is so in a batch, whatever its life", () =>
+Deno.test("A value that is just small enough on its own is small enough in a batch, also with a time to live", () =>
   withPair(async ({ peer, keys }) => {
     const gets = keys(3).map((key) => peer.get("g", key));
     for (const { value } of await Promise.all(gets)) {
@@ -149,7 +149,7 @@ Deno.test("A final answer of a batch is final however small maxBodyBytes is", ()
     },
   }));
 
-Deno.test("A value that ends between two looks at the clock has no time left, and no less", () =>
+Deno.test("A value that expires between two readings of the clock has 0 ms left, and no negative time", () =>
   withCluster(1, async () => {
     const clock = new FakeClock();
     const looks: number[] = [];

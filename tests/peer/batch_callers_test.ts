@@ -12,7 +12,7 @@ import {
 import { textOf } from "../support/cluster.ts";
 import { gate, settle } from "../support/time.ts";
 
-Deno.test("When all callers of a batch have left, it is aborted, and the getters' signals fire", () => {
+Deno.test("A batch is aborted when all its callers have left, and the getters' signals fire", () => {
   const signals = new Map<string, AbortSignal>();
   return withPair(async ({ clock, asker, seen, keys }) => {
     const [first] = keys(1) as [string];
@@ -45,7 +45,7 @@ Deno.test("When all callers of a batch have left, it is aborted, and the getters
   });
 });
 
-Deno.test("When one caller of a batch leaves, the others get their answers", () => {
+Deno.test("The other callers of a batch get their answers when one leaves", () => {
   const opened = gate<string>();
   return withPair(async ({ clock, asker, owner, seen, keys }) => {
     const [first] = keys(1) as [string];
@@ -60,7 +60,7 @@ Deno.test("When one caller of a batch leaves, the others get their answers", () 
     controller.abort(new Error("enough"));
     await assertRejects(() => gets[1]!, Error, "enough");
     await clock.advance(100);
-    // It is not asked for again.
+    // Its key is not asked for again.
     assertEquals(seen.at(-1)!.keys, [slow[0], slow[2]]);
     opened.open("v");
     await clock.advance(50);
@@ -71,7 +71,7 @@ Deno.test("When one caller of a batch leaves, the others get their answers", () 
   });
 });
 
-Deno.test("A key whose callers left before its turn is not sent", () =>
+Deno.test("A key is not sent if its callers left before its turn", () =>
   withPair(async (pair) => {
     const { asker, seen, keys, answer } = pair;
     const opened = gate();
@@ -92,7 +92,7 @@ Deno.test("A key whose callers left before its turn is not sent", () =>
     assertEquals(seen.at(-1)!.keys, [asked.at(-1)!, d]);
   }));
 
-Deno.test("When the last keys without an answer are left by their callers, the request is aborted", () => {
+Deno.test("A batch is aborted when the callers of its last unanswered keys leave", () => {
   let signal: AbortSignal | undefined;
   return withPair(async ({ asker, owner, keys }) => {
     const [first, cached] = keys(2) as [string, string];
@@ -116,7 +116,7 @@ Deno.test("When the last keys without an answer are left by their callers, the r
   });
 });
 
-Deno.test("A key whose signal has fired is not asked for", () =>
+Deno.test("A key is not asked for if its signal has fired already", () =>
   withPair(async ({ peer, seen, keys }) => {
     const [first, key] = keys(2) as [string, string];
     const signal = AbortSignal.abort(new Error("enough"));
@@ -127,7 +127,7 @@ Deno.test("A key whose signal has fired is not asked for", () =>
     assertEquals(seen.map(({ keys }) => keys), [[first]]);
   }));
 
-Deno.test("close() during a batch ends its keys, and those that wait for their turn, with an error", () =>
+Deno.test("close() ends the keys of a batch, and those that wait for their turn, with an error", () =>
   withPair(async ({ cluster, clock, asker, keys, answer }) => {
     const [first] = keys(1) as [string];
     const slow = keys(3_000, SLOW);

@@ -26,7 +26,7 @@ import {
 } from "../support/batches.ts";
 import { type Cluster, type Node, withCluster } from "../support/cluster.ts";
 
-/** Keys whose nodes are, in order, the cluster's first, second and third. */
+/** Keys that the cluster's first node owns; its second and third are next, in this order. */
 function inOrder(cluster: Cluster, count: number): string[] {
   const keys: string[] = [];
   for (let i = 0; keys.length < count; i++) {
@@ -49,7 +49,7 @@ function broken(bytes: Uint8Array): ReadableStream<Uint8Array> {
   });
 }
 
-Deno.test("When a batch has no answer, each of its keys is asked of the next node", async () => {
+Deno.test("Each key of a batch without an answer is asked of the next node", async () => {
   const page = (status: number, result?: string) => () =>
     new Response("<h1>a proxy's page</h1>", {
       status,
@@ -124,7 +124,7 @@ Deno.test("When a batch has no answer, each of its keys is asked of the next nod
         valuesOf([first, ...keys]),
         name,
       );
-      // Beside what a stand-in asks for of the owner's memory.
+      // Peeks of a stand-in into the owner's memory do not count.
       const asked = seen.filter(({ headers }) => !headers.has("Geecache-Peek"));
       assertEquals(methodsOf(asked), ["GET", "POST"], name);
       assertEquals([...next.loads].sort(), [...keys].sort(), name);
@@ -134,7 +134,7 @@ Deno.test("When a batch has no answer, each of its keys is asked of the next nod
   }
 });
 
-Deno.test("What a broken batch answered before it broke counts, and only the rest is asked elsewhere", () =>
+Deno.test("A batch that breaks off counts for the keys that it answered, and only the rest is asked of the next node", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.nodes as [Node, Node, Node];
     const [first, ...keys] = inOrder(cluster, 4) as [string, ...string[]];
@@ -172,7 +172,7 @@ Deno.test("What a broken batch answered before it broke counts, and only the res
     }
   }));
 
-Deno.test("A busy owner is asked for a batch again; when patience ends the asker loads its keys, and nobody else", () =>
+Deno.test("A busy owner is asked for a batch again; when patience ends, the asker loads the keys itself", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.nodes as [Node, Node, Node];
     const [first, ...keys] = inOrder(cluster, 4) as [string, ...string[]];
@@ -208,7 +208,7 @@ Deno.test("A busy owner is asked for a batch again; when patience ends the asker
     assertEquals([next.loads, asker.loads], [[], keys]);
   }));
 
-Deno.test("An owner that closes while it holds a batch sends its keys on", () => {
+Deno.test("The keys of a batch go to the next node when the owner closes while it holds the batch", () => {
   const stuck = new Set<string>();
   return withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.nodes as [Node, Node, Node];
@@ -227,7 +227,7 @@ Deno.test("An owner that closes while it holds a batch sends its keys on", () =>
   });
 });
 
-Deno.test("A peer that leaves during a batch sends its keys to their new owner", () =>
+Deno.test("The keys of a batch go to their new owner when the peer leaves the list", () =>
   withPair(async ({ clock, asker, keys }) => {
     const [first] = keys(1) as [string];
     const slow = keys(5, SLOW);
@@ -245,7 +245,7 @@ Deno.test("A peer that leaves during a batch sends its keys to their new owner",
         : node,
   }));
 
-Deno.test("Every batch without an answer rejects with a PeerError, and counts as one of the peer's", () =>
+Deno.test("Every malformed answer to a batch rejects with a PeerError, and counts as one error of the peer", () =>
   withPair(async ({ asker, peer, keys, answer }) => {
     const [first, key] = keys(2) as [string, string];
     for (
@@ -272,7 +272,7 @@ Deno.test("Every batch without an answer rejects with a PeerError, and counts as
     }
   }));
 
-Deno.test("Keys that wait behind a silent peer go on when its time is over, however many", () =>
+Deno.test("Keys that wait for a silent peer are asked elsewhere when its time is over, however many they are", () =>
   withPair(async ({ clock, asker, keys, answer }) => {
     answer(() => new Promise(() => {}));
     const gets = keys(5_000).map((key) => ask(asker, key));

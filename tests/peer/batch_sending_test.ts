@@ -36,7 +36,7 @@ Deno.test("An idle peer is asked at once with a plain GET, and again after it an
     assertEquals(methodsOf(seen), ["GET", "GET", "GET", "GET", "GET"]);
   }));
 
-Deno.test("Gets while requests are under way leave together in the next one, and no time passes", () =>
+Deno.test("Keys asked for while requests are under way leave together in the next request, without a wait", () =>
   withPair(async (pair) => {
     const { asker, clock, seen, keys, answer } = pair;
     const gates: ReturnType<typeof gate<void>>[] = [];
@@ -55,7 +55,7 @@ Deno.test("Gets while requests are under way leave together in the next one, and
       await settle();
     }
     assertEquals(seen.length, under.length);
-    // As soon as any of them is answered.
+    // They leave as soon as any request is answered.
     gates.pop()!.open();
     await settle();
     const together = [asked.at(-1)!, ...more];
@@ -66,7 +66,7 @@ Deno.test("Gets while requests are under way leave together in the next one, and
     assertEquals(clock.now(), 0);
   }));
 
-Deno.test("A busy peer gets fuller requests, and few whose answers have not begun", () =>
+Deno.test("A peer with much to do gets fuller requests, and only a few at a time", () =>
   withPair(async ({ cluster, clock, asker, seen, keys, answer }) => {
     let open = 0;
     let most = 0;
@@ -90,7 +90,7 @@ Deno.test("A busy peer gets fuller requests, and few whose answers have not begu
     assertEquals(cluster.loads.length, 100);
   }));
 
-Deno.test("A batch is one POST of keys in frames, and says that it waits 50 ms for loads", () =>
+Deno.test("A batch is one POST with its keys in frames, and says that its asker waits 50 ms for loads", () =>
   withPair(async ({ asker, seen, keys }) => {
     const [a, b, c] = keys(3) as [string, string, string];
     await textsOf([a, b, c].map((key) => ask(asker, key)));
@@ -103,7 +103,7 @@ Deno.test("A batch is one POST of keys in frames, and says that it waits 50 ms f
     assertEquals(seen.length, 2);
   }));
 
-Deno.test("A key is in one batch once, however many ask for it", () =>
+Deno.test("A key is in a batch once, however many callers ask for it", () =>
   withPair(async ({ asker, seen, keys }) => {
     const [a, b] = keys(2) as [string, string];
     const gets = [a, b, b, a, b].map((key) => ask(asker, key));
@@ -111,7 +111,7 @@ Deno.test("A key is in one batch once, however many ask for it", () =>
     assertEquals(seen.map(({ keys }) => keys), [[a], [b]]);
   }));
 
-Deno.test("getMany() travels as a batch, and keeps the order asked for", () =>
+Deno.test("getMany() travels in batches, and its answer keeps the order of its keys", () =>
   withPair(async ({ asker, owner, seen, keys }) => {
     const all = keys(200);
     // The owner answers what it has before what it loads.
@@ -126,7 +126,7 @@ Deno.test("getMany() travels as a batch, and keeps the order asked for", () =>
     assertEquals(seen.map(({ keys }) => keys.length), [1, 128, 71]);
   }));
 
-Deno.test("removeMany() and long keys use the same frames", () =>
+Deno.test("removeMany() and requests for long keys use the same frames", () =>
   withPair(async ({ asker, owner, peer, seen, keys }) => {
     const long = keys(1, "x".repeat(5_000))[0]!;
     assertEquals(await textOf(asker.group.get(long)), `<${long}>`);
@@ -165,7 +165,7 @@ Deno.test("A peer is sent batches only after it has shown that it understands th
     assertEquals(methodsOf(seen), ["GET", "POST"]);
   }));
 
-Deno.test("A peer without Geecache-Batch gets plain requests only, long keys and all", () =>
+Deno.test("A peer that sends no Geecache-Batch gets plain requests only, also for long keys", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.nodes as [Node, Node];
     const seen: Seen[] = [];
@@ -191,7 +191,7 @@ Deno.test("A peer without Geecache-Batch gets plain requests only, long keys and
     }
   }));
 
-Deno.test("A peer that shows it no more is sent batches no more", () =>
+Deno.test("A peer that stops sending Geecache-Batch gets no more batches", () =>
   withPair(async ({ asker, seen, keys, answer }) => {
     answer(async (_seen, next) => {
       const response = await next();
@@ -211,7 +211,7 @@ Deno.test("More than 128 keys travel in several batches and all arrive", () =>
     const texts = [...answers.values()].map((one) => (one as ByteView).text());
     assertEquals(texts, valuesOf(all));
     const sizes = seen.map(({ keys }) => keys.length);
-    // One alone, since the peer was idle; what still loads is asked for again.
+    // The first key alone, since the peer was idle; keys that still load are asked for again.
     assertEquals(sizes[0], 1);
     assertEquals(Math.max(...sizes), 128);
     assert(sizes.length < 60, `${sizes}`);
@@ -236,7 +236,7 @@ Deno.test("A batch has at most 1 MiB of keys, or one key", () =>
     assert(seen.length < 20, `${seen.length} requests`);
   }));
 
-Deno.test("The bodies of batches fit maxBodyBytes", () =>
+Deno.test("The bodies of batches stay within maxBodyBytes", () =>
   withPair(async ({ asker, owner, keys, seen }) => {
     const all = keys(300);
     for (const key of all) await owner.group.get(key);
@@ -245,7 +245,7 @@ Deno.test("The bodies of batches fit maxBodyBytes", () =>
     for (const { body } of seen) assert(body.length <= 1_000);
   }, { pool: { maxBodyBytes: 1_000 } }));
 
-Deno.test("Batches whose bodies are slow are no more than a few at a time", () =>
+Deno.test("No more than a few batches with slow bodies are under way at a time", () =>
   withPair(async ({ clock, asker, owner, keys, answer }) => {
     const all = keys(90);
     for (const key of all) await owner.group.get(key);
@@ -278,7 +278,7 @@ Deno.test("Batches whose bodies are slow are no more than a few at a time", () =
     assertEquals(await textsOf(gets), valuesOf(all));
   }));
 
-Deno.test("RemoveMany() fits its bodies to maxBodyBytes", async () => {
+Deno.test("The bodies of removeMany() stay within maxBodyBytes", async () => {
   const cluster = new Cluster(2, { pool: { maxBodyBytes: 1000 } });
   const keys = numberedKeys(300);
   const [a, b] = cluster.nodes as [Node, Node];

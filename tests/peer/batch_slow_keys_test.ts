@@ -22,12 +22,12 @@ import {
 } from "../support/cluster.ts";
 import { type FakeClock, gate, settle } from "../support/time.ts";
 
-Deno.test("With every slot holding a slow key, a cached key still answers in one round trip", () =>
+Deno.test("A cached key is answered in one round trip while every slot holds a slow key", () =>
   withPair(async ({ clock, asker, owner, seen, keys, answer }) => {
     const [first, ...cached] = keys(20) as [string, ...string[]];
     for (const key of cached) await owner.group.get(key);
     const slow = keys(20, SLOW);
-    // A few at a time, so that each batch that may be held holds some.
+    // A few at a time, so that every batch that may be held has some.
     for (let i = 0; i < slow.length; i += 2) {
       const together = [ask(asker, first), ask(asker, slow[i]!)];
       ask(asker, slow[i + 1]!);
@@ -50,7 +50,7 @@ Deno.test("With every slot holding a slow key, a cached key still answers in one
     assertEquals(clock.now(), 14);
   }, slowGetter));
 
-Deno.test("A cached key beside slow ones in its batch arrives at once", () =>
+Deno.test("A cached key that shares a batch with slow ones arrives at once", () =>
   withPair(async ({ clock, asker, owner, keys }) => {
     const [first, cached] = keys(2) as [string, string];
     await owner.group.get(cached);
@@ -60,7 +60,7 @@ Deno.test("A cached key beside slow ones in its batch arrives at once", () =>
     assertEquals(clock.now(), 0);
   }, slowGetter));
 
-Deno.test("Slow keys are asked for again, together, without a second load and in no tight loop", () => {
+Deno.test("Slow keys are asked for again together, without a second load and without a tight loop", () => {
   const opened = gate<string>();
   return withPair(async ({ clock, asker, owner, seen, keys }) => {
     const [first] = keys(1) as [string];
@@ -85,11 +85,11 @@ Deno.test("Slow keys are asked for again, together, without a second load and in
   });
 });
 
-Deno.test("Slow keys past what may be held are marked pending at once and take their turns", () => {
+Deno.test("Slow keys beyond the batches that may be held are marked pending at once and take turns", () => {
   const opened = gate<string>();
   return withPair(async ({ clock, asker, owner, seen, keys }) => {
     const [first] = keys(1) as [string];
-    // So long that 17 fill a batch.
+    // Each is so long that 17 fill a batch.
     const slow = keys(120, SLOW + "x".repeat(20_000));
     const gets = [first, ...slow].map((key) => ask(asker, key));
     await clock.advance(200);
@@ -126,7 +126,7 @@ Deno.test("A peer that marks keys pending without waiting is not asked in a tigh
     assertEquals((await textsOf(gets)).length, 5);
   }));
 
-Deno.test("A getter that answers while its batch is held answers at once", () => {
+Deno.test("A value that is loaded while its batch is held arrives at once", () => {
   const gates = new Map<string, ReturnType<typeof gate<string>>>();
   const getter = (key: string) => {
     if (!key.startsWith(SLOW)) return key;
@@ -147,7 +147,7 @@ Deno.test("A getter that answers while its batch is held answers at once", () =>
   }, { getter: () => getter });
 });
 
-Deno.test("A batch that is held for a slow key is not silence, however short timeoutMs is", () => {
+Deno.test("A batch that is held for a slow key does not count as silence, however short timeoutMs is", () => {
   let clock!: FakeClock;
   return withPair(async (pair) => {
     const { asker, owner, keys } = pair;
@@ -167,7 +167,7 @@ Deno.test("A batch that is held for a slow key is not silence, however short tim
   });
 });
 
-Deno.test("A load that ends while its asker is away answers the asker when it is back, however it ended", async () => {
+Deno.test("A load that ends between two questions answers the second one, whatever its outcome", async () => {
   const kinds = ["none", "bad", "uncached"] as const;
   for (const kind of kinds) {
     let clock!: FakeClock;
@@ -182,7 +182,7 @@ Deno.test("A load that ends while its asker is away answers the asker when it is
       const [slow] = keys(1, SLOW) as [string];
       ask(asker, first);
       const fate = fateOf(ask(asker, slow));
-      // Held until 70, away until 90; the load takes until 85.
+      // The batch is held until 70, the next question comes at 90, the load ends at 85.
       await clock.advance(300);
       const { value, error } = fate;
       if (kind === "none") assert(error instanceof NotFoundError);
@@ -200,7 +200,7 @@ Deno.test("A load that ends while its asker is away answers the asker when it is
   }
 });
 
-Deno.test("Slow keys that were asked for before the peer showed batches do not hold up a cached one", () =>
+Deno.test("Slow keys that were asked for before the peer showed that it takes batches do not hold up a cached one", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.nodes as [Node, Node];
     const [shows, cached] = keysOwnedBy(cluster, owner, 2) as [string, string];
@@ -212,7 +212,7 @@ Deno.test("Slow keys that were asked for before the peer showed batches do not h
     assertEquals([fate.value?.text(), cluster.clock.now()], [`<${cached}>`, 0]);
   }, slowGetter));
 
-Deno.test("A slow key asked for between another's pending and its next question holds up nobody", () =>
+Deno.test("A slow key that is asked for while another is about to be asked for again holds up no other key", () =>
   withPair(async ({ clock, asker, owner, keys, answer }) => {
     const [cached] = keys(1) as [string];
     const [a, b] = keys(2, SLOW) as [string, string];

@@ -17,7 +17,7 @@ import {
 } from "../support/cluster.ts";
 import { FakeClock, gate, settle } from "../support/time.ts";
 
-Deno.test("A PeerError says what happened, with the status if there was one and the cause", () =>
+Deno.test("A PeerError says what happened, with its cause and, if there was an answer, the status", () =>
   withCluster(2, async (cluster) => {
     const { owner, peer } = ownerAndAsker(cluster);
     const { network } = cluster;
@@ -66,7 +66,7 @@ Deno.test("A request that was refused rejects with the status and the peer's own
   }
 });
 
-Deno.test("A redirect is not followed, nor is the answer of a fetch that followed one taken", () =>
+Deno.test("A redirect is not followed, and the answer of a fetch that followed one is refused", () =>
   withCluster(2, async (cluster) => {
     const { owner, peer } = ownerAndAsker(cluster);
     const modes: string[] = [];
@@ -78,7 +78,7 @@ Deno.test("A redirect is not followed, nor is the answer of a fetch that followe
     assertEquals(modes, ["manual"]);
   }));
 
-Deno.test("The body of what is no answer is cancelled", () =>
+Deno.test("The body of a response that is no answer is cancelled", () =>
   withCluster(2, async (cluster) => {
     const { owner, peer } = ownerAndAsker(cluster);
     let cancelled = false;
@@ -88,7 +88,7 @@ Deno.test("The body of what is no answer is cancelled", () =>
     assert(cancelled);
   }));
 
-Deno.test("The Content-Length of a body that was decoded on its way counts for nothing", () =>
+Deno.test("The Content-Length of a body that was decompressed on its way is ignored", () =>
   withCluster(2, async (cluster) => {
     const { owner, peer } = ownerAndAsker(cluster);
     cluster.network.fault(owner.origin, () =>
@@ -102,7 +102,7 @@ Deno.test("The Content-Length of a body that was decoded on its way counts for n
     assertEquals((await peer.get("g", "k")).value.text(), "decoded");
   }));
 
-Deno.test("A path of more than 4,096 characters travels as a POST; each question says how long its asker waits", () =>
+Deno.test("A key whose path exceeds 4,096 characters travels in a POST, and each question says how long its asker waits", () =>
   withCluster(2, async (cluster) => {
     const { owner, peer } = ownerAndAsker(cluster);
     const seen: [string, string | null][] = [];
@@ -111,14 +111,14 @@ Deno.test("A path of more than 4,096 characters travels as a POST; each question
       return next();
     });
     const room = 4096 - "/_geecache/g/".length;
-    // Alone, before the peer has shown that it takes batches; in one, after.
+    // On its own before the peer has shown that it takes batches, and in a batch afterwards.
     await peer.get("g", "x".repeat(room + 1));
     await peer.get("g", "x".repeat(room));
     await peer.get("g", "x".repeat(room + 1));
     assertEquals(seen, [["POST", "500"], ["GET", "500"], ["POST", "50"]]);
   }, { pool: { timeoutMs: 1_001 } }));
 
-Deno.test("A large answer that keeps arriving is not silence", () =>
+Deno.test("A large answer whose parts keep coming does not count as silence", () =>
   withCluster(2, async (cluster) => {
     const owner = cluster.ownerOf("k");
     const asker = cluster.nodes.find((node) => node !== owner)!;
@@ -141,7 +141,7 @@ Deno.test("A large answer that keeps arriving is not silence", () =>
     assertEquals(await stuck, "<k>");
   }));
 
-Deno.test("The head of an answer is a sign of life, too", () =>
+Deno.test("The head of an answer counts as a sign of life", () =>
   withCluster(2, async (cluster) => {
     const { owner, asker } = ownerAndAsker(cluster);
     let controller!: ReadableStreamDefaultController<Uint8Array>;
@@ -159,7 +159,7 @@ Deno.test("The head of an answer is a sign of life, too", () =>
     assertEquals(await get, "A");
   }));
 
-Deno.test("An answer that is too large is cancelled and is none", () =>
+Deno.test("An answer that is too large is cancelled and does not count", () =>
   withCluster(2, async (cluster) => {
     const owner = cluster.ownerOf("k");
     const asker = cluster.nodes.find((node) => node !== owner)!;
@@ -176,7 +176,7 @@ Deno.test("An answer that is too large is cancelled and is none", () =>
     assertEquals([asker.loads, cancelled], [["k"], true]);
   }, { pool: { maxBodyBytes: 10_000 } }));
 
-Deno.test("Each request to a peer ends with its signal, and counts as nobody's error", () =>
+Deno.test("Each request to a peer ends when its signal fires, and does not count as an error", () =>
   withCluster(2, async (cluster) => {
     const { owner, asker, peer } = ownerAndAsker(cluster);
     const { sent } = cluster.network;
@@ -236,7 +236,7 @@ Deno.test("A request leaves no listener on its caller's signal", () =>
     assertEquals(listeners, 0);
   }));
 
-Deno.test("A finished request aborts nothing", () => {
+Deno.test("A finished request aborts no load", () => {
   const signals: AbortSignal[] = [];
   return withCluster(2, async (cluster) => {
     for (const { group } of cluster.nodes) await group.get("k");
@@ -250,7 +250,7 @@ Deno.test("A finished request aborts nothing", () => {
   });
 });
 
-Deno.test("A fetch that does not listen to its signal is raced", () =>
+Deno.test("A request ends in time even if its fetch ignores the signal", () =>
   withCluster(2, async (cluster) => {
     const [a, b] = cluster.nodes as [Node, Node];
     const late = gate<Response>();
@@ -267,7 +267,7 @@ Deno.test("A fetch that does not listen to its signal is raced", () =>
     const get = textOf(group.get("k"));
     await cluster.clock.advance(10_000);
     assertEquals(await get, "mine: k");
-    // What comes too late is cancelled, so that no connection hangs on it.
+    // An answer that comes too late is cancelled, so that its connection is free again.
     let cancelled = false;
     late.open(
       new Response(
@@ -279,7 +279,7 @@ Deno.test("A fetch that does not listen to its signal is raced", () =>
     await pool.close();
   }));
 
-Deno.test("A body that goes on after its asker left sets no timer and is cancelled", async () => {
+Deno.test("A body that goes on after its caller left is cancelled and sets no timer", async () => {
   const clock = new FakeClock();
   let body!: ReadableStreamDefaultController<Uint8Array>;
   let cancelled = false;
@@ -312,7 +312,7 @@ Deno.test("A body that goes on after its asker left sets no timer and is cancell
   assertEquals([pending, clock.pending, cancelled], [0, 0, true]);
 });
 
-Deno.test("What is no answer, and breaks off besides, is a PeerError", async () => {
+Deno.test("A response that is no answer and also breaks off is a PeerError", async () => {
   const pool = new HTTPPool("http://self", {
     clock: new FakeClock(),
     fetch: () =>
@@ -330,7 +330,7 @@ Deno.test("What is no answer, and breaks off besides, is a PeerError", async () 
   await pool.close();
 });
 
-Deno.test("A final answer is final however small maxBodyBytes is", async () => {
+Deno.test("The answer that a key was not found is final, however small maxBodyBytes is", async () => {
   const cluster = new Cluster(3, {
     pool: { maxBodyBytes: 10 },
     getter: () => () => undefined,

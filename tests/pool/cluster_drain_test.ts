@@ -1,16 +1,21 @@
 /** Processes that drain: they say so, load for nobody else, and hand over what they have. */
 
-import { type ByteView, HTTPPool } from "../../mod.ts";
+import { HTTPPool } from "../../mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { type Node, numberedKeys, withCluster } from "../support/cluster.ts";
+import {
+  type Node,
+  numberedKeys,
+  stateOf,
+  textOf,
+  withCluster,
+} from "../support/cluster.ts";
 import { noteIn } from "../support/logger.ts";
 
 const KEYS = numberedKeys(200);
 
 const HANDOVER = { pool: { handoverMs: 30_000 } };
-const textOf = async (value: Promise<ByteView>) => (await value).text();
 
-Deno.test("Who drains says so, loads for nobody else, and is asked for copies by the next node", () =>
+Deno.test("A process that drains says so, loads for no other, and is asked for copies by the next node", () =>
   withCluster(3, async (cluster) => {
     const { clock } = cluster;
     const [leaver, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
@@ -25,9 +30,7 @@ Deno.test("Who drains says so, loads for nobody else, and is asked for copies by
     assert(leaver.pool.stats().draining);
     // The first answer says so; from then on the next node is asked.
     assertEquals(await textOf(asker.group.get(held[0]!)), `<${held[0]}>`);
-    const state = () =>
-      asker.pool.stats().peers.find(({ id }) => id === leaver.origin)!.state;
-    assertEquals(state(), "draining");
+    assertEquals(stateOf(asker, leaver), "draining");
     for (const key of [...held, ...fresh]) {
       assertEquals(await textOf(asker.group.get(key)), `<${key}>`);
     }
@@ -45,14 +48,14 @@ Deno.test("Who drains says so, loads for nobody else, and is asked for copies by
     await assertRejects(() => leaver.group.get("other"), Error, "closed");
   }));
 
-Deno.test("Who drains is asked for copies after it left the list, too, and what it had lives on as it would have there", () =>
+Deno.test("A process that drains is asked for copies also after it left the list, and its values live on as long as they would have", () =>
   withCluster(4, async (cluster) => {
     const { clock, network } = cluster;
     const [leaver, ...others] = cluster.inOrder("k") as [Node, ...Node[]];
     const keys = KEYS.filter((key) => cluster.ownerOf(key) === leaver);
     await leaver.group.getMany(keys);
     const drain = leaver.pool.drain({ timeoutMs: 10_000 });
-    // Some are taken over by those next to it, before the list changes.
+    // The nodes next to it take over some values before the list changes.
     await others[0]!.group.getMany(keys.slice(0, 10));
     const rest = others.map(({ origin }) => origin);
     for (const { pool } of others) pool.setPeers(rest);
@@ -71,7 +74,7 @@ Deno.test("Who drains is asked for copies after it left the list, too, and what 
     }
   }, HANDOVER));
 
-Deno.test("The first question after a drain began may be one that has to be loaded", () =>
+Deno.test("The next node loads a key even if it is the first that is asked for since the drain began", () =>
   withCluster(3, async (cluster) => {
     const [leaver, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     const drain = leaver.pool.drain({ timeoutMs: 1_000 });
@@ -82,7 +85,7 @@ Deno.test("The first question after a drain began may be one that has to be load
     await drain;
   }));
 
-Deno.test("A process that drained and was started again is asked again", () =>
+Deno.test("A process that drained and was started again is asked for its keys again", () =>
   withCluster(3, async (cluster) => {
     const { clock, network } = cluster;
     const [leaver, , asker] = cluster.inOrder("k") as [Node, Node, Node];
@@ -92,9 +95,7 @@ Deno.test("A process that drained and was started again is asked again", () =>
     await drain;
     network.kill(leaver.origin);
     await clock.advance(20_000);
-    const state = () =>
-      asker.pool.stats().peers.find(({ id }) => id === leaver.origin)!.state;
-    assertEquals(state(), "open");
+    assertEquals(stateOf(asker, leaver), "open");
     const pool = new HTTPPool(leaver.origin, {
       fetch: network.fetchFrom(leaver.origin),
       clock,
@@ -102,13 +103,13 @@ Deno.test("A process that drained and was started again is asked again", () =>
     pool.group("g", (key) => `again ${key}`);
     network.join(leaver.origin, pool.handler);
     await clock.advance(10_000);
-    assertEquals(state(), "closed");
+    assertEquals(stateOf(asker, leaver), "closed");
     await asker.group.remove("k");
     assertEquals(await textOf(asker.group.get("k")), "again k");
     await pool.close();
   }));
 
-Deno.test("drain() closes at once where there are no peers, with close(), and refuses a bad time", async () => {
+Deno.test("drain() ends at once without peers or with close(), and refuses a bad time", async () => {
   const pool = new HTTPPool("http://a");
   await assertRejects(
     () => pool.drain({ timeoutMs: -1 }),
@@ -129,7 +130,7 @@ Deno.test("drain() closes at once where there are no peers, with close(), and re
   });
 });
 
-Deno.test("Who is next to one that drains takes over from it for its own gets, too", () =>
+Deno.test("The node next to one that drains takes over values for its own gets", () =>
   withCluster(2, async (cluster) => {
     const [leaver, asker] = cluster.inOrder("k") as [Node, Node];
     const keys = KEYS.filter((key) => cluster.ownerOf(key) === leaver);
@@ -141,7 +142,7 @@ Deno.test("Who is next to one that drains takes over from it for its own gets, t
     await drain;
   }));
 
-Deno.test("Who drains complains of no lists, which it is out of soon", async () => {
+Deno.test("A process that drains does not report that other lists differ from its own", async () => {
   const lines: string[] = [];
   const logger = noteIn(lines);
   await withCluster(3, async (cluster) => {

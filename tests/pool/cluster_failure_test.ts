@@ -27,7 +27,7 @@ import {
 import { noteIn } from "../support/logger.ts";
 import { FakeClock, settle } from "../support/time.ts";
 
-Deno.test("An owner that fails three times in a row is not asked again, and its keys go to the next node", () =>
+Deno.test("An owner that fails three times in a row is not asked again, and the next node is asked for its keys", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
@@ -40,7 +40,7 @@ Deno.test("An owner that fails three times in a row is not asked again, and its 
     assertEquals(stateOf(asker, next), "closed");
   }));
 
-Deno.test("Stand-ins that are out of reach themselves are passed over all at once", () =>
+Deno.test("Stand-ins that are out of reach themselves are passed over without being asked", () =>
   withCluster(6, async (cluster) => {
     const [owner, ...others] = cluster.inOrder("k") as Node[];
     const asker = others.pop()!;
@@ -78,7 +78,7 @@ Deno.test("A silent owner costs a wait of timeoutMs three times at most", () =>
     assert(cluster.clock.now() - before <= 17 * 500);
   }));
 
-Deno.test("A dead owner costs one load per key and mirror life in the whole cluster", () =>
+Deno.test("A dead owner costs the whole cluster one load per key in each mirrorTtlMs", () =>
   withCluster(5, async (cluster) => {
     const [dead, ...others] = cluster.inOrder("k");
     cluster.network.kill(dead!.origin);
@@ -98,7 +98,7 @@ Deno.test("A dead owner costs one load per key and mirror life in the whole clus
     }
   }, { group: { mirrorTtlMs: 10_000 } }));
 
-Deno.test("A breaker counts silence and refusal alone: not pending, busy, no group, nor a failed getter", async () => {
+Deno.test("A breaker counts only silence and refusals, but not pending, busy, a missing group or a failed getter", async () => {
   const answers: [status: number, result: string, opens: boolean][] = [
     [202, "pending", false],
     [429, "busy", false],
@@ -137,12 +137,12 @@ Deno.test("A breaker counts silence and refusal alone: not pending, busy, no gro
         label,
         opens ? "open" : "closed",
       ]);
-      // A value that is larger than the asker takes is the peer's no fault.
+      // A value that is larger than the asker takes is not the peer's fault.
     }, { pool: { maxBodyBytes: 10 } });
   }
 });
 
-Deno.test("A caller that leaves is no failure of the peer", () =>
+Deno.test("A caller that leaves does not count as a failure of the peer", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
     cluster.network.silence(owner.origin);
@@ -156,7 +156,7 @@ Deno.test("A caller that leaves is no failure of the peer", () =>
     assertEquals(stateOf(asker, owner), "closed");
   }));
 
-Deno.test("A peer that is back is found by a probe that no caller waits for, and asked again", async () => {
+Deno.test("A peer that is back is found by a probe that no caller waits for, and is asked again", async () => {
   const lines: string[] = [];
   const logger = noteIn(lines);
   await withCluster(3, async (cluster) => {
@@ -184,7 +184,7 @@ Deno.test("A peer that is back is found by a probe that no caller waits for, and
   }, { pool: { logger } });
 });
 
-Deno.test("A write to a peer out of reach rejects at once", () =>
+Deno.test("A write to a peer that is out of reach rejects at once", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
     cluster.network.kill(owner.origin);
@@ -200,7 +200,7 @@ Deno.test("A write to a peer out of reach rejects at once", () =>
     assertEquals(cluster.network.sent.length, before);
   }));
 
-Deno.test("Past maxPeerRequests a peer is told to wait, asks the same owner, and has the owner's value", () => {
+Deno.test("A peer beyond maxPeerRequests is told to wait, asks the same owner again, and gets the owner's value", () => {
   const { begun, end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
@@ -223,7 +223,7 @@ Deno.test("Past maxPeerRequests a peer is told to wait, asks the same owner, and
   }, options);
 });
 
-Deno.test("When its patience with a busy owner ends the asker loads for itself, under its own limit", () => {
+Deno.test("An asker whose patience with a busy owner ends loads for itself, within its own limit", () => {
   const { end, options } = holdLoads({
     pool: { maxPeerRequests: 1 },
     group: { maxStandInLoads: 1 },
@@ -250,7 +250,7 @@ Deno.test("When its patience with a busy owner ends the asker loads for itself, 
   }, options);
 });
 
-Deno.test("A proxy that says 429 for an owner is no busy owner: the next node is asked", () =>
+Deno.test("A proxy that answers 429 in place of the owner is passed over for the next node", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.fault(
@@ -261,7 +261,7 @@ Deno.test("A proxy that says 429 for an owner is no busy owner: the next node is
     assertEquals([next.loads, asker.loads], [["k"], []]);
   }));
 
-Deno.test("What is in memory is answered however many requests wait, alone and in a batch", () => {
+Deno.test("Values in memory are answered however many requests wait, on their own and in a batch", () => {
   const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
@@ -282,7 +282,7 @@ Deno.test("What is in memory is answered however many requests wait, alone and i
   }, options);
 });
 
-Deno.test("What is in memory is answered in a batch with what is not, too", () => {
+Deno.test("Values in memory are answered also in a batch with keys that have to wait", () => {
   const { begun, end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
@@ -293,7 +293,7 @@ Deno.test("What is in memory is answered in a batch with what is not, too", () =
       ...string[],
     ];
     for (const key of [first, ...held]) await owner.group.set(key, "v");
-    // Shows that it takes batches.
+    // The answer shows that the owner takes batches.
     await two.group.get(first);
     const get = one.group.get(slow);
     await settle();
@@ -315,7 +315,7 @@ Deno.test("What is in memory is answered in a batch with what is not, too", () =
   }, options);
 });
 
-Deno.test("Go's processes are never told to wait", async () => {
+Deno.test("A Go process is never told to wait", async () => {
   for (const protocol of ["geecache", "groupcache"] as const) {
     const { begun, end, options } = holdLoads({});
     const pool = new HTTPPool("http://a", { protocol, maxPeerRequests: 1 });
@@ -324,7 +324,7 @@ Deno.test("Go's processes are never told to wait", async () => {
     const answers = ["a", "b", "c"].map((key) =>
       pool.handler(
         new Request(`http://a${basePath}g/${key}`, {
-          // One of our own processes says how long it waits, in a ring with Go, too.
+          // One of our own processes says how long it waits, also in a ring with Go.
           headers: key === "c" ? { "Geecache-Wait": "1000" } : {},
         }),
       )
@@ -337,7 +337,7 @@ Deno.test("Go's processes are never told to wait", async () => {
   }
 });
 
-Deno.test("Go's processes wait for a load however many do", async () => {
+Deno.test("A Go process waits for its load, however full the queue is", async () => {
   const asking: Record<string, string>[] = [{}, { "Geecache-Wait": "1000" }];
   for (const headers of asking) {
     const { begun, end, options } = holdLoads({
@@ -353,7 +353,7 @@ Deno.test("Go's processes wait for a load however many do", async () => {
       const gets = keys.map((key) => asker.group.get(key, leave));
       const all = Promise.allSettled(gets);
       await settle();
-      // Somebody's list says that it is ours.
+      // Some other list names this process as the owner.
       const answer = asker.pool.handler(
         new Request(`${asker.origin}/_geecache/g/${last}`, { headers }),
       );
@@ -369,7 +369,7 @@ Deno.test("Go's processes wait for a load however many do", async () => {
   }
 });
 
-Deno.test("A batch that was refused for lack of time is asked for again", () => {
+Deno.test("A batch that a busy owner refused is asked for again", () => {
   const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
@@ -379,7 +379,7 @@ Deno.test("A batch that was refused for lack of time is asked for again", () => 
       ...string[],
     ];
     await owner.group.set(first, "v");
-    // Shows that it takes batches.
+    // The answer shows that the owner takes batches.
     await two.group.get(first);
     const get = one.group.get(slow);
     await settle();
@@ -437,7 +437,7 @@ Deno.test("HTTPPool and Group refuse bad limits at once", () => {
   }
 });
 
-Deno.test("Who does not say that it may be told to wait is answered, however many wait", () => {
+Deno.test("An asker that sends no Geecache-Wait is answered, however many wait", () => {
   const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
@@ -455,7 +455,7 @@ Deno.test("Who does not say that it may be told to wait is answered, however man
   }, options);
 });
 
-Deno.test("Batches that wait for loads are counted while they do", () => {
+Deno.test("A batch counts as being served while it waits for its loads", () => {
   const { end, options } = holdLoads({});
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
@@ -470,7 +470,7 @@ Deno.test("Batches that wait for loads are counted while they do", () => {
     await settle();
     assertEquals(serving(), 0);
     await all;
-    // Those whose asker leaves, too.
+    // A batch whose asker leaves counts until then.
     const leave = new AbortController();
     const more = keysOwnedBy(cluster, owner, 8).slice(4);
     const left = asker.group.getMany(more, { signal: leave.signal });
@@ -483,7 +483,7 @@ Deno.test("Batches that wait for loads are counted while they do", () => {
   }, options);
 });
 
-Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () =>
+Deno.test("A probe that a proxy answers with a 400 of its own does not count as answered", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
     cluster.network.fault(
@@ -497,7 +497,7 @@ Deno.test("A probe that a proxy answers with a 400 of its own finds nobody", () 
     assertEquals(stateOf(asker, owner), "open");
   }));
 
-Deno.test("A load that there is no room for is busy to our own processes, alone and in a batch, and a failure to Go's", async () => {
+Deno.test("A load without room is answered as busy to our own processes, also in a batch, and as a failure to Go's", async () => {
   const error = new BusyError("no room");
   const group = new Group("g", () => Promise.reject(error));
   const local = locals.get(group)!;
@@ -521,7 +521,7 @@ Deno.test("A load that there is no room for is busy to our own processes, alone 
   assertEquals(frames.map(({ kind }) => kind), [KIND.busy]);
 });
 
-Deno.test("No-group is no fault of the peer", async () => {
+Deno.test("A missing group does not count as an error of the peer", async () => {
   const cluster = new Cluster(3);
   const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];
   owner.pool.removeGroup("g");

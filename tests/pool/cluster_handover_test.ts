@@ -7,6 +7,7 @@ import {
   type Node,
   numberedKeys,
   originsOf,
+  textOf,
   withCluster,
 } from "../support/cluster.ts";
 import { gate, settle } from "../support/time.ts";
@@ -28,9 +29,8 @@ async function join(cluster: Cluster): Promise<Node> {
 }
 
 const HANDOVER = { pool: { handoverMs: 30_000 } };
-const textOf = async (value: Promise<ByteView>) => (await value).text();
 
-Deno.test("A node that joins takes the copies of those who owned its keys, and loads nothing that they have", () =>
+Deno.test("A node that joins takes copies from the last owners of its keys, and loads nothing that they have", () =>
   withCluster(4, async (cluster) => {
     const joiner = await join(cluster);
     for (const { group } of cluster.nodes) {
@@ -42,13 +42,13 @@ Deno.test("A node that joins takes the copies of those who owned its keys, and l
     const { main, inherited } = joiner.group.stats();
     assert(inherited > 20);
     assertEquals(main.items, inherited);
-    // What it took over lives as long as it did there, not as long as a copy.
+    // A value that it took over lives as long as at its last owner, not only as long as a copy.
     await cluster.clock.advance(3_600_000);
     await cluster.nodes[0]!.group.getMany(KEYS);
     assertEquals(cluster.loads.length, KEYS.length);
   }, HANDOVER));
 
-Deno.test("A value that expires does so at its new owner, too", () =>
+Deno.test("A value that expires does so at the same time at its new owner", () =>
   withCluster(3, async (cluster) => {
     const joiner = await join(cluster);
     const key = KEYS.find((key) => cluster.ownerOf(key) === joiner)!;
@@ -64,14 +64,14 @@ Deno.test("A value that expires does so at its new owner, too", () =>
     getter: () => (key) => ({ value: `<${key}>`, ttlMs: 10_000 }),
   }));
 
-Deno.test("A key that was removed or set since the change is not asked of its last owner", () =>
+Deno.test("The last owner is not asked for a key that was removed or set since the change", () =>
   withCluster(3, async (cluster) => {
     const joiner = await join(cluster);
     const others = cluster.nodes.filter((node) => node !== joiner);
     const [removed, set, cleared] = KEYS.filter((key) =>
       cluster.ownerOf(key) === joiner
     ) as [string, string, string];
-    // The last owners are not reached: they have the old values still.
+    // The last owners are out of reach and still have the old values.
     const { network } = cluster;
     network.partition([joiner.origin], others.map(({ origin }) => origin));
     await assertRejects(() => joiner.group.remove(removed), AggregateError);
@@ -110,7 +110,7 @@ Deno.test("A copy that arrives after a remove is not kept", () =>
     assertEquals(joiner.loads, [key]);
   }, HANDOVER));
 
-Deno.test("A peek looks in memory and loads nothing; what is not there the new owner loads", () =>
+Deno.test("A peek makes the last owner load nothing; the new owner loads a key that is in no memory", () =>
   withCluster(3, async (cluster) => {
     const joiner = await join(cluster);
     const key = "not loaded yet";
@@ -121,11 +121,11 @@ Deno.test("A peek looks in memory and loads nothing; what is not there the new o
     assertEquals(await textOf(joiner.group.get(fresh)), `<${fresh}>`);
     assertEquals(joiner.loads, [fresh]);
     assertEquals(cluster.loads.filter((one) => one === fresh).length, 1);
-    // The last owner, and the one before, of two nodes.
+    // It peeks at the last owner and at the other node.
     assertEquals(cluster.network.count({ peeks: true }), 2);
   }, HANDOVER));
 
-Deno.test("What the last owner loads for those with the old list, the new one keeps for as long as its own", () =>
+Deno.test("A value that the last owner loads for a process with the old list lives on at the new owner as its own", () =>
   withCluster(3, async (cluster) => {
     const joiner = await join(cluster);
     let fresh = "not loaded yet";
@@ -144,7 +144,7 @@ Deno.test("What the last owner loads for those with the old list, the new one ke
     assertEquals(last.group.peek(fresh), undefined);
   }, HANDOVER));
 
-Deno.test("Last owners that are slow hold up a load for half a second each, two at most, those that are dead for nothing", () =>
+Deno.test("A load waits half a second for each slow last owner, two at most, and not at all for dead ones", () =>
   withCluster(4, async (cluster) => {
     const joiner = await join(cluster);
     const others = cluster.nodes.filter((node) => node !== joiner);
@@ -164,7 +164,7 @@ Deno.test("Last owners that are slow hold up a load for half a second each, two 
     assertEquals(await textOf(joiner.group.get(dead)), `<${dead}>`);
   }, HANDOVER));
 
-Deno.test("A while after the change nobody is asked for copies, and with handoverMs 0 at no time", async () => {
+Deno.test("No node is asked for copies when handoverMs has passed, or at all if it is 0", async () => {
   for (const handoverMs of [30_000, 0]) {
     await withCluster(3, async (cluster) => {
       const joiner = await join(cluster);
@@ -177,7 +177,7 @@ Deno.test("A while after the change nobody is asked for copies, and with handove
   }
 });
 
-Deno.test("A node that joins soon after another takes over what that one was not asked for yet", () =>
+Deno.test("A node that joins soon after another takes over keys that the other was not asked for yet", () =>
   withCluster(7, async (cluster) => {
     const origins = originsOf(cluster);
     const tell = (count: number) => {
@@ -196,7 +196,7 @@ Deno.test("A node that joins soon after another takes over what that one was not
     assertEquals(cluster.loads.length, KEYS.length);
   }, HANDOVER));
 
-Deno.test("What was removed between two changes is not asked of its last owner after the second", () =>
+Deno.test("The last owner is not asked for a key that was removed between two changes", () =>
   withCluster(4, async (cluster) => {
     const { network } = cluster;
     const origins = originsOf(cluster);
@@ -218,7 +218,7 @@ Deno.test("What was removed between two changes is not asked of its last owner a
     assertEquals(joiner.loads, [key]);
   }, HANDOVER));
 
-Deno.test("The same list again changes nothing: copies are asked for still", () =>
+Deno.test("The same list once more changes nothing: last owners are still asked for copies", () =>
   withCluster(3, async (cluster) => {
     const joiner = await join(cluster);
     for (const { pool } of cluster.nodes) {
@@ -229,7 +229,7 @@ Deno.test("The same list again changes nothing: copies are asked for still", () 
     assertEquals(joiner.loads, []);
   }, HANDOVER));
 
-Deno.test("A key is not asked of its last owner after a peer cleared the group, nor where the group is newer than the change", () =>
+Deno.test("The last owner is not asked for a key after a clear, or if the group is younger than the change", () =>
   withCluster(3, async (cluster) => {
     const joiner = await join(cluster);
     const own = KEYS.filter((key) => cluster.ownerOf(key) === joiner);
@@ -255,7 +255,7 @@ Deno.test("A key is not asked of its last owner after a peer cleared the group, 
     assertEquals(loads, [own[1]]);
   }, HANDOVER));
 
-Deno.test("Who left is asked for copies for handoverMs, not if it was out of reach, and for no key written since", () =>
+Deno.test("A node that left is asked for copies for handoverMs, unless it was out of reach or the key was written since", () =>
   withCluster(3, async (cluster) => {
     const { clock, network } = cluster;
     const [leaver, one, two] = cluster.inOrder("k") as [Node, Node, Node];
@@ -302,7 +302,7 @@ Deno.test("Who left is asked for copies for handoverMs, not if it was out of rea
     ]);
   }, { pool: { handoverMs: 30_000 }, group: { mirrorTtlMs: 0 } }));
 
-Deno.test("What a process loaded while it was in no list is not its own when it comes into one", () =>
+Deno.test("A value that a process loaded while it was in no list does not become its own when it joins one", () =>
   withCluster(2, async (cluster) => {
     const { clock, network } = cluster;
     const [one] = cluster.nodes as [Node];
@@ -312,14 +312,14 @@ Deno.test("What a process loaded while it was in no list is not its own when it 
     network.partition(before, [client.origin]);
     await client.group.getMany(KEYS);
     network.partition();
-    // It is told of no writes.
+    // The client is told of no writes.
     await one.group.removeMany(KEYS);
     for (const { pool } of cluster.nodes) pool.setPeers(originsOf(cluster));
     await clock.advance(60_000);
     assertEquals([...client.group.keys()], []);
   }));
 
-Deno.test("After setPeers() what is no longer owned is a copy, limited in time, though it be owned again", () =>
+Deno.test("A value that is no longer owned after setPeers() becomes a copy, and stays one if it is owned again", () =>
   withCluster(2, async (cluster) => {
     const { clock } = cluster;
     const [owner, other] = cluster.inOrder("k") as [Node, Node];
@@ -332,7 +332,7 @@ Deno.test("After setPeers() what is no longer owned is a copy, limited in time, 
     const { main, hot } = owner.group.stats();
     assertEquals([main.items, hot.items], [0, before.main.items]);
     assertEquals(hot.bytes, before.main.bytes);
-    // Owned again: it lives on as what it has become, a copy.
+    // It is owned again, and lives on as the copy that it has become.
     owner.pool.setPeers([owner.origin, other.origin]);
     assertEquals(owner.group.stats().main.items, 0);
     await clock.advance(59_999);
@@ -341,7 +341,7 @@ Deno.test("After setPeers() what is no longer owned is a copy, limited in time, 
     assertEquals(owner.group.peek("k"), undefined);
   }));
 
-Deno.test("What is still owned stays as it is, and nothing is copied where nothing may be", () =>
+Deno.test("A value that is still owned after setPeers() stays as it is, and with mirrorTtlMs 0 the others are dropped", () =>
   withCluster(3, async (cluster) => {
     const [one] = cluster.nodes as [Node];
     const keys = numberedKeys(100);

@@ -39,7 +39,7 @@ Deno.test("setPeers() keeps the breakers of peers that stay, and ends those of p
     assertEquals(cluster.clock.pending, 0);
   }));
 
-Deno.test("A peer that leaves the list is not said to be out of reach, whatever it was asked", async () => {
+Deno.test("The log does not say that a peer is out of reach when it leaves the list", async () => {
   const lines: string[] = [];
   const logger = noteIn(lines);
   await withCluster(3, async (cluster) => {
@@ -57,7 +57,7 @@ Deno.test("A peer that leaves the list is not said to be out of reach, whatever 
   }, { pool: { logger, handoverMs: 30_000 } });
 });
 
-Deno.test("Each request says which list its sender has; another one is counted, shown, and written to the log once", async () => {
+Deno.test("Each request says which list its sender has; a different list is counted, shown, and logged once", async () => {
   const lines: string[] = [];
   const logger = noteIn(lines);
   await withCluster(2, async (cluster) => {
@@ -92,7 +92,7 @@ Deno.test("Each request says which list its sender has; another one is counted, 
   }, { pool: { logger } });
 });
 
-Deno.test("Processes that are no peers, however many names they use, are one line of the log", async () => {
+Deno.test("Processes that are no peers cause one line of the log, however many names they use", async () => {
   const lines: string[] = [];
   const logger = noteIn(lines);
   const pool = new HTTPPool("http://a", { logger });
@@ -110,7 +110,7 @@ Deno.test("Processes that are no peers, however many names they use, are one lin
   await pool.close();
 });
 
-Deno.test("After a change of the list another list is written to the log again", async () => {
+Deno.test("A different list is logged again after a change of the list", async () => {
   const lines: string[] = [];
   const logger = noteIn(lines);
   const pool = new HTTPPool("http://a", { logger });
@@ -131,7 +131,7 @@ Deno.test("After a change of the list another list is written to the log again",
   await pool.close();
 });
 
-Deno.test("setPeers() keeps peers that stay and ends requests to those that leave", () =>
+Deno.test("setPeers() keeps the peers that stay and ends requests to those that leave", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     const before = new Set(asker.pool.peers());
@@ -146,7 +146,7 @@ Deno.test("setPeers() keeps peers that stay and ends requests to those that leav
     assert(before.has(after[0]!));
   }));
 
-Deno.test("A peer that left is asked no more, and its stats go with it", () =>
+Deno.test("A peer that left is not asked again, and is gone from the stats", () =>
   withCluster(2, async (cluster) => {
     const { owner, asker, peer } = ownerAndAsker(cluster);
     asker.pool.setPeers(["http://z", "http://a"]);

@@ -16,7 +16,7 @@ import {
 } from "../support/cluster.ts";
 import { gate, settle } from "../support/time.ts";
 
-Deno.test("Each key is loaded once, by its owner, whoever asks", () =>
+Deno.test("Each key is loaded once, by its owner, whichever process asks", () =>
   withCluster(3, async (cluster) => {
     for (const key of numberedKeys(50)) {
       for (const { group } of cluster.nodes) {
@@ -37,11 +37,11 @@ Deno.test("Callers in all processes at once cause one load", () =>
     ]);
     assertEquals([...new Set(await Promise.all(gets))], ["<k>"]);
     assertEquals(cluster.loads, ["k"]);
-    // One question from each of the seven others.
+    // Each of the seven others asks once.
     assertEquals(cluster.network.sent.length, 7);
   }));
 
-Deno.test("Every string is a key, from every node, alone and in getMany()", () =>
+Deno.test("Every string can be a key, asked of every node, on its own and in getMany()", () =>
   withCluster(3, async ({ nodes }) => {
     const keys = [
       ...[".", "..", "...", "/", "//", "a//b", "/a", "a/", "a/../b", "./a"],
@@ -63,7 +63,7 @@ Deno.test("Every string is a key, from every node, alone and in getMany()", () =
     assertEquals(loads.sort(), [...keys].sort());
   }));
 
-Deno.test("Bytes arrive as they are, from none to many", () =>
+Deno.test("Values arrive byte by byte as they are, whatever their size", () =>
   withCluster(2, async ({ nodes }) => {
     for (const { group } of nodes) {
       for (const size of [0, 1, 256, 257, 1_000_000]) {
@@ -75,7 +75,7 @@ Deno.test("Bytes arrive as they are, from none to many", () =>
     }
   }, { getter: () => (key) => new Uint8Array(Number(key)).fill(0xff) }));
 
-Deno.test("The owner's word is final: not found and failed are not asked elsewhere", () =>
+Deno.test("An owner's answer that a key was not found, or failed, is final", () =>
   withCluster(4, async (cluster) => {
     for (
       const [key, kind] of [["none", NotFoundError], [
@@ -107,7 +107,7 @@ Deno.test("The owner's word is final: not found and failed are not asked elsewhe
     },
   }));
 
-Deno.test("Slow is not dead: a getter of five times timeoutMs makes one load, and nobody asks elsewhere", () => {
+Deno.test("A getter that takes five times timeoutMs runs once, and no other node is asked", () => {
   const opened = gate<string>();
   return withCluster(8, async (cluster) => {
     const gets = cluster.nodes.map(({ group }) => textOf(group.get("k")));
@@ -123,7 +123,7 @@ Deno.test("Slow is not dead: a getter of five times timeoutMs makes one load, an
   }, { pool: { timeoutMs: 1_000 }, getter: () => () => opened.opened });
 });
 
-Deno.test("An aborted caller leaves across the wire; the last one ends the getter's signal at the owner", () => {
+Deno.test("The getter's signal at the owner fires when the last caller in any process has left", () => {
   let signal: AbortSignal | undefined;
   const getter = () => (_key: string, context: { signal: AbortSignal }) => {
     signal = context.signal;
@@ -135,7 +135,7 @@ Deno.test("An aborted caller leaves across the wire; the last one ends the gette
       group.get("k", { signal: controllers[i]!.signal })
     );
     await settle();
-    // Askers that were told to ask again count, too.
+    // Askers that were told to ask again still count.
     await cluster.clock.advance(4_000);
     for (const [i, controller] of controllers.entries()) {
       assertEquals(signal?.aborted, false);
@@ -147,7 +147,7 @@ Deno.test("An aborted caller leaves across the wire; the last one ends the gette
   }, { getter });
 });
 
-Deno.test("Peers whose lists disagree, or lack themselves, answer and never wait for each other", () =>
+Deno.test("Peers whose lists disagree answer, and never wait for each other", () =>
   withCluster(3, async ({ nodes, clock }) => {
     const [a, b, c] = nodes as [Node, Node, Node];
     a.pool.setPeers([b.origin]);
@@ -156,7 +156,7 @@ Deno.test("Peers whose lists disagree, or lack themselves, answer and never wait
     const gets = nodes.map(({ group }) => textOf(group.get("k")));
     await clock.advance(60_000);
     assertEquals(await Promise.all(gets), ["<k>", "<k>", "<k>"]);
-    // Loaded by those who were asked, for askers who hold them the owners: in hot.
+    // Each loaded for an asker that takes it for the owner, and keeps the value in hot.
     for (const { group, loads } of [a, b]) {
       const { main, hot } = group.stats();
       assertEquals([loads, main.items, hot.items], [["k"], 0, 1]);
@@ -184,7 +184,7 @@ Deno.test("A client that is not in its own list owns nothing", () =>
     await pool.close();
   }));
 
-Deno.test("A pool that was told of no peers, or of itself alone, owns every key", async () => {
+Deno.test("A pool without peers, or with itself alone in its list, owns every key", async () => {
   for (const list of [[], ["http://self:80/"]]) {
     const pool = new HTTPPool("http://self", {
       fetch: () => Promise.reject(new Error("nobody to ask")),
@@ -197,7 +197,7 @@ Deno.test("A pool that was told of no peers, or of itself alone, owns every key"
   }
 });
 
-Deno.test("Group.stats() of an asker counts its questions and their answers", () =>
+Deno.test("Group.stats() counts the questions to peers and their answers", () =>
   withCluster(2, async (cluster) => {
     const { owner, asker } = ownerAndAsker(cluster);
     await asker.group.get("k");
@@ -219,7 +219,7 @@ Deno.test("Group.stats() of an asker counts its questions and their answers", ()
     });
   }));
 
-Deno.test("Both sides of a partition go on, and agree again afterwards", () =>
+Deno.test("Both sides of a partition keep answering, and agree again afterwards", () =>
   withCluster(4, async (cluster) => {
     const [a, b, c, d] = cluster.nodes.map(({ origin }) => origin);
     cluster.network.partition([a!, b!], [c!, d!]);

@@ -9,7 +9,7 @@ import {
 } from "../support/cluster.ts";
 import { gate, settle } from "../support/time.ts";
 
-Deno.test("Only shouldMirror's values are kept by those who do not own them, and for no longer than allowed", () =>
+Deno.test("A process keeps a copy only if shouldMirror says so, and no longer than mirrorTtlMs or the value's own life", () =>
   withCluster(2, async (cluster) => {
     const asker = (key: string) =>
       cluster.nodes.find((node) => node !== cluster.ownerOf(key))!;
@@ -22,7 +22,7 @@ Deno.test("Only shouldMirror's values are kept by those who do not own them, and
     await cluster.clock.advance(999);
     assertEquals(kept("hot-brief"), "<hot-brief>");
     await cluster.clock.advance(1);
-    // Its own life was over, by the time left that came with it.
+    // The value's own life is over, by the time left that came with it.
     assertEquals(kept("hot-brief"), undefined);
     await cluster.clock.advance(4_000);
     assertEquals(kept("hot-1"), undefined);
@@ -35,7 +35,7 @@ Deno.test("Only shouldMirror's values are kept by those who do not own them, and
       key === "hot-brief" ? { value: `<${key}>`, ttlMs: 1_000 } : `<${key}>`,
   }));
 
-Deno.test("A value that was fetched before a remove arrived is not mirrored after it", () =>
+Deno.test("A value that was answered before a remove is not kept as a copy after it", () =>
   withCluster(3, async (cluster) => {
     const [owner, asker, writer] = cluster.inOrder("k") as [Node, Node, Node];
     const answered = gate();
@@ -52,7 +52,7 @@ Deno.test("A value that was fetched before a remove arrived is not mirrored afte
     assertEquals(asker.group.peek("k"), undefined);
   }, MIRROR_ALL));
 
-Deno.test("A writer's own get, between telling the owner and telling others, leaves no old mirror", () =>
+Deno.test("A writer's own get during a remove leaves no old copy", () =>
   withCluster(3, async (cluster) => {
     const [owner, , writer] = cluster.inOrder("k") as [Node, Node, Node];
     const told = gate();
@@ -71,7 +71,7 @@ Deno.test("A writer's own get, between telling the owner and telling others, lea
     assertEquals(writer.group.peek("k"), undefined);
   }, MIRROR_ALL));
 
-Deno.test("A writer drops its own copy before it tells the owner, and once more afterwards", async () => {
+Deno.test("A writer drops its own copy before it tells the owner, and again afterwards", async () => {
   const writes: [string, (node: Node) => Promise<void>][] = [
     ["set", ({ group }) => group.set("k", "new")],
     ["remove", ({ group }) => group.remove("k")],
@@ -100,7 +100,7 @@ Deno.test("A writer drops its own copy before it tells the owner, and once more 
   }
 });
 
-Deno.test("clear() leaves no mirror that was made while it ran", () =>
+Deno.test("clear() leaves no copy that was made while it ran", () =>
   withCluster(3, async (cluster) => {
     const [owner, early, writer] = cluster.inOrder("k") as [Node, Node, Node];
     const told = gate();
@@ -111,7 +111,7 @@ Deno.test("clear() leaves no mirror that was made while it ran", () =>
     await owner.group.get("k");
     const cleared = writer.group.clear();
     await settle();
-    // `early` was told already; the owner was not.
+    // `early` has been told already; the owner has not.
     await early.group.get("k");
     assertEquals(early.group.peek("k")?.text(), "<k>");
     told.open();

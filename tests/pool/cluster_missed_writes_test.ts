@@ -13,7 +13,7 @@ import {
 } from "../support/cluster.ts";
 import { gate, settle } from "../support/time.ts";
 
-Deno.test("A remove that rejected names who missed it, and that one is told as soon as it answers", () =>
+Deno.test("A remove that rejects names the peer that missed it, and the peer is told as soon as it answers", () =>
   withCluster(3, async (cluster) => {
     const { network, clock } = cluster;
     const [owner, missing, writer] = cluster.inOrder("k") as [Node, Node, Node];
@@ -56,7 +56,7 @@ Deno.test("An owner that missed a remove is told before it is asked again", () =
     network.join(owner.origin, owner.pool.handler);
     const before = network.sent.length;
     await clock.advance(10_000);
-    // It answers, and is being told: until it was, its keys are asked elsewhere.
+    // It answers and is being told: until then the next node is asked for its keys.
     const get = writer.group.get("k");
     await clock.advance(500);
     assertEquals((await get).text(), "<k>");
@@ -75,7 +75,7 @@ Deno.test("An owner that missed a remove is told before it is asked again", () =
     assertEquals(owner.group.peek("k"), undefined);
   }, { group: { mirrorTtlMs: 1_000, shouldMirror: () => true } }));
 
-Deno.test("A peer that missed one remove is not asked for that key before it was told, and for others it is", () =>
+Deno.test("A peer that missed a remove is asked for other keys, but not for that one before it was told", () =>
   withCluster(2, async (cluster) => {
     const { network, clock } = cluster;
     const [owner, writer] = cluster.inOrder("k") as [Node, Node];
@@ -103,7 +103,7 @@ Deno.test("A peer that missed one remove is not asked for that key before it was
     assertEquals(owner.loads, ["k"]);
   }, { group: { mirrorTtlMs: 0 } }));
 
-Deno.test("Who becomes the owner of a key takes no copy from who missed its own remove", () =>
+Deno.test("A new owner takes no copy from a peer that missed the new owner's remove", () =>
   withCluster(2, async (cluster) => {
     const { network } = cluster;
     const [writer, last] = cluster.inOrder("k") as [Node, Node];
@@ -118,7 +118,7 @@ Deno.test("Who becomes the owner of a key takes no copy from who missed its own 
     assertEquals((await writer.group.get("k")).text(), "<k>");
   }, { pool: { handoverMs: 30_000 } }));
 
-Deno.test("What was missed is told as removes, never as values", () =>
+Deno.test("A missed write is told as a remove, never as a value", () =>
   withCluster(3, async (cluster) => {
     const { network, clock } = cluster;
     const [owner, other, writer] = cluster.inOrder("k") as [Node, Node, Node];
@@ -142,7 +142,7 @@ Deno.test("What was missed is told as removes, never as values", () =>
     assertEquals([owner.group.peek("k"), puts()], [undefined, before]);
   }, MIRROR_ALL));
 
-Deno.test("Each write that was missed is told: keys of several groups, and all of a group", () =>
+Deno.test("All missed writes are told: removed keys of one group and a clear of another", () =>
   withCluster(2, async (cluster) => {
     const { network, clock } = cluster;
     const [missing, writer] = cluster.nodes as [Node, Node];
@@ -171,7 +171,7 @@ Deno.test("Each write that was missed is told: keys of several groups, and all o
     assertEquals([...others[0]!.keys()], []);
   }, MIRROR_ALL));
 
-Deno.test("Past 10,000 keys the peer is told to drop the whole group", () =>
+Deno.test("A peer that missed more than 10,000 keys is told to drop the whole group", () =>
   withCluster(2, async (cluster) => {
     const { network, clock } = cluster;
     const [missing, writer] = cluster.nodes as [Node, Node];
@@ -214,7 +214,7 @@ Deno.test("A peer that refuses the keys that it missed is told to drop the whole
   }
 });
 
-Deno.test("What could not be told is tried again for as long as it takes", () =>
+Deno.test("A missed write is told again and again until the peer takes it", () =>
   withCluster(2, async (cluster) => {
     const { network, clock } = cluster;
     const [missing, writer] = cluster.inOrder("k") as [Node, Node];
@@ -237,7 +237,7 @@ Deno.test("What could not be told is tried again for as long as it takes", () =>
     ]);
   }));
 
-Deno.test("A write that its caller called off is owed to nobody", () =>
+Deno.test("A write that its caller aborts does not count as missed", () =>
   withCluster(2, async (cluster) => {
     const [owner, writer] = cluster.inOrder("k") as [Node, Node];
     cluster.network.silence(owner.origin);
@@ -302,7 +302,7 @@ for (
     }, MIRROR_ALL));
 }
 
-Deno.test("What is on its way to a peer that leaves the list and comes back at once is told again", () =>
+Deno.test("A missed write that is on its way when the peer leaves the list is told again when the peer comes back", () =>
   withCluster(2, async (cluster) => {
     const { network, clock } = cluster;
     const [owner, writer] = cluster.inOrder("k") as [Node, Node];
@@ -324,7 +324,7 @@ Deno.test("What is on its way to a peer that leaves the list and comes back at o
     assertEquals(owedTo(writer, owner), 0);
   }));
 
-Deno.test("Who missed a clear is told after all others were, too", () =>
+Deno.test("A peer that missed a clear is told again after all others were told", () =>
   withCluster(3, async (cluster) => {
     const { network, clock } = cluster;
     const [slow, missing, writer] = cluster.inOrder("k") as [Node, Node, Node];
@@ -342,7 +342,7 @@ Deno.test("Who missed a clear is told after all others were, too", () =>
     network.join(missing.origin, missing.pool.handler);
     await clock.advance(1_000);
     assertEquals(owedTo(writer, missing), 0);
-    // It was told early, and copies what the owner still has.
+    // It was told early, and copies the value that the owner still has.
     await missing.group.get("k");
     assertEquals(missing.group.peek("k")?.text(), "old");
     told.open();
@@ -351,7 +351,7 @@ Deno.test("Who missed a clear is told after all others were, too", () =>
     assertEquals(missing.group.peek("k"), undefined);
   }, MIRROR_ALL));
 
-Deno.test("A write while a probe is under way rejects at once, and is told by a probe", () =>
+Deno.test("A write during a probe rejects at once, and is told after a probe", () =>
   withCluster(2, async (cluster) => {
     const { network, clock } = cluster;
     const [owner, writer] = cluster.inOrder("k") as [Node, Node];
@@ -379,7 +379,7 @@ Deno.test("A write while a probe is under way rejects at once, and is told by a 
     ]);
   }));
 
-Deno.test("A peer that came back is owed nothing of what reaches it", () =>
+Deno.test("A peer that came back is told of the writes that it missed, and of no others", () =>
   withCluster(3, async (cluster) => {
     const [owner, other, writer] = cluster.inOrder("k") as [Node, Node, Node];
     const all = cluster.nodes.map(({ origin }) => origin);
@@ -402,7 +402,7 @@ Deno.test("A peer that came back is owed nothing of what reaches it", () =>
     assertEquals([...owner.group.keys()], []);
   }));
 
-Deno.test("Of many peers that left the one that left first is forgotten", () =>
+Deno.test("A pool forgets the peer that left first when too many have left", () =>
   withCluster(1, async (cluster) => {
     const [{ pool, group, origin }] = cluster.nodes as [Node];
     const gone = Array.from({ length: 65 }, (_, i) => `http://gone-${i}`);
@@ -416,7 +416,7 @@ Deno.test("Of many peers that left the one that left first is forgotten", () =>
     assert(!owed.includes(gone[0]!));
   }));
 
-Deno.test("To Go's programs nothing is written, owed or told, whatever comes and goes; a 400 answers a probe", async () => {
+Deno.test("A Go program is sent no writes, neither at once nor later, and its 400 answers a probe", async () => {
   for (const protocol of ["geecache", "groupcache"] as const) {
     await withCluster(2, async (cluster) => {
       const { network, clock } = cluster;

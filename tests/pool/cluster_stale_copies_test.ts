@@ -21,7 +21,7 @@ import { gate, settle } from "../support/time.ts";
 
 const JOINER = "http://joiner";
 
-/** The ring with one more node, and keys that it will own, before it is started. */
+/** The ring with one more node that is not started yet, and keys that this node will own. */
 function withJoiner(cluster: Cluster) {
   const ring = new RendezvousHash([
     ...cluster.nodes.map(({ origin }) => origin),
@@ -32,7 +32,7 @@ function withJoiner(cluster: Cluster) {
   return { ring, keys };
 }
 
-/** What a node is sent when somebody was told late to drop all. */
+/** The request that a node is sent when another was told late of a clear. */
 const clearCopies = ({ origin }: Node) =>
   new Request(`${origin}/_geecache/g?clear=copies`, {
     method: "DELETE",
@@ -53,7 +53,7 @@ for (
     ],
   ] as [string, (node: Node, key: string) => Promise<void>][]
 ) {
-  Deno.test(`When who missed ${what} is told, those who took the old value from it are told again`, () =>
+  Deno.test(`Processes that took an old value from a peer that missed ${what} are told again after that peer`, () =>
     withCluster(3, async (cluster) => {
       const { network, clock } = cluster;
       const { ring, keys: [key] } = withJoiner(cluster);
@@ -69,7 +69,7 @@ for (
       });
       await assertRejects(() => write(writer, key), AggregateError);
       for (const { pool } of cluster.nodes) pool.setPeers(ring.nodes);
-      // Nobody told the new owner, which takes over what the last one has.
+      // The new owner was not told of the write, and takes over the value of the last owner.
       assertEquals((await joiner.group.get(key)).text(), "old");
       assertEquals((await writer.group.get(key)).text(), "old");
       assertEquals((await other.group.get(key)).text(), "old");
@@ -85,7 +85,7 @@ for (
     }, { pool: { handoverMs: 30_000 }, ...MIRROR_ALL }));
 }
 
-Deno.test("Copies that were on their way when all were to be dropped are not kept, and no more are taken over", () =>
+Deno.test("Copies that are on their way when all copies are dropped are not kept, and no more are taken over", () =>
   withCluster(3, async (cluster) => {
     const { network } = cluster;
     const { ring, keys: [key, next] } = withJoiner(cluster);
@@ -105,7 +105,7 @@ Deno.test("Copies that were on their way when all were to be dropped are not kep
       if (request.method === "GET") await arrives.opened;
       return response;
     });
-    // One takes a key over, the other a copy of what the first took over.
+    // One node takes a key over, the other a copy of a key that the first took over.
     await asker.pool.handler(clearCopies(asker));
     assertEquals(asker.group.peek(next), undefined);
     const gets = [joiner.group.get(key), asker.group.get(next)];
@@ -128,13 +128,13 @@ Deno.test("Copies that were on their way when all were to be dropped are not kep
 
 for (
   const [write, handoverMs, times] of [
-    // The third time it is out of reach.
+    // After the third write it is out of reach.
     ["removeMany", 30_000, 3],
     ["clear", 30_000, 1],
     ["clear", 0, 1],
   ] as const
 ) {
-  Deno.test(`What a peer missed, ${write}() called, and handed on before it left, is told to all others ${handoverMs} ms later`, () =>
+  Deno.test(`A ${write}() that a peer missed before it handed the value on and left is told to all others ${handoverMs} ms later`, () =>
     withCluster(3, async (cluster) => {
       const { network, clock } = cluster;
       const [last, standIn, writer] = cluster.inOrder("k") as [
@@ -142,7 +142,7 @@ for (
         Node,
         Node,
       ];
-      // That they know of each other is long ago.
+      // The nodes were told of each other long ago.
       await clock.advance(30_000);
       await last.group.set("k", "old");
       // The writer does not reach the owner; the other one does.
@@ -173,7 +173,7 @@ for (
     }, { pool: { handoverMs } }));
 }
 
-Deno.test("Who was told to ask again is not answered with a copy that was to be dropped meanwhile", () =>
+Deno.test("An asker that was told to ask again is not given a copy that was dropped meanwhile", () =>
   withCluster(2, async ({ nodes }) => {
     const [one, two] = nodes as [Node, Node];
     for (const { pool } of nodes) pool.setPeers([]);
@@ -210,7 +210,7 @@ for (
     ["remove", (group, keys) => group.removeMany(keys), "POST /g?clear=copies"],
   ] as [string, (group: Group, keys: string[]) => Promise<void>, string][]
 ) {
-  Deno.test(`After a missed ${what} nobody drops what was set or loaded since, nor is it reloaded`, () =>
+  Deno.test(`Values that were set or loaded since a missed ${what} are kept when the peer is told`, () =>
     withCluster(3, async (cluster) => {
       const { network, clock } = cluster;
       const [missing, owner, writer] = cluster.nodes as [Node, Node, Node];
@@ -232,7 +232,7 @@ for (
 }
 
 for (const drains of [true, false]) {
-  Deno.test(`What is set after a peer left stays, where that ${drains ? "drains" : "goes on"}`, () =>
+  Deno.test(`A value that is set after a peer left stays, also if that peer ${drains ? "drains" : "goes on"}`, () =>
     withCluster(3, async (cluster) => {
       const { clock } = cluster;
       const [leaver, ...others] = cluster.nodes as [Node, Node, Node];
@@ -248,7 +248,7 @@ for (const drains of [true, false]) {
     }, { pool: { handoverMs: 30_000 } }));
 }
 
-Deno.test("Who can be told of a late clear no more is owed one of its own, and who is out of the list is, too", () =>
+Deno.test("A peer that misses the repeat of a clear is told later, also one that is out of the list", () =>
   withCluster(4, async (cluster) => {
     const { network, clock } = cluster;
     const [missing, down, away, writer] = cluster.nodes as [
@@ -269,7 +269,7 @@ Deno.test("Who can be told of a late clear no more is owed one of its own, and w
     assertEquals(owedTo(writer, away), 1);
   }));
 
-Deno.test("Who was told of a remove keeps nothing that a stand-in answers who was not yet", () => {
+Deno.test("A process that was told of a remove keeps no value of a stand-in that was not told yet", () => {
   let version = 1;
   return withCluster(4, async (cluster) => {
     const { network } = cluster;
@@ -297,7 +297,7 @@ Deno.test("Who was told of a remove keeps nothing that a stand-in answers who wa
     const removed = writer.group.remove("k");
     await settle();
     assertEquals(asker.group.peek("k"), undefined);
-    // Before the remove is done it may be the old value.
+    // Before the remove is done, the old value is allowed.
     await asker.group.get("k");
     slow.open();
     await removed;

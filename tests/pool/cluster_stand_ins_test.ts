@@ -56,7 +56,7 @@ Deno.test("An owner that refuses, is silent, or gives no answer is passed over f
       const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
       breakIt(cluster, owner.origin);
       const get = textOf(asker.group.get("k"));
-      // The stand-in asks the owner for its copy, for half a second at most.
+      // The stand-in asks the owner for its copy and waits half a second at most.
       await cluster.clock.advance(5_500);
       assertEquals(await get, "<k>", name);
       assertEquals(next.loads, ["k"], name);
@@ -69,7 +69,7 @@ Deno.test("An owner that refuses, is silent, or gives no answer is passed over f
   }
 });
 
-Deno.test("When no other node answers, the key is loaded where it was asked, and kept for mirrorTtlMs", () =>
+Deno.test("A key that no other node answers is loaded by the asker, and kept for mirrorTtlMs", () =>
   withCluster(3, async (cluster) => {
     const [owner, second, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
@@ -83,7 +83,7 @@ Deno.test("When no other node answers, the key is loaded where it was asked, and
     assertEquals(asker.group.peek("k"), undefined);
   }, { group: { mirrorTtlMs: 1_000 } }));
 
-Deno.test("Where this process is the next in order, it loads, though others further on are alive", () =>
+Deno.test("A process that is next in order loads the key itself, though others after it are alive", () =>
   withCluster(4, async (cluster) => {
     const [owner, next] = cluster.inOrder("k") as [Node, Node];
     cluster.network.kill(owner.origin);
@@ -92,7 +92,7 @@ Deno.test("Where this process is the next in order, it loads, though others furt
     assertEquals(cluster.network.sent.map(({ to }) => to), [owner.origin]);
   }));
 
-Deno.test("A value that arrived while a silent owner was waited for is not loaded again", () =>
+Deno.test("A value that arrives while a process waits for a silent owner is not loaded again", () =>
   withCluster(2, async (cluster) => {
     const { owner, asker } = ownerAndAsker(cluster);
     cluster.network.silence(owner.origin);
@@ -106,7 +106,7 @@ Deno.test("A value that arrived while a silent owner was waited for is not loade
     assertEquals([await get, asker.loads], ["<k>", ["k"]]);
   }));
 
-Deno.test("What a stand-in loads for an absent owner is kept in hot, for mirrorTtlMs", () =>
+Deno.test("A stand-in keeps the value that it loads for an absent owner in hot, for mirrorTtlMs", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
@@ -118,7 +118,7 @@ Deno.test("What a stand-in loads for an absent owner is kept in hot, for mirrorT
     assertEquals(next.loads, ["k", "k"]);
   }));
 
-Deno.test("Loads for absent owners are limited in number, the rest wait in order, others do not", () => {
+Deno.test("Loads for absent owners are limited in number and wait in order; loads of own keys do not wait", () => {
   const { begun, end, options } = holdLoads({ group: { maxStandInLoads: 2 } });
   return withCluster(2, async (cluster) => {
     const [dead, asker] = cluster.nodes as [Node, Node];
@@ -143,7 +143,7 @@ Deno.test("Loads for absent owners are limited in number, the rest wait in order
   }, options);
 });
 
-Deno.test("A full queue is refused with a BusyError that says so", () => {
+Deno.test("A load for an absent owner is refused with a BusyError when the queue is full", () => {
   const { begun, end, options } = holdLoads({ group: { maxStandInLoads: 1 } });
   return withCluster(2, async (cluster) => {
     const [dead, asker] = cluster.nodes as [Node, Node];
@@ -168,7 +168,7 @@ Deno.test("A full queue is refused with a BusyError that says so", () => {
   }, options);
 });
 
-Deno.test("A stand-in that has no room tells a peer that it is busy, which loads for itself in the end", () => {
+Deno.test("A stand-in without room says that it is busy, and the asker loads for itself in the end", () => {
   const { begun, end, options } = holdLoads({ group: { maxStandInLoads: 1 } });
   return withCluster(3, async (cluster) => {
     const [dead, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
@@ -192,7 +192,7 @@ Deno.test("A stand-in that has no room tells a peer that it is busy, which loads
   }, options);
 });
 
-Deno.test("A stand-in does not ask an owner that is out of reach for copies", () =>
+Deno.test("A stand-in asks for no copy if it knows that the owner is out of reach", () =>
   withCluster(3, async (cluster) => {
     const [owner, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
     cluster.network.kill(owner.origin);
@@ -206,7 +206,7 @@ Deno.test("A stand-in does not ask an owner that is out of reach for copies", ()
     assertEquals(cluster.network.count({ peeks: true }), 0);
   }));
 
-Deno.test("An owner that is silent when it is asked for a copy is probed, and asked for none until it answers", () =>
+Deno.test("An owner that is silent when it is asked for a copy is probed", () =>
   withCluster(3, async (cluster) => {
     const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
     cluster.network.silence(owner.origin);
@@ -220,7 +220,7 @@ Deno.test("An owner that is silent when it is asked for a copy is probed, and as
     assert(stateOf(standIn, owner) !== "closed");
   }));
 
-Deno.test("Who leaves while a copy is asked for leaves nothing that loads", () =>
+Deno.test("A caller that leaves while its stand-in asks for a copy leaves no load behind", () =>
   withCluster(2, async (cluster) => {
     const [owner, standIn] = cluster.inOrder("k") as [Node, Node];
     cluster.network.silence(owner.origin);
@@ -235,7 +235,7 @@ Deno.test("Who leaves while a copy is asked for leaves nothing that loads", () =
     assertEquals(standIn.loads, []);
   }));
 
-Deno.test("A stand-in asks the owner for its copy, which only the asker could not reach", () =>
+Deno.test("A stand-in asks the owner for its copy, in case only the asker cannot reach the owner", () =>
   withCluster(3, async (cluster) => {
     const [owner, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
     await owner.group.get("k");
@@ -252,7 +252,7 @@ Deno.test("A stand-in asks the owner for its copy, which only the asker could no
     assertEquals(standIn.group.stats().hot.items, 1);
   }));
 
-Deno.test("What a stand-in loaded is its own when it owns the key, and no longer if it was out of the list in between", () =>
+Deno.test("A value that a stand-in loaded becomes its own when it owns the key, unless it was out of the list in between", () =>
   withCluster(3, async (cluster) => {
     const { clock, network } = cluster;
     const [dead, standIn, asker] = cluster.inOrder("k") as [Node, Node, Node];
@@ -274,14 +274,14 @@ Deno.test("What a stand-in loaded is its own when it owns the key, and no longer
     await clock.advance(60_000);
     await asker.group.get("k");
     assertEquals(standIn.loads, ["k", "k"]);
-    // What ended as a copy has ended.
+    // A copy that has expired does not become its own.
     await clock.advance(60_000);
     tell(standIn, asker);
     assertEquals(standIn.group.stats().main.items, 0);
     tell(dead, standIn, asker);
     await asker.group.get("k");
     assertEquals(standIn.loads, ["k", "k", "k"]);
-    // It had the key in the owner's place, and was told of nothing for a while.
+    // It was out of the list for a while and may have missed writes.
     tell(asker);
     tell(standIn, asker);
     assertEquals(standIn.group.stats().main.items, 0);

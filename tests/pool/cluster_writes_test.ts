@@ -14,7 +14,7 @@ import {
 } from "../support/cluster.ts";
 import { gate, settle } from "../support/time.ts";
 
-/** A cluster whose getter answers what the test opens, load by load. */
+/** Options for a cluster whose loads end one by one, with the values that the test gives. */
 function gatedLoads(): {
   gates: ReturnType<typeof gate<string>>[];
   options: ClusterOptions;
@@ -28,7 +28,7 @@ function gatedLoads(): {
   return { gates, options: { ...MIRROR_ALL, getter } };
 }
 
-Deno.test("Writes carry every string, too", () =>
+Deno.test("Writes take every string as a key", () =>
   withCluster(2, async ({ nodes }) => {
     const [a, b] = nodes as [Node, Node];
     for (const key of [".", "..", "a//b", "%", "?clear", "x".repeat(65536)]) {
@@ -60,7 +60,7 @@ Deno.test("set() stores at the owner and removes everywhere else", () =>
     }
   }, MIRROR_ALL));
 
-Deno.test("set() takes ttlMs along, with a long key, too", () =>
+Deno.test("set() sends its ttlMs to the owner, also with a long key", () =>
   withCluster(2, async (cluster) => {
     for (const key of ["k", "x".repeat(5_000), "y".repeat(5_000)]) {
       const owner = cluster.ownerOf(key);
@@ -88,7 +88,7 @@ Deno.test("remove(), removeMany() and clear() reach every process", () =>
     assertEquals(held(), []);
   }, MIRROR_ALL));
 
-Deno.test("removeMany() tells each owner its own keys first, then everybody the rest, and nobody a key twice", () =>
+Deno.test("removeMany() tells each owner its own keys first, then each process the rest, and no process a key twice", () =>
   withCluster(3, async (cluster) => {
     const [writer] = cluster.nodes as [Node];
     const keys = numberedKeys(12);
@@ -97,7 +97,7 @@ Deno.test("removeMany() tells each owner its own keys first, then everybody the 
       told.set(origin, []);
       cluster.network.fault(origin, async (request, next) => {
         const { pathname } = new URL(request.url);
-        // Frames, as text: the keys are short, and have no other dash.
+        // Frames read as text: the keys are short, and only they have a dash.
         const text = pathname + await request.clone().text();
         told.get(origin)!.push(text.match(/key-\d+/g)!);
         return await next();
@@ -118,7 +118,7 @@ Deno.test("removeMany() tells each owner its own keys first, then everybody the 
     assertEquals(told.get(cluster.nodes[2]!.origin), [owned]);
   }));
 
-Deno.test("Many keys to remove are cut into bodies of at most 1 MiB, none empty and none twice", () =>
+Deno.test("Many removed keys are sent in bodies of at most 1 MiB, no body empty and no key twice", () =>
   withCluster(2, async (cluster) => {
     const { owner, peer } = ownerAndAsker(cluster);
     const sizes: number[] = [];
@@ -163,7 +163,7 @@ Deno.test("The owner is told first, then all others at once", () =>
     }
   }));
 
-Deno.test("Who could not be told is named, each with its deadline, and everybody else is told", () =>
+Deno.test("A write names every process that it could not tell, and tells all others", () =>
   withCluster(4, async (cluster) => {
     const [owner, dead, silent, writer] = cluster.inOrder("k") as [
       Node,
@@ -200,7 +200,7 @@ Deno.test("Who could not be told is named, each with its deadline, and everybody
     }
   }, MIRROR_ALL));
 
-Deno.test("A write to an owner out of reach rejects, and still removes everywhere else", () =>
+Deno.test("A write to an owner that is out of reach rejects, and still removes the key everywhere else", () =>
   withCluster(3, async (cluster) => {
     const [owner, other, writer] = cluster.inOrder("k") as [Node, Node, Node];
     for (const { group } of cluster.nodes) await group.get("k");
@@ -250,7 +250,7 @@ Deno.test("No load that began before a write keeps an old value, at the owner or
   }
 });
 
-Deno.test("A write of a closed pool or group rejects: nobody would be told", () =>
+Deno.test("A write to a closed pool or group rejects, since no peer would be told", () =>
   withCluster(2, async (cluster) => {
     const [writer, other] = cluster.inOrder("k") as [Node, Node];
     await copyEverywhere(cluster);
@@ -269,7 +269,7 @@ Deno.test("A write of a closed pool or group rejects: nobody would be told", () 
     assert(other.group.peek("k") !== undefined);
   }, MIRROR_ALL));
 
-Deno.test("A write under way when its pool closes does not resolve as if all had been told", async () => {
+Deno.test("A write that is under way when its pool closes rejects", async () => {
   const writes: ((group: Group) => Promise<void>)[] = [
     (group) => group.set("k", "v"),
     (group) => group.remove("k"),

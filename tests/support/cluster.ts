@@ -41,7 +41,7 @@ export class Cluster {
     for (const { pool } of this.nodes) pool.setPeers(origins);
   }
 
-  /** One more node, which nobody has been told of. */
+  /** Starts one more node, which the others have not been told of. */
   start(origin: string): Node {
     const { network } = this;
     const options = this.#options;
@@ -51,7 +51,7 @@ export class Cluster {
       fetch: network.fetchFrom(origin),
       clock: network.clock,
       random: () => 0,
-      // Nobody owned anything before: there is nothing to hand over.
+      // No node owned anything before, so there is nothing to hand over.
       handoverMs: 0,
       ...options.pool,
     });
@@ -74,12 +74,12 @@ export class Cluster {
     return this.nodes.flatMap((node) => node.loads);
   }
 
-  /** The node that owns `key`, by the rings of the nodes themselves. */
+  /** The node that owns `key`, according to the nodes' own rings. */
   ownerOf(key: string): Node {
     const owner = this.nodes.find(({ pool }) =>
       pool.pickPeer(key) === undefined
     );
-    if (owner === undefined) throw new Error(`nobody owns ${key}`);
+    if (owner === undefined) throw new Error(`no node owns ${key}`);
     return owner;
   }
 
@@ -88,7 +88,7 @@ export class Cluster {
     const owner = this.ownerOf(key);
     const failed = new Set<ReturnType<HTTPPool["pickPeer"]> & object>();
     const order = [owner];
-    // Asked by a node that is not among those looked for: a client of the pool.
+    // A client is asked, since it is not itself one of the nodes.
     const client = new HTTPPool("http://client");
     client.setPeers(this.nodes.map((node) => node.origin));
     for (;;) {
@@ -105,7 +105,7 @@ export class Cluster {
   }
 }
 
-/** Runs a cluster; afterwards it is closed and has left no timer behind. */
+/** Runs a cluster, closes it, and checks that it left no timer. */
 export async function withCluster(
   size: number,
   run: (cluster: Cluster) => Promise<void>,

@@ -15,7 +15,7 @@ export interface Sent {
   readonly to: string;
   readonly method: string;
   readonly path: string;
-  /** Whether only what is in memory was asked for. */
+  /** Whether it asked only for what is in memory. */
   readonly peeks: boolean;
 }
 
@@ -32,7 +32,7 @@ export class FakeNetwork {
     this.#handlers.set(origin, handler);
   }
 
-  /** How the node at `from` reaches others. */
+  /** The fetch with which the node at `from` reaches others. */
   fetchFrom(from: string): (request: Request) => Promise<Response> {
     return async (request) => {
       const { origin: to, pathname, search } = new URL(request.url);
@@ -57,7 +57,7 @@ export class FakeNetwork {
     };
   }
 
-  /** Requests that match. */
+  /** How many of the requests match. */
   count(which: Partial<Sent>): number {
     const fields = Object.entries(which) as [keyof Sent, unknown][];
     return this.sent.filter((one) =>
