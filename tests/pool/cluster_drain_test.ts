@@ -1,4 +1,4 @@
-/** Processes that drain: they say so, load for nobody else, and hand over what they have. */
+/** Processes that drain: they say so, load for no other process, and hand their values over. */
 
 import { HTTPPool } from "../../mod.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";

@@ -1,4 +1,4 @@
-/** A get across processes: each key is loaded once, by its owner, whoever asks. */
+/** A get across processes: each key is loaded once, by its owner, whichever process asks. */
 
 import {
   type ByteView,

@@ -1,6 +1,6 @@
 /**
- * Whatever happens to the lists of a cluster and to its network: what a write
- * removed is served by nobody afterwards, and the cluster comes to rest.
+ * Whatever happens to the lists and the network of a cluster: no process serves a
+ * value that a write removed, and the cluster comes to rest.
  */
 
 import fc from "fast-check";

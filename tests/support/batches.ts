@@ -1,4 +1,4 @@
-/** Batches as both sides see them: what is sent, what is answered, and who waits. */
+/** Helpers for tests of batches: a cluster of two whose requests are recorded, and results by hand. */
 
 import {
   decodeKeys,

@@ -34,6 +34,12 @@ export interface Served {
 const PEER = "Geecache-Peer: http://h";
 const CLOSE = "Connection: close";
 const MIB = 1024 * 1024;
+/** Bodies that are longer than the part that is sent, each with its header. */
+const BEGUN_BODIES = [
+  ["Content-Length: 10", "abc"],
+  ["Content-Length: 300000", "abc"],
+  ["Transfer-Encoding: chunked", "3\r\nabc\r\n"],
+] as const;
 /** A wait whose end no test should reach. */
 const NEVER_MS = 600_000;
 
@@ -357,13 +363,7 @@ export function testLimits(server: ServerKind): void {
     "a client that half-closes within its body is not waited for",
     { timeoutMs: NEVER_MS },
     async ({ port, group, idle }) => {
-      for (
-        const [header, part] of [
-          ["Content-Length: 10", "abc"],
-          ["Content-Length: 300000", "abc"],
-          ["Transfer-Encoding: chunked", "3\r\nabc\r\n"],
-        ] as const
-      ) {
+      for (const [header, part] of BEGUN_BODIES) {
         const client = new Client(port);
         client.send(head("PUT /_geecache/g/k", [PEER, header]) + part);
         client.socket.end();
@@ -379,13 +379,7 @@ export function testLimits(server: ServerKind): void {
     "a client that leaves within its body is not waited for",
     { timeoutMs: NEVER_MS },
     async ({ port, group, begun, idle }) => {
-      for (
-        const [header, part] of [
-          ["Content-Length: 10", "abc"],
-          ["Content-Length: 300000", "abc"],
-          ["Transfer-Encoding: chunked", "3\r\nabc\r\n"],
-        ] as const
-      ) {
+      for (const [header, part] of BEGUN_BODIES) {
         const before = begun();
         const client = new Client(port);
         client.send(head("PUT /_geecache/g/k", [PEER, header]) + part);
