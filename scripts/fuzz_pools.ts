@@ -17,7 +17,7 @@ import {
 import { encodeResponse } from "../protocol/protobuf.ts";
 import { ByteView } from "../base/byte_view.ts";
 import { assert, assertEquals } from "../tests/support/assert.ts";
-import { FakeClock } from "../tests/support/gate.ts";
+import { FakeClock } from "../tests/support/time.ts";
 import { HEADER } from "../protocol/wire.ts";
 import {
   anyPath,

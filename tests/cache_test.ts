@@ -3,7 +3,7 @@ import { ByteView, MAX_PACKED_BYTES } from "../base/byte_view.ts";
 import { CachePair, type CacheStats } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { assert, assertEquals, assertStrictEquals } from "./support/assert.ts";
-import { FakeClock } from "./support/gate.ts";
+import { FakeClock } from "./support/time.ts";
 
 type Store = "main" | "hot";
 
@@ -11,7 +11,7 @@ function view(length: number): ByteView {
   return ByteView.from(new Uint8Array(length));
 }
 
-/** What one entry is charged, as the cache itself says when it has nothing else. */
+/** The charge of one entry, as the cache reports it when it holds nothing else. */
 function chargeOf(key: string, value: ByteView): number {
   const cache = new CachePair(Infinity, new FakeClock());
   cache.set("main", key, value, Infinity);
@@ -62,13 +62,13 @@ const op = fc.oneof(
   },
 );
 
-Deno.test("CachePair counts what it holds, and holds no more than it may, whatever is done", async () => {
+Deno.test("CachePair counts what it holds and stays within its budget, whatever is done to it", async () => {
   const ops = fc.array(op, { maxLength: 60, size: "max" });
   const budget = fc.integer({ min: 0, max: 6 * UNIT });
   await fc.assert(fc.asyncProperty(budget, ops, async (maxBytes, ops) => {
     const fake = new FakeClock();
-    // Before all time nothing has expired: this shows the entries that are
-    // still held, and charged, after their end.
+    // At a time before all others nothing has expired: this shows the entries
+    // that are still held, and charged, after their end.
     let beforeTime = false;
     const clock: Clock = {
       now: () => beforeTime ? -Infinity : fake.now(),
@@ -131,10 +131,10 @@ Deno.test("CachePair counts what it holds, and holds no more than it may, whatev
   }));
 });
 
-Deno.test("CachePair charges a byte for each of the key, and for values what they cost", () => {
+Deno.test("CachePair charges a key by its bytes, and a value by the memory that it takes", () => {
   const empty = chargeOf("k", view(0));
   assert(empty > 1);
-  // What is packed lies in the runtime's heap and costs more than its bytes.
+  // A packed value lies in the runtime's heap and costs more than its bytes.
   const packed = chargeOf("k", view(MAX_PACKED_BYTES));
   assert(packed > empty + MAX_PACKED_BYTES);
   const byte = (packed - empty) / MAX_PACKED_BYTES;
@@ -160,31 +160,31 @@ Deno.test("CachePair finds any key again", () => {
   }));
 });
 
-Deno.test("CachePair lets hot give way first while it is above an eighth of main", () => {
+Deno.test("CachePair evicts from hot first while hot is larger than an eighth of main", () => {
   const cache = cacheFor(10);
   fill(cache, "main", "abcdefgh");
   fill(cache, "hot", "xy");
-  // Two units against nine: hot gives its oldest.
+  // Two units against nine: hot gives up its oldest.
   fill(cache, "main", "i");
   assertEquals(keysOf(cache), ["abcdefghi", "y"]);
-  // One against ten: main gives.
+  // One against ten: main gives up its oldest.
   fill(cache, "main", "j");
   assertEquals(keysOf(cache), ["bcdefghij", "y"]);
-  // Two against nine, with the one that comes: hot gives for its own.
+  // Two against nine, with the new one: hot makes room for its own.
   fill(cache, "hot", "z");
   assertEquals(keysOf(cache), ["bcdefghij", "z"]);
   assertEquals(cache.main.stats().evictions, 1);
   assertEquals(cache.hot.stats().evictions, 2);
 });
 
-Deno.test("CachePair does not take an eighth for more than an eighth", () => {
+Deno.test("CachePair evicts from main when hot is exactly an eighth of it", () => {
   const cache = cacheFor(8);
   fill(cache, "hot", "x");
   fill(cache, "main", "abcdefgh");
   assertEquals(keysOf(cache), ["bcdefgh", "x"]);
 });
 
-Deno.test("CachePair lets hot have all of a budget that main does not use", () => {
+Deno.test("CachePair lets hot use all of the budget that main does not use", () => {
   const cache = cacheFor(3);
   fill(cache, "hot", "wxyz");
   assertEquals(keysOf(cache), ["", "xyz"]);
@@ -192,7 +192,7 @@ Deno.test("CachePair lets hot have all of a budget that main does not use", () =
   assertEquals(keysOf(cache), ["a", "yz"]);
 });
 
-Deno.test("CachePair evicts what was used least recently, and a peek is no use", () => {
+Deno.test("CachePair evicts the entry that was used least recently, and a peek is no use", () => {
   const cache = cacheFor(3);
   fill(cache, "main", "abc");
   cache.get("a");
@@ -212,7 +212,7 @@ Deno.test("CachePair keeps a key in one store only", () => {
   assertEquals(keysOf(cache), ["", ""]);
 });
 
-Deno.test("CachePair drops the older value for one that is too large, and nothing else", () => {
+Deno.test("CachePair drops a key's older value for one that is too large, and nothing else", () => {
   for (const where of ["main", "hot"] as const) {
     const cache = cacheFor(3);
     fill(cache, "main", "ab");
@@ -227,7 +227,7 @@ Deno.test("CachePair drops the older value for one that is too large, and nothin
 });
 
 Deno.test("CachePair keeps a value that takes the whole budget", () => {
-  // So much that hot would never be above an eighth of it.
+  // So much that hot would never be larger than an eighth of it.
   const exact = view(20 * UNIT);
   const cache = new CachePair(chargeOf("b", exact), new FakeClock());
   fill(cache, "main", "a");
@@ -259,12 +259,12 @@ Deno.test("CachePair ends an entry at exactly its time", async () => {
   assertEquals(cache.get("x"), undefined);
   await clock.advance(Number.MAX_SAFE_INTEGER);
   assertStrictEquals(cache.get("forever"), value);
-  // What ended was not evicted, and a get frees what it finds ended.
+  // An expired entry was not evicted; the get that finds it frees it.
   assertEquals([cache.main.size, cache.hot.size], [1, 0]);
   assertEquals(cache.main.stats().evictions, 0);
 });
 
-Deno.test("CachePair drops the older value for one that has no time to live", () => {
+Deno.test("CachePair drops a key's older value for one that has no time to live", () => {
   const cache = cacheFor(9);
   fill(cache, "main", "a");
   fill(cache, "hot", "x");
@@ -284,7 +284,7 @@ Deno.test("CachePair gives an overwritten entry the time of its new value", asyn
   assertEquals([...cache.keys()], ["a", "b"]);
 });
 
-Deno.test("CachePair.peek() and keys() neither show what has ended nor count", async () => {
+Deno.test("CachePair.peek() and keys() skip expired entries and count nothing", async () => {
   const clock = new FakeClock();
   const cache = cacheFor(9, clock);
   cache.set("main", "a", value, 1);
@@ -335,7 +335,7 @@ Deno.test("CachePair does not keep a large buffer alive for a slice of it", () =
   assertEquals(view.equals(slice), true);
 });
 
-Deno.test("A value that is made a copy ends when it would have, and no later", () => {
+Deno.test("A value that becomes a copy keeps its time of expiry", () => {
   let time = 0;
   const clock = { now: () => time, after: () => () => {} };
   const pair = new CachePair(Infinity, clock);

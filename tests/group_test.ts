@@ -16,7 +16,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "./support/assert.ts";
-import { FakeClock, gate, settle } from "./support/gate.ts";
+import { FakeClock, gate, settle } from "./support/time.ts";
 
 const SCORES = new Map([["Tom", "630"], ["Jack", "589"], ["Sam", "567"]]);
 
@@ -40,7 +40,7 @@ Deno.test("Group.get() calls the getter once and then answers from memory", asyn
   assertEquals(loads, ["Tom", "Jack", "Sam"]);
 });
 
-Deno.test("Group.get() asks the getter once for concurrent callers", async () => {
+Deno.test("Group.get() calls the getter once for concurrent callers", async () => {
   const opened = gate<string>();
   let loads = 0;
   const group = new Group("g", () => {
@@ -70,7 +70,7 @@ Deno.test("Group.get() copies what the getter returned", async () => {
   assertEquals((await group.get("k")).text(), "630");
 });
 
-Deno.test("A small slice of a large value does not stay a slice", async () => {
+Deno.test("A small slice of a large value is kept as a copy", async () => {
   const large = ByteView.from(new Uint8Array(100_000).fill(1));
   const slice = large.slice(10, 1000);
   const group = new Group("g", () => slice);
@@ -98,7 +98,7 @@ Deno.test("Group.get() refuses empty and ill-formed keys with a TypeError that n
   assertEquals(loads, []);
 });
 
-Deno.test("A getter that returns undefined means NotFoundError, and is asked again", async () => {
+Deno.test("A getter that returns undefined causes a NotFoundError, and is called again by the next get", async () => {
   const { group, loads } = scoresGroup();
   const error = await assertRejects(() => group.get("kkk"), NotFoundError);
   assertEquals([error.group, error.key], ["scores", "kkk"]);
@@ -126,7 +126,7 @@ Deno.test("A getter's Error reaches all callers as it is", async () => {
   }
 });
 
-Deno.test("What a getter throws that is no Error is the cause of a LoadError", async () => {
+Deno.test("A LoadError has as its cause anything but an Error that a getter throws", async () => {
   for (const thrown of [undefined, null, 0, "", "text", { code: 1 }]) {
     const group = new Group("g", () => Promise.reject(thrown));
     const error = await assertRejects(() => group.get("k"), LoadError);
@@ -135,7 +135,7 @@ Deno.test("What a getter throws that is no Error is the cause of a LoadError", a
   }
 });
 
-Deno.test("A getter that returns what is not bytes harms only that key", async () => {
+Deno.test("A getter that returns a value of a wrong type fails only that key", async () => {
   const garbage = [null, 1, true, [1], {}, new Date(0), new ArrayBuffer(1)];
   const group = new Group(
     "g",
@@ -155,7 +155,7 @@ Deno.test("A getter that returns what is not bytes harms only that key", async (
   assertEquals((await group.get("good")).text(), "v");
 });
 
-Deno.test("An envelope's ttlMs is a number, or a TypeError says what it was", async () => {
+Deno.test("A ttlMs in an envelope that is no number is a TypeError that shows it", async () => {
   for (const ttlMs of ["5", null, {}]) {
     const loaded = { value: "v", ttlMs } as Loaded;
     const group = new Group("g", () => loaded);
@@ -167,7 +167,7 @@ Deno.test("An envelope's ttlMs is a number, or a TypeError says what it was", as
   }
 });
 
-Deno.test("Only a plain object is an envelope", async () => {
+Deno.test("Only a plain object counts as an envelope", async () => {
   class Odd extends Uint8Array {
     value = "not this";
   }
@@ -183,7 +183,7 @@ Deno.test("Only a plain object is an envelope", async () => {
   }
 });
 
-Deno.test("A getter that never settles holds up its own key alone", async () => {
+Deno.test("A getter that never settles holds up only its own key", async () => {
   const group = new Group(
     "g",
     (key) => key === "stuck" ? new Promise<string>(() => {}) : key,
@@ -195,7 +195,7 @@ Deno.test("A getter that never settles holds up its own key alone", async () => 
   await assertRejects(() => stuck, Error, "enough");
 });
 
-Deno.test("An aborted caller leaves alone; the getter's signal fires when the last one left", async () => {
+Deno.test("An aborted caller leaves the others waiting, and the getter's signal fires when the last one has left", async () => {
   let signal!: AbortSignal;
   const opened = gate<string>();
   const group = new Group("g", (_key, context) => {
@@ -212,20 +212,20 @@ Deno.test("An aborted caller leaves alone; the getter's signal fires when the la
   b.abort(new Error("b left"));
   await assertRejects(() => second, Error, "b left");
   assertEquals(signal.aborted, true);
-  // What the abandoned load finds after all is not kept.
+  // The late result of the abandoned load is not kept.
   opened.open("late");
   await settle();
   assertEquals(group.peek("k"), undefined);
 });
 
-Deno.test("A hit, too, rejects when its signal is aborted already", async () => {
+Deno.test("A get rejects when its signal is aborted already, also on a hit", async () => {
   const { group } = scoresGroup();
   await group.get("Tom");
   const signal = AbortSignal.abort(new Error("gone"));
   await assertRejects(() => group.get("Tom", { signal }), Error, "gone");
 });
 
-Deno.test("A load that began before a write keeps nothing afterwards", async () => {
+Deno.test("A load that began before a write does not store its value afterwards", async () => {
   for (
     const [write, after] of [
       [(g) => g.remove("k"), undefined],
@@ -245,7 +245,7 @@ Deno.test("A load that began before a write keeps nothing afterwards", async () 
   }
 });
 
-Deno.test("A get after a remove does not join the load from before it", async () => {
+Deno.test("A get after a remove does not join a load from before the remove", async () => {
   const gates = [gate<string>(), gate<string>()];
   let loads = 0;
   const group = new Group("g", () => gates[loads++]!.opened);
@@ -260,7 +260,7 @@ Deno.test("A get after a remove does not join the load from before it", async ()
   assertEquals(group.peek("k")?.text(), "new");
 });
 
-Deno.test("Group.getMany() answers every key once, in the order asked, bad keys included", async () => {
+Deno.test("Group.getMany() answers every key once, in the order of its keys, bad keys included", async () => {
   const { group, loads } = scoresGroup();
   await group.get("Sam");
   const answers = await group.getMany(["Tom", "", "kkk", "Sam", "Tom", "Jack"]);
@@ -280,13 +280,13 @@ Deno.test("Group.getMany() rejects when its own signal fires", async () => {
   await assertRejects(() => answers, Error, "enough");
 });
 
-Deno.test("Group.getMany() asks for a key that is listed twice once", async () => {
+Deno.test("Group.getMany() loads a key once that is listed twice", async () => {
   const { group } = scoresGroup();
   await group.getMany(["Tom", "Tom", "Sam", "Tom"]);
   assertEquals(group.stats().gets, 2);
 });
 
-Deno.test("ttlMs ends an entry's life, from the getter and from set()", async () => {
+Deno.test("An entry expires after its ttlMs, given by the getter or by set()", async () => {
   const clock = new FakeClock();
   let loads = 0;
   const group = new Group("g", () => ({ value: `${++loads}`, ttlMs: 100 }), {
@@ -305,7 +305,7 @@ Deno.test("ttlMs ends an entry's life, from the getter and from set()", async ()
   assertEquals(clock.pending, 0, "no timer per entry");
 });
 
-Deno.test("ttlMs 0 stores nothing; negative and NaN are a RangeError", async () => {
+Deno.test("A ttlMs of 0 stores nothing, and a negative one or NaN is a RangeError", async () => {
   const group = new Group("g", (key) => ({ value: "v", ttlMs: Number(key) }));
   assertEquals((await group.get("0")).text(), "v");
   assertEquals(group.peek("0"), undefined);
@@ -336,7 +336,7 @@ Deno.test("A value larger than maxBytes is returned, not stored, and evicts noth
   assertEquals([...group.keys()], ["small"]);
 });
 
-Deno.test("maxBytes 0 caches nothing", async () => {
+Deno.test("A group with maxBytes 0 caches nothing", async () => {
   const { group, loads } = scoresGroup({ maxBytes: 0 });
   await group.get("Tom");
   await group.get("Tom");
@@ -385,12 +385,12 @@ Deno.test("Group.close() ends every wait with an error and keeps answering from 
   assertEquals((await group.get("k")).text(), "v");
 });
 
-/** A peer of some other make, that fails whatever it is asked. */
+/** A peer from some other picker that fails whatever it is asked. */
 function brokenPeer(failure: unknown): { peer: Peer; asked: string[] } {
   const asked: string[] = [];
   const fail = (what: string) => () => {
     asked.push(what);
-    // Rather than for ever, without a pause.
+    // Otherwise the test would ask for ever, without a pause.
     return asked.length > 9
       ? new Promise<never>(() => {})
       : Promise.reject(failure);
@@ -405,7 +405,7 @@ function brokenPeer(failure: unknown): { peer: Peer; asked: string[] } {
   return { peer, asked };
 }
 
-Deno.test("A picker that comes back to a peer that failed does not hold up a get", async () => {
+Deno.test("A picker that picks a failed peer again does not hold up a get", async () => {
   const { peer, asked } = brokenPeer(new Error("down"));
   const peers = { pickPeer: () => peer, peers: () => [peer] };
   const group = new Group("g", () => "mine", { peers });
@@ -413,7 +413,7 @@ Deno.test("A picker that comes back to a peer that failed does not hold up a get
   assertEquals([asked, group.stats().peerErrors], [["get"], 1]);
 });
 
-Deno.test("Whatever a peer rejects a write with, a PeerError names the peer and has it as its cause", async () => {
+Deno.test("A PeerError names the peer that failed a write, and has any other error as its cause", async () => {
   for (const failure of [new TypeError("down"), "down", undefined]) {
     const { peer, asked } = brokenPeer(failure);
     const peers = { pickPeer: () => peer, peers: () => [peer] };
@@ -435,7 +435,7 @@ Deno.test("Whatever a peer rejects a write with, a PeerError names the peer and 
   }
 });
 
-Deno.test("A peer that owns all of the keys is told of each once", async () => {
+Deno.test("A peer that owns all removed keys is told of each key once", async () => {
   const told: (readonly string[])[] = [];
   const { peer } = brokenPeer(new Error("down"));
   peer.remove = (_group, keys) => Promise.resolve(void told.push(keys));

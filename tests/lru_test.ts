@@ -10,7 +10,7 @@ import {
 type Item = { weight: number; id: number };
 type Report = [key: number, value: Item, reason: EvictionReason];
 
-/** An LRU so plain that it can be seen to be right: an array, oldest first. */
+/** An LRU that is so plain that it is obviously right: an array, oldest first. */
 class Model {
   entries: [number, Item][] = [];
   readonly reports: Report[] = [];
@@ -67,7 +67,7 @@ class Model {
 
 const maxWeight = fc.constantFrom(1, 2, 7, 10, Infinity);
 const op = fc.record({
-  // As often as it is named.
+  // Repeated, so that fast-check picks it as often as it is named.
   do: fc.constantFrom(
     ...["set", "set", "set", "set", "set", "set", "get", "get"] as const,
     ...["peek", "has", "delete", "delete", "evictOldest", "clear"] as const,
@@ -79,7 +79,7 @@ const ops = fc.array(op, { maxLength: 60, size: "max" });
 
 const weigh = (_key: number, item: Item): number => item.weight;
 
-Deno.test("LRU does what a plain array would, step by step", () => {
+Deno.test("LRU does the same as a plain array, step by step", () => {
   fc.assert(fc.property(maxWeight, ops, (maxWeight, ops) => {
     const reports: Report[] = [];
     const lru = new LRU<number, Item>({
@@ -87,7 +87,7 @@ Deno.test("LRU does what a plain array would, step by step", () => {
       weigh,
       onEvict: (...report) => reports.push(report),
     });
-    // Without onEvict the LRU takes shorter ways, which must lead to the same.
+    // Without onEvict the LRU takes shortcuts, which must give the same results.
     const quiet = new LRU<number, Item>({ maxWeight, weigh });
     const model = new Model(maxWeight);
     ops.forEach(({ do: name, key, weight }, id) => {
@@ -178,7 +178,7 @@ Deno.test("LRU reports every entry it kept exactly once, though onEvict calls ba
   }));
 });
 
-Deno.test("LRU.set() lets an entry heavier than the budget evict nothing but its own older value", () => {
+Deno.test("LRU.set() drops only the older value of a key whose new entry is heavier than the budget", () => {
   const reports: unknown[] = [];
   const lru = new LRU<string, number>({
     maxWeight: 10,
@@ -193,7 +193,7 @@ Deno.test("LRU.set() lets an entry heavier than the budget evict nothing but its
   assertEquals(lru.weight, 6);
 });
 
-Deno.test("LRU.set() refuses what is no weight and changes nothing", () => {
+Deno.test("LRU.set() refuses a bad weight and changes nothing", () => {
   for (const weight of [NaN, -1, 0.5, Infinity, 2 ** 53]) {
     const reports: unknown[] = [];
     const lru = new LRU<string, number>({
@@ -214,7 +214,7 @@ Deno.test("LRU.set() refuses what is no weight and changes nothing", () => {
   }
 });
 
-Deno.test("LRU.set() passes on what weigh() throws and changes nothing", () => {
+Deno.test("LRU.set() throws what weigh() throws and changes nothing", () => {
   const failure = new TypeError("no weight");
   const lru = new LRU<string, number>({
     weigh(_key, value) {
@@ -243,7 +243,7 @@ Deno.test("LRU counts entries and has no limit unless told otherwise", () => {
   assertEquals([lru.size, lru.weight, lru.has(0)], [5000, 5000, true]);
 });
 
-Deno.test("LRU refuses a budget that is not more than 0", () => {
+Deno.test("LRU refuses a budget of 0 or less", () => {
   for (const maxWeight of [0, -0, -1, -Infinity, NaN]) {
     assertThrows(
       () => new LRU({ maxWeight }),
@@ -253,7 +253,7 @@ Deno.test("LRU refuses a budget that is not more than 0", () => {
   }
 });
 
-Deno.test("LRU reports the replaced value before those that gave way to the new one", () => {
+Deno.test("LRU reports the replaced value before the entries that were evicted for the new one", () => {
   const reports: unknown[] = [];
   const lru = new LRU<string, number>({
     maxWeight: 6,
@@ -289,7 +289,7 @@ Deno.test("LRU makes every report though each throws, and throws the first error
   assertEquals([lru.size, lru.weight], [0, 0]);
 });
 
-Deno.test("LRU lets onEvict put back at once what was just dropped", () => {
+Deno.test("LRU lets onEvict put back at once the entry that was just dropped", () => {
   const lru = new LRU<string, number>({
     onEvict(key, value, reason) {
       if (reason === "replaced") return;
@@ -322,7 +322,7 @@ Deno.test("LRU compares keys as a Map does", () => {
   assert(lru.delete(NaN) && !lru.has(NaN));
 });
 
-Deno.test("LRU keeps undefined as a value, which has() tells from no entry", () => {
+Deno.test("LRU keeps undefined as a value, and has() tells it from a missing entry", () => {
   const reports: unknown[] = [];
   const lru = new LRU<string, undefined>({
     maxWeight: 1,
@@ -340,13 +340,13 @@ Deno.test("LRU keeps undefined as a value, which has() tells from no entry", () 
   ]);
 });
 
-Deno.test("LRU goes through the entries of the moment, less those that are dropped on the way", () => {
+Deno.test("LRU iterates over the entries of the moment, except those that are dropped meanwhile", () => {
   const lru = new LRU<string, number>();
   lru.set("a", 1).set("b", 2).set("c", 3).set("d", 4);
   const seen: string[] = [];
   for (const [key] of lru) {
     seen.push(key);
-    // A walk along live links would meet a for ever, and e for the first time.
+    // An iteration along live links would meet `a` for ever, and `e` for the first time.
     lru.get("a");
     lru.set("e", 5);
     lru.delete("b");

@@ -21,7 +21,7 @@ Deno.test("mod.ts exports these names and no others", () => {
   ]);
 });
 
-Deno.test("The files that can be imported alone export what is in mod.ts, too", () => {
+Deno.test("Every export of the files that can be imported alone is also in mod.ts", () => {
   const ofGroup = [
     "BusyError",
     "ByteView",

@@ -13,7 +13,7 @@ import {
   assertThrows,
 } from "../support/assert.ts";
 
-/** Lengths on both sides of where the way of holding bytes changes. */
+/** Lengths on both sides of each limit at which bytes are held in another way. */
 const LENGTHS = [
   0,
   1,
@@ -52,7 +52,7 @@ Deno.test("ByteView does not change with the buffer that it was made from", () =
     const shared = new Uint8Array(new SharedArrayBuffer(length));
     shared.set(filled(length));
     class Buffer extends Uint8Array<ArrayBuffer> {
-      // As Node's: what looks like a copy is the same memory.
+      // As Node's Buffer does: what looks like a copy is the same memory.
       override slice(start?: number, end?: number): Buffer {
         return super.subarray(start, end) as Buffer;
       }
@@ -75,13 +75,13 @@ Deno.test("ByteView does not change with the buffer that it was made from", () =
   }
 });
 
-Deno.test("ByteView hands out bytes that are the taker's own", () => {
+Deno.test("ByteView hands out bytes that the caller may change", () => {
   for (const length of LENGTHS) {
     const view = ByteView.from(filled(length));
     for (const one of [view, view.slice(), view.slice(1).slice(0, -1)]) {
       const expected = one.bytes();
       const taken = one.bytes();
-      // A view into something larger would give that away through `buffer`.
+      // A view into something larger would expose the rest through `buffer`.
       assertEquals(taken.buffer.byteLength, one.byteLength);
       taken.fill(0);
       const copy = new Uint8Array(length);
@@ -99,7 +99,7 @@ Deno.test("ByteView.from() returns a view as it is", () => {
   }
 });
 
-Deno.test("ByteView.from() refuses what is no bytes and says what it got", () => {
+Deno.test("ByteView.from() refuses other values than bytes and text, and shows what it received", () => {
   const refused: [unknown, string][] = [
     [null, "null"],
     [undefined, "undefined"],
@@ -196,7 +196,7 @@ Deno.test("ByteView.copyTo() copies as much as fits and leaves the rest alone", 
 
 Deno.test("ByteView.equals() compares bytes, however they come and are held", () => {
   for (const length of LENGTHS) {
-    // ASCII, so that each of these bytes can be said as a string, too.
+    // ASCII, so that each of these bytes can also be written as a string.
     const ascii = filled(length).map((byte) => byte & 0x7f);
     const text = new TextDecoder().decode(ascii);
     const larger = new Uint8Array(length + 600);
@@ -226,7 +226,7 @@ Deno.test("ByteView.equals() compares bytes, however they come and are held", ()
   }
 });
 
-Deno.test("ByteView.json() parses the text, and throws a SyntaxError where it is none", () => {
+Deno.test("ByteView.json() parses the text, and throws a SyntaxError if it is not JSON", () => {
   for (const value of [null, 1, "é", { a: [1, "x".repeat(1000)] }]) {
     assertEquals(ByteView.from(JSON.stringify(value)).json(), value);
   }
@@ -235,7 +235,7 @@ Deno.test("ByteView.json() parses the text, and throws a SyntaxError where it is
   }
 });
 
-Deno.test("ByteView.compact() copies only what keeps a larger buffer alive", () => {
+Deno.test("ByteView.compact() copies only a view that keeps a larger buffer alive", () => {
   const large = ByteView.from(filled(1000));
   const small = large.slice(1, 2);
   for (const view of [large, small, large.slice(), ByteView.from("")]) {
@@ -245,17 +245,17 @@ Deno.test("ByteView.compact() copies only what keeps a larger buffer alive", () 
   const compact = slice.compact();
   assertNotStrictEquals(compact, slice);
   assertEquals(compact.bytes(), slice.bytes());
-  // Had it kept the larger buffer, it would be copied again.
+  // It would be copied again if it had kept the larger buffer.
   assertStrictEquals(compact.compact(), compact);
 });
 
-Deno.test("promiseOf() makes one promise for a view", async () => {
+Deno.test("promiseOf() makes only one promise for a view", async () => {
   const view = ByteView.from("a");
   assertStrictEquals(promiseOf(view), promiseOf(view));
   assertStrictEquals(await promiseOf(view), view);
 });
 
-Deno.test("bodyOf() gives a string for short ASCII alone, and in any case the bytes", async () => {
+Deno.test("bodyOf() gives a string only for short ASCII, and always the same bytes", async () => {
   const short = (length: number, byte: number) =>
     new Uint8Array(length).fill(byte);
   const values: [BytesLike, string][] = [
@@ -273,7 +273,7 @@ Deno.test("bodyOf() gives a string for short ASCII alone, and in any case the by
     assertEquals(typeof body, type);
     const bytes = await new Response(body).arrayBuffer();
     assertEquals(new Uint8Array(bytes), view.bytes());
-    // Nobody gets hold of what the view keeps.
+    // No caller gets hold of the memory that the view keeps.
     if (typeof body !== "string") body.fill(0);
     assertEquals(view.equals(value), true);
   }

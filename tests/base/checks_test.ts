@@ -1,4 +1,4 @@
-/** Whatever is wrong with an option or an argument is said at once, with what was received. */
+/** A bad option or argument is refused at once, and the error shows what was received. */
 
 import { Group } from "../../group.ts";
 import { HTTPPool, type HTTPPoolOptions } from "../../http.ts";
@@ -13,7 +13,7 @@ const SELF = "http://10.0.0.1:8080";
 const POOL = "Cannot create HTTPPool: ";
 const GROUP = 'Cannot create Group "g": ';
 
-/** What is no number, and how a message shows it. */
+/** Values that are no numbers, and how a message shows each. */
 const NO_NUMBERS: [unknown, string][] = [
   [null, "null"],
   ["5", '"5"'],
@@ -22,7 +22,7 @@ const NO_NUMBERS: [unknown, string][] = [
   [[], "[object Array]"],
   [() => 5, "a function"],
 ];
-/** What is neither a function nor an object with methods. */
+/** Values that are neither functions nor objects with methods. */
 const NOTHING_OF_USE: [unknown, string][] = [
   [null, "null"],
   ["x", '"x"'],
@@ -41,7 +41,7 @@ const poolWith = (options: unknown) => () =>
 const groupWith = (options: unknown) => () =>
   new Group("g", () => "v", options as Record<string, never>);
 
-Deno.test("What is no number is refused where a number belongs, also if it looks like one", () => {
+Deno.test("A value that is no number is refused for a number, even if it looks like one", () => {
   const ofPool = {
     timeoutMs: "a number greater than 0",
     maxBodyBytes: "a non-negative number",
@@ -65,7 +65,7 @@ Deno.test("What is no number is refused where a number belongs, also if it looks
   }
 });
 
-Deno.test("A number that breaks its rule is a RangeError", () => {
+Deno.test("A number that breaks its rule causes a RangeError", () => {
   for (const value of [0, -1, NaN]) {
     const error = assertThrows(
       poolWith({ maxPeerRequests: value }),
@@ -77,7 +77,7 @@ Deno.test("A number that breaks its rule is a RangeError", () => {
   assertThrows(poolWith({ handoverMs: -1 }), RangeError, "received -1");
 });
 
-Deno.test("What cannot be called is refused where it would be called later", () => {
+Deno.test("A value that cannot be called is refused for a function or an object with methods", () => {
   for (const [value, received] of NOTHING_OF_USE) {
     for (const name of ["fetch", "random"]) {
       const fault = `${name} must be a function: received ${received}`;
@@ -109,7 +109,7 @@ Deno.test("What cannot be called is refused where it would be called later", () 
   }
 });
 
-Deno.test("What is no text is refused where a text belongs, and a secret is not shown", () => {
+Deno.test("A value that is no text is refused for a text, and a secret is not shown", () => {
   for (const [value, received] of NO_NUMBERS) {
     if (value === "5") continue;
     assertRefused(
@@ -125,7 +125,7 @@ Deno.test("What is no text is refused where a text belongs, and a secret is not 
   }
 });
 
-Deno.test("Options that are no object are refused", async () => {
+Deno.test("Options that are not an object are refused", async () => {
   assertRefused(
     poolWith(null),
     `${POOL}options must be an object: received null`,
@@ -162,7 +162,7 @@ Deno.test("Options that are no object are refused", async () => {
   await pool.close();
 });
 
-Deno.test("One string is refused where several belong, and nothing is done", async () => {
+Deno.test("A single string is refused for a list of strings, and nothing is done", async () => {
   const rule = "must be an array or another iterable of strings: received";
   const pool = new HTTPPool(SELF);
   const group = pool.group("g", (key) => key);
@@ -190,7 +190,7 @@ Deno.test("One string is refused where several belong, and nothing is done", asy
   await pool.close();
 });
 
-Deno.test("get() refuses what is no signal before it loads", async () => {
+Deno.test("get() refuses a value that is no signal before it loads", async () => {
   let loads = 0;
   const group = new Group("g", () => `${++loads}`);
   for (

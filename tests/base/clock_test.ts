@@ -1,6 +1,6 @@
 import { systemClock } from "../../base/clock.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
 const LONGEST = 2 ** 31 - 1;
 
@@ -8,7 +8,7 @@ function elapsed(ms: number): Promise<void> {
   return new Promise((resolve) => void systemClock.after(ms, resolve));
 }
 
-/** Runs `test` with a `setTimeout` that only notes what it is asked for. */
+/** Runs `test` with a `setTimeout` that only records its calls. */
 function withTimers(
   test: (timers: Map<number, { ms: number; run: () => void }>) => void,
 ): void {
@@ -31,7 +31,7 @@ function withTimers(
   }
 }
 
-Deno.test("systemClock.now() never goes back, though the wall clock does", () => {
+Deno.test("systemClock.now() never goes back, even when the wall clock does", () => {
   const dateNow = Date.now;
   let wall = dateNow();
   Date.now = () => wall -= 1000;
@@ -56,7 +56,7 @@ Deno.test("systemClock.now() goes on as time passes", async () => {
 Deno.test("systemClock.after() fires once, and later for a longer wait", async () => {
   const fired: string[] = [];
   const done = gate();
-  // Long enough that a pause before the next line makes no difference.
+  // So long that a pause before the next line makes no difference.
   systemClock.after(100, () => {
     fired.push("long");
     done.open();
@@ -68,7 +68,7 @@ Deno.test("systemClock.after() fires once, and later for a longer wait", async (
   assertEquals(fired, ["none", "long"]);
 });
 
-Deno.test("systemClock.after() can be called off, before and after the time", async () => {
+Deno.test("systemClock.after() can be cancelled, before and after its time", async () => {
   let fired = 0;
   const cancel = systemClock.after(1, () => fired++);
   cancel();
@@ -91,7 +91,7 @@ Deno.test("systemClock.after() does not fire at once for a wait that is too long
   }
 });
 
-Deno.test("systemClock.after() makes up a long wait of shorter ones, and can be called off in each", () => {
+Deno.test("systemClock.after() makes up a long wait from shorter ones, and can be cancelled in each", () => {
   withTimers((timers) => {
     let fired = 0;
     const asked: number[] = [];

@@ -14,7 +14,7 @@ import {
 
 const cause = new Error("the cause");
 
-Deno.test("Each error has its own name and class, and is an Error", () => {
+Deno.test("Each error class has its own name and extends Error", () => {
   const errors: [Error, string][] = [
     [new NotFoundError("g", "k"), "NotFoundError"],
     [new LoadError("g", "k", "m"), "LoadError"],
@@ -32,7 +32,7 @@ Deno.test("Each error has its own name and class, and is an Error", () => {
   });
 });
 
-Deno.test("NotFoundError tells group and key, whole in its fields", () => {
+Deno.test("NotFoundError names group and key, and has them whole in its fields", () => {
   const key = "k".repeat(1000);
   const error = new NotFoundError("scores", key);
   assertEquals([error.group, error.key], ["scores", key]);
@@ -47,7 +47,7 @@ Deno.test("LoadError has the message it is given, group, key and cause", () => {
     ["db is down", "scores", "Tom"],
   );
   assertStrictEquals(error.cause, cause);
-  // A cause of undefined is one, too: the getter may have thrown just that.
+  // A cause of undefined counts: the getter may have thrown just that.
   assertEquals("cause" in new LoadError("g", "k", "m"), false);
   assertEquals(
     "cause" in new LoadError("g", "k", "m", { cause: undefined }),
@@ -79,7 +79,7 @@ Deno.test("quote() gives one well-formed line, cut within a character or not", (
   }
   fc.assert(fc.property(text, (text) => {
     assert(quote(text).isWellFormed());
-    // Or a key with a line break would forge lines of a log.
+    // Otherwise a key with a line break could forge lines of a log.
     assertEquals(/[\r\n]/.test(quote(text)), false);
   }));
 });

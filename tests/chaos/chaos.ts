@@ -1,10 +1,10 @@
 /**
- * What holds when things break: `deno task chaos`. Five processes under load from
- * this one, while they are killed, paused, drained and started again, and while a
- * slow and a cutting proxy stand before two of them.
+ * Checks what holds when things break: `deno task chaos`. Puts load on five processes
+ * while they are killed, paused, drained and started again, and while a slow and a
+ * cutting proxy stand before two of them.
  *
- * `--seconds 120`, `--seed 1` for the plan of events, `--without breaker` or
- * `--without fences` to see what these are for: the run must fail then.
+ * Flags: `--seconds 120`; `--seed 1` for the plan of events; `--without breaker` or
+ * `--without fences` to show what these are for: the run must fail then.
  *
  * @module
  */
@@ -17,9 +17,9 @@ import { report } from "./report.ts";
 import { type Settings, settingsOf } from "./settings.ts";
 
 const SAY_EVERY_MS = 10_000;
-/** How long what is owed at the end of a long run may take to be told. */
+/** How long it may take at the end of a long run until every missed remove is told. */
 const SETTLE_MS = 20_000;
-/** What a run may take beside its time under load. */
+/** How long a run may take in addition to its time under load. */
 const MORE_MS = 90_000;
 
 async function run(settings: Settings): Promise<boolean> {
@@ -49,10 +49,10 @@ async function run(settings: Settings): Promise<boolean> {
       load.broken,
     ]);
     load.end();
-    // Whatever was broken, the rest of the run would not mend it.
+    // The rest of the run cannot mend a broken promise.
     if (fault === undefined) await running;
     if (fault === undefined && isLong) {
-      say("the load has ended; what is owed is waited for");
+      say("the load has ended; missed removes are waited for");
       const until = performance.now() + SETTLE_MS;
       while (cluster.promises.open > 0 && performance.now() < until) {
         await delay(100);
@@ -73,9 +73,9 @@ async function run(settings: Settings): Promise<boolean> {
 
 if (import.meta.main) {
   const settings = settingsOf(Deno.args);
-  // All children end with this process, however it ends.
+  // All children end with this process, in whatever way it ends.
   setTimeout(() => {
-    console.log("It takes far longer than it should");
+    console.log("The run takes far longer than it should");
     Deno.exit(1);
   }, settings.ms + MORE_MS);
   Deno.exit(await run(settings) ? 0 : 1);

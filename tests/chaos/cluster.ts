@@ -1,6 +1,6 @@
 /**
- * The five processes, the proxies before two of them, and what they say of each
- * other.
+ * The five processes, the proxies before two of them, and what the processes report
+ * of each other.
  *
  * @module
  */
@@ -17,7 +17,7 @@ import type { Settings } from "./settings.ts";
 const NODES = 5;
 const LOOK_EVERY_MS = 120;
 
-/** A time in which a node was away, or thought to be by some other. */
+/** A time in which a node was away, or another node took it to be away. */
 export interface Absence {
   readonly member: Member;
   readonly from: number;
@@ -33,12 +33,12 @@ export class Cluster {
   readonly slow: Proxy;
   /** The owner of each key, and all others in the order in which they stand in. */
   readonly #ring: RendezvousHash;
-  /** What each process said last. */
+  /** What each process reported last. */
   readonly #said = new Map<Member, NodeStats>();
-  /** Requests that peers could not answer, counted by those that have ended. */
+  /** Requests that peers could not answer, as counted by processes that have ended. */
   #errorsBefore = 0;
   #looking = true;
-  /** Resolves when a process ends that nobody has ended. */
+  /** Resolves when a process ends that the run did not end. */
   readonly crash: Promise<string>;
 
   constructor(settings: Settings, origin: Origin) {
@@ -81,7 +81,7 @@ export class Cluster {
     });
   }
 
-  /** Starts all processes, and looks at them until it is closed. */
+  /** Starts all processes, and asks them for their stats until the cluster is closed. */
   async start(): Promise<void> {
     await Promise.all(this.members.map((member) => member.start()));
     this.#look();
@@ -98,7 +98,7 @@ export class Cluster {
     return this.#at(this.#ring.get(key)!);
   }
 
-  /** Whoever answers for a key, in the order in which they are asked. */
+  /** The processes that answer for a key, in the order in which they are asked. */
   orderOf(key: string): Member[] {
     return [...this.#ring.successors(key)].map((origin) => this.#at(origin));
   }
@@ -107,7 +107,7 @@ export class Cluster {
     return this.members.filter(({ state }) => state === "up");
   }
 
-  /** Whether a process owes others nothing now. */
+  /** Whether no other process missed a remove of this one. */
   async owesNothing(member: Member): Promise<boolean> {
     await this.#ask(member);
     const peers = this.#said.get(member)?.peers;
@@ -133,7 +133,7 @@ export class Cluster {
       .reduce((sum, { requests }) => sum + requests, 0);
   }
 
-  /** Ends the account of a process that is gone. */
+  /** Adds up the counts of a process that is gone. */
   onDeath(member: Member): void {
     this.promises.onDeath(member.origin);
     for (const peer of this.#said.get(member)?.peers ?? []) {
@@ -157,7 +157,7 @@ export class Cluster {
     try {
       stats = await (await member.door("/stats")).json();
     } catch {
-      // It has ended, or was ended: whoever is to know does.
+      // It has ended, and the run knows it already.
       return;
     }
     if (member.life !== life) return;

@@ -1,5 +1,5 @@
 /**
- * The constant load: those who ask, and those who remove.
+ * The constant load: tasks that get keys, and tasks that remove them.
  *
  * @module
  */
@@ -12,37 +12,37 @@ import type { Settings } from "./settings.ts";
 /** How many complaints of one kind are kept to be printed. */
 const MAX_COMPLAINTS = 5;
 
-/** What was seen of the gets. */
+/** The counts of what the gets and removes came to. */
 export interface Tally {
   gets: number;
   /** Gets whose node was killed, paused or drained while they were under way. */
   caught: number;
   failed: number;
   wrong: number;
-  /** Removed values that came later than promised. */
+  /** Removed values that were served later than promised. */
   stale: number;
-  /** Removed values that came while the promise allows them. */
+  /** Removed values that were served while the promise allows it. */
   allowed: number;
   /** Gets that took `timeoutMs` or longer. */
   slow: number;
   /** Removes that got no answer, since their process ended. */
   lost: number;
-  /** How long each get took that was not caught. */
+  /** How long each get took that no event interrupted. */
   times: number[];
   complaints: string[];
 }
 
-/** Those who ask and those who remove. */
+/** The tasks that get keys, and the tasks that remove them. */
 export class Load {
   readonly #settings: Settings;
   readonly #cluster: Cluster;
   readonly #origin: Origin;
   readonly #locked = new Set<string>();
-  /** Takes no removes: it is about to be ended, and must owe nothing then. */
+  /** The process that is given no removes: it is about to be ended, and no peer may have missed one then. */
   barred: Member | undefined;
-  /** Removes under way, of each process. */
+  /** How many removes are under way at each process. */
   readonly #removing = new Map<Member, number>();
-  /** The process that is paused: half of all is asked and written of its keys. */
+  /** The process that is paused: half of all gets and removes are for its keys. */
   paused: Member | undefined;
   readonly tally: Tally = {
     ...{ gets: 0, caught: 0, failed: 0, wrong: 0, stale: 0, allowed: 0 },
@@ -79,12 +79,12 @@ export class Load {
     for (const key of this.#settings.keys) await this.#askAll(key);
   }
 
-  /** Whether no remove is under way there. */
+  /** Whether no remove is under way at that process. */
   isIdle(member: Member): boolean {
     return (this.#removing.get(member) ?? 0) === 0;
   }
 
-  /** Asks one process for one key, and holds the answer against the promises. */
+  /** Asks one process for one key, and compares the answer with the promises. */
   async get(member: Member, key: string): Promise<void> {
     const { tally } = this;
     const oldest = this.#cluster.promises.oldest(key);
@@ -151,7 +151,7 @@ export class Load {
     while (!this.#over) {
       const key = this.#key((key) => !this.#locked.has(key));
       this.#locked.add(key);
-      // Half of all writes overtake a load that is under way.
+      // Half of all writes overtake a load.
       if (Math.random() < 0.5) await this.#race(key);
       else await this.#remove(key);
       await this.#askAll(key);
@@ -167,13 +167,13 @@ export class Load {
     const gets = this.#cluster.up.map((member) => this.get(member, key));
     await Promise.race([begun, ...gets]);
     await this.#remove(key);
-    // At once after a write is when an old value would show.
+    // An old value would show immediately after a write.
     await this.#askAll(key);
     await Promise.all(gets);
     this.#origin.release(key);
   }
 
-  /** Writes to the source, and has some process remove what is cached. */
+  /** Writes to the source, and has a process remove the cached value. */
   async #remove(key: string): Promise<void> {
     const { promises, up } = this.#cluster;
     const member = oneOf(up.filter((each) => each !== this.barred));
@@ -186,7 +186,7 @@ export class Load {
       const missed: string[] = await response.json();
       promises.onRemoved(key, version, member.origin, missed);
     } catch {
-      // Whether it was done or not: nothing was promised.
+      // It may have been done or not: nothing was promised.
       this.tally.lost++;
     } finally {
       this.#count(member, -1);

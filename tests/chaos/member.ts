@@ -8,7 +8,7 @@ import { linesOf } from "../../serve/lines.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const PROGRAM = new URL("node.ts", import.meta.url).href;
-/** Far longer than any answer takes: a get that fails, fails by this at the latest. */
+/** Far longer than any answer takes: a get without an answer fails after it. */
 const PATIENCE_MS = 15_000;
 
 /** What a process can be, as the run knows it. */
@@ -16,7 +16,7 @@ export type State = "up" | "paused" | "down";
 
 /** One process. */
 export class Member {
-  /** As its peers know it: its own origin, or that of the proxy before it. */
+  /** The origin by which its peers know it: its own, or that of the proxy before it. */
   readonly origin: string;
   readonly name: string;
   readonly #port: number;
@@ -24,7 +24,7 @@ export class Member {
   #child: Deno.ChildProcess | undefined;
   #client: Deno.HttpClient | undefined;
   #state: State = "down";
-  /** Changes with each change of its state: who asked across one may be told anything. */
+  /** Changes with each change of its state: a request that was under way then may get any answer. */
   life = 0;
 
   readonly #onCrash: (what: string) => void;
@@ -56,7 +56,7 @@ export class Member {
       args: [...this.#args],
       cwd: ROOT,
       env: { NO_COLOR: "1", NO_PROXY: "127.0.0.1" },
-      // Held open for as long as this process lives: theirs ends with it.
+      // Held open as long as this process lives: the child ends when it closes.
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
@@ -99,7 +99,7 @@ export class Member {
     await ended;
   }
 
-  /** From now on it is not asked, for it is about to end. */
+  /** Marks it as down, so that it is not asked any more: it is about to end. */
   leave(): void {
     if (this.#state !== "down") this.#become("down");
   }
@@ -116,8 +116,8 @@ export class Member {
   }
 
   /**
-   * Stops it for `ms`. A shell does it, so that the process goes on, and can end,
-   * though this one be killed meanwhile.
+   * Stops it for `ms`. A shell does it, so that the process goes on and can end even
+   * if this process is killed meanwhile.
    */
   async pause(ms: number, onPause: () => () => void): Promise<void> {
     const { pid } = this.#child!;
@@ -136,7 +136,7 @@ export class Member {
 
   async #watch(child: Deno.ChildProcess): Promise<void> {
     const { code } = await child.status;
-    // Whoever is ended by this run is let go before it ends.
+    // A process that the run ends is forgotten before it ends.
     if (this.#child !== child) return;
     this.leave();
     this.#onCrash(`${this.name} ended by itself, with ${code}`);

@@ -15,14 +15,14 @@ import { LocalGroup } from "../../group/local_group.ts";
 import { SingleFlight } from "../../group/singleflight.ts";
 import { HEADER } from "../../protocol/wire.ts";
 
-/** What a node says of one peer; see {@linkcode NodeStats}. */
+/** What a node reports of one peer; see {@linkcode NodeStats}. */
 export interface PeerView {
   id: string;
   state: string;
   owed: number;
   requests: number;
   errors: number;
-  /** Writes that are on their way to it: told, or owed again in a moment. */
+  /** Writes that are on their way to it: soon they are told, or owed again. */
   writing: number;
 }
 
@@ -41,12 +41,12 @@ function removeBreaker(): void {
   Object.defineProperty(Breaker.prototype, "state", { get: () => "closed" });
 }
 
-/** A write drops what is in memory, and lets loads under way keep what they find. */
+/** A write drops the value in memory, but loads under way store the value that they find. */
 function removeFences(): void {
   const { forget, forgetAll } = SingleFlight.prototype;
   const { remove, clear } = LocalGroup.prototype;
   let writing = false;
-  // Flights that nobody waits for any more are forgotten as ever.
+  // Flights that all callers have left are forgotten as usual.
   SingleFlight.prototype.forget = function (key): boolean {
     return !writing && forget.call(this, key);
   };
@@ -87,7 +87,7 @@ async function run(): Promise<void> {
       try {
         return await fetch(request);
       } finally {
-        // Not before a write that failed is owed.
+        // Only after a write that failed is counted as owed.
         setTimeout(() => count(origin, -1), 0);
       }
     },
@@ -151,7 +151,7 @@ async function run(): Promise<void> {
     }
   });
 
-  // The run holds the other end: when it dies, however it does, so does this.
+  // The run holds the other end, so this process ends when the run ends, in whatever way.
   for await (const _ of Deno.stdin.readable) { /* it says nothing */ }
   Deno.exit(0);
 }

@@ -6,7 +6,7 @@
 
 import type { Settings } from "./settings.ts";
 
-/** Pauses; the chaos run is about time. */
+/** Waits in real time, which the chaos run is about. */
 export function delay(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
@@ -21,7 +21,7 @@ export class Origin {
   readonly #settings: Settings;
   readonly #versions = new Map<string, number>();
   readonly #loads = new Map<string, number>();
-  /** Loads that are to take long, and who wants to hear that one has begun. */
+  /** The keys whose next load is to take long, and what to call when it has begun. */
   readonly #held = new Map<string, () => void>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
@@ -49,7 +49,7 @@ export class Origin {
     return this.#loads.get(key)!;
   }
 
-  /** A write to the source: from now on, that version is what is read. */
+  /** Writes to the source: from now on, that version is read. */
   raise(key: string): number {
     const version = this.version(key) + 1;
     this.#versions.set(key, version);
@@ -61,7 +61,7 @@ export class Origin {
     return new Promise((resolve) => this.#held.set(key, resolve));
   }
 
-  /** Holds no load of `key` any more that has not begun. */
+  /** Lets the next load of `key` take its usual time after all. */
   release(key: string): void {
     this.#held.delete(key);
   }
@@ -78,7 +78,7 @@ export class Origin {
     const begun = this.#held.get(key);
     this.#held.delete(key);
     begun?.();
-    // It was read above: what is written meanwhile is not in this answer.
+    // The version was read above, so a write from now on is not in this answer.
     const { originMs, heldMs } = this.#settings;
     await delay(begun === undefined ? between(originMs) : heldMs);
     return new Response(`${key}@${version}`);

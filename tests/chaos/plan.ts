@@ -1,5 +1,5 @@
 /**
- * What happens to whom, and when.
+ * The events of a run: what happens to which process, and when.
  *
  * @module
  */
@@ -14,17 +14,17 @@ import type { Settings } from "./settings.ts";
 const KINDS = ["pause", "kill", "drain"] as const;
 /** Enough for the longest run. */
 const MAX_ROUNDS = 80;
-/** How long a process is given to settle what it owes before it is ended. */
+/** How long a process has to tell its missed removes before it is ended. */
 const SETTLE_MS = 12_000;
 const LOOK_EVERY_MS = 100;
-/** So many times `timeoutMs` after a process fell silent every breaker is open. */
+/** After so many times `timeoutMs` every breaker for a silent process is open. */
 const PATIENT_TIMEOUTS = 4;
 /**
  * How often a process that has long been silent may be asked in one pause: each
  * of the others probes, and one whose breaker was late may fail another few times.
  */
 export const MAX_QUESTIONS = 16;
-/** So long before the end of a pause the last count is made. */
+/** How long before the end of a pause the last count is made. */
 const COUNT_MS = 200;
 
 interface Event {
@@ -44,7 +44,7 @@ function eventsOf(seed: number, nodes: number): Event[] {
   );
 }
 
-/** Does to the cluster what a plan says, one event after the other. */
+/** Carries out a plan on the cluster, one event after the other. */
 export class Plan {
   readonly #settings: Settings;
   readonly #cluster: Cluster;
@@ -77,7 +77,7 @@ export class Plan {
     ) {
       if (i >= KINDS.length && performance.now() >= end) break;
       const member = members[victim]!;
-      // Who is to be ended takes no removes from now on, so that it owes nothing.
+      // The victim is given no removes from now on, so that no peer misses one.
       this.#load.barred = kind === "pause" ? undefined : member;
       await delay(restMs);
       await this[kind](member);
@@ -114,7 +114,7 @@ export class Plan {
     const { drainMs } = this.#settings;
     this.#say(`${member.name} is drained for ${drainMs} ms`);
     await member.door(`/drain?ms=${drainMs}`);
-    // It is asked a while longer: its own gets go on.
+    // It is asked for a while yet: its own gets go on.
     await delay(drainMs / 2);
     member.leave();
     await member.end();
@@ -123,7 +123,7 @@ export class Plan {
     this.counts.drain++;
   }
 
-  /** Counts what a process is asked that has been silent for long. */
+  /** Counts the requests to a process that has been silent for long. */
   async #countQuestions(member: Member): Promise<void> {
     const { pauseMs, timeoutMs } = this.#settings;
     const patienceMs = PATIENT_TIMEOUTS * timeoutMs;
@@ -140,7 +140,7 @@ export class Plan {
     this.#say(`${member.name} runs again`);
   }
 
-  /** What a process owes dies with it, as the README says: so it must owe nothing. */
+  /** Waits until no peer has missed a remove of this process, which would be lost with it. */
   async #owesNothing(member: Member): Promise<boolean> {
     const until = performance.now() + SETTLE_MS;
     while (performance.now() < until) {
@@ -148,7 +148,7 @@ export class Plan {
       if (isIdle && await this.#cluster.owesNothing(member)) return true;
       await delay(LOOK_EVERY_MS);
     }
-    this.#say(`${member.name} owes something still, and is let be`);
+    this.#say(`${member.name} still owes something, and is left alone`);
     this.counts.skipped++;
     return false;
   }

@@ -1,18 +1,18 @@
 /**
- * What the README's "Consistency" promises of each get, written down as a model:
- * the oldest version of a key that a get may still answer.
+ * The promises of "Consistency" for each get, as a model: the oldest version of a key
+ * that a get may still answer.
  *
  * - After a remove that resolved, no get that begins later answers an older
  *   version.
- * - After one that rejected and named processes, the old value may be served:
- *   where the key's owner is among them, until that one was told or died, and for
- *   `mirrorTtlMs` after that, by whoever copied it; where another process is, a
- *   copy of `mirrorTtlMs` is all that there can be.
- * - What was under way at that moment, or held by a paused process, becomes a
- *   copy when it arrives: the time that a request may take comes on top, and the
- *   pause.
+ * - After a remove that rejected and named processes, the old value may be served. If
+ *   the key's owner is among them: until it was told or died, and for `mirrorTtlMs`
+ *   after that by processes that copied it. Otherwise only as a copy, for
+ *   `mirrorTtlMs`.
+ * - A value that was under way at that moment, or held by a paused process, becomes a
+ *   copy when it arrives: the time of a request and the pause are added.
  *
- * What a process owes dies with it; the run ends none that owes anything.
+ * Missed removes are lost with the process that has to tell them; the run ends no
+ * process that still has any.
  *
  * @module
  */
@@ -22,7 +22,7 @@ interface Debt {
   readonly writer: string;
   readonly missing: string;
   readonly madeAt: number;
-  /** From when on nothing old is made any more; `undefined`: not yet. */
+  /** When the last old value may have been made; `undefined` if that is not over yet. */
   overAt: number | undefined;
 }
 
@@ -37,7 +37,7 @@ interface Pause {
   to: number;
 }
 
-/** What {@linkcode Promises} are made of. */
+/** The settings of {@linkcode Promises}. */
 export interface PromisesOptions {
   mirrorTtlMs: number;
   /** How long a request may be under way. */
@@ -46,28 +46,28 @@ export interface PromisesOptions {
   isDown: (node: string) => boolean;
 }
 
-/** What the cluster has promised so far; times are those of `performance.now()`. */
+/** The promises of the cluster so far; times are those of `performance.now()`. */
 export class Promises {
   readonly #options: PromisesOptions;
-  /** In order, from the last one that counted on. */
+  /** The writes of each key in order, from the last one that still counts. */
   readonly #writes = new Map<string, Write[]>();
   readonly #open = new Set<Debt>();
   readonly #pauses: Pause[] = [];
-  /** Removes that resolved, that rejected, and what the latter named in all. */
+  /** How many removes resolved and rejected, and how many processes the latter named. */
   readonly counts = { resolved: 0, rejected: 0, owed: 0 };
-  /** Debts of each key: each is a remove more, later on. */
+  /** How many missed removes each key has: each is one more remove later. */
   readonly debtsOf: Map<string, number> = new Map();
 
   constructor(options: PromisesOptions) {
     this.#options = options;
   }
 
-  /** How many debts were not settled yet. */
+  /** How many missed removes were not told yet. */
   get open(): number {
     return this.#open.size;
   }
 
-  /** A remove of `key` ended: `writer` could not tell those in `missed`. */
+  /** Notes that a remove of `key` ended and `writer` could not tell the processes in `missed`. */
   onRemoved(
     key: string,
     version: number,
@@ -92,7 +92,7 @@ export class Promises {
     this.#writes.set(key, writes);
   }
 
-  /** At `since`, or later, `writer` owed nothing to `missing` any more. */
+  /** Notes that `missing` was told all that it missed from `writer`, at `since` or later. */
   onSettled(writer: string, missing: string, since: number): void {
     for (const debt of this.#open) {
       const isIt = debt.writer === writer && debt.missing === missing;
@@ -100,12 +100,12 @@ export class Promises {
     }
   }
 
-  /** That process died, and all that it had in memory with it. */
+  /** Notes that a process died with all that it had in memory. */
   onDeath(node: string): void {
     for (const debt of this.#open) if (debt.missing === node) this.#end(debt);
   }
 
-  /** That process is paused. Returns what says that it runs again. */
+  /** Notes that a process is paused; call the result when it runs again. */
   onPause(): () => void {
     const pause: Pause = { from: performance.now(), to: Infinity };
     this.#pauses.push(pause);
@@ -119,7 +119,7 @@ export class Promises {
     const now = performance.now();
     for (let i = writes.length - 1; i >= 0; i--) {
       if (!this.#counts(writes[i]!, now)) continue;
-      // What is older does not matter any more.
+      // Older writes do not matter any more.
       writes.splice(0, i);
       return writes[0]!.version;
     }

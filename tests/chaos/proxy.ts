@@ -1,18 +1,18 @@
 /**
  * Proxies between a node and its peers: one is slow, one cuts answers off.
  *
- * They know nothing of HTTP: they hand on bytes, late, or half of them.
+ * They know nothing of HTTP: they pass bytes on, late, or only half of them.
  *
  * @module
  */
 
 import { delay } from "./origin.ts";
 
-/** What a proxy does to a piece of an answer before it is handed on. */
+/** What a proxy does to a piece of an answer before it passes it on. */
 export interface Manner {
-  /** How late it is handed on. */
+  /** How late the piece is passed on. */
   lateMs: () => number;
-  /** Whether half of it is handed on, and then nothing any more. */
+  /** Whether only half of the piece is passed on, and nothing after it. */
   cuts: () => boolean;
 }
 
@@ -59,14 +59,14 @@ export class Proxy {
       this.#carry(asker, node, false),
       this.#carry(node, asker, true),
     ];
-    // Who hangs up hangs up for both.
+    // When one side hangs up, both connections end.
     await Promise.race(ways);
     this.#end(asker);
     this.#end(node);
     await Promise.all(ways);
   }
 
-  /** Hands on what comes, until something ends; never throws. */
+  /** Passes on the bytes that come until one side ends; never throws. */
   async #carry(
     from: Deno.TcpConn,
     to: Deno.TcpConn,

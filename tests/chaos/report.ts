@@ -1,5 +1,5 @@
 /**
- * What a run has seen, held against what is promised.
+ * The summary of a run: what it saw, compared with what is promised.
  *
  * @module
  */
@@ -11,7 +11,7 @@ import type { Origin } from "./origin.ts";
 import { MAX_QUESTIONS, type Plan } from "./plan.ts";
 import type { Settings } from "./settings.ts";
 
-/** Where so many of a hundred are below. */
+/** The value below which so many percent lie. */
 function percentile(sorted: readonly number[], percent: number): number {
   return sorted[Math.floor((sorted.length - 1) * percent / 100)] ?? 0;
 }
@@ -21,15 +21,15 @@ function inMs(ms: number, maxMs: number): string {
   return `${ms.toFixed(1)}${limit} ms`;
 }
 
-/** What the origin may be asked for, and what for. */
+/** How many loads the origin may see, and why. */
 interface Bound {
   readonly total: number;
   readonly parts: string;
 }
 
 /**
- * keys × (1 + owner changes + mirror lives of absence), key by key: each counts
- * what happened to its own owner, and to those who stood in for it then.
+ * keys × (1 + owner changes + mirror lives of absence), added up key by key: each
+ * counts what happened to its own owner and to the owner's stand-ins.
  */
 function boundOf(
   { keys, mirrorTtlMs }: Settings,
@@ -44,7 +44,7 @@ function boundOf(
     writes += origin.version(key) - 1;
     told += cluster.promises.debtsOf.get(key) ?? 0;
     for (const { from, to } of absencesFor(cluster, cluster.orderOf(key))) {
-      // It goes and it comes back.
+      // The owner changes when a node leaves and when it comes back.
       changes += 2;
       lives += Math.ceil(((to ?? performance.now()) - from) / mirrorTtlMs);
     }
@@ -57,7 +57,7 @@ function boundOf(
   };
 }
 
-/** The absences of a key's owner, and of whoever stood in for it meanwhile. */
+/** The absences of a key's owner, and of its stand-ins meanwhile. */
 function absencesFor({ absences }: Cluster, order: Member[]): Absence[] {
   const overlaps = (a: Absence, b: Absence): boolean =>
     a.from <= (b.to ?? Infinity) && b.from <= (a.to ?? Infinity);

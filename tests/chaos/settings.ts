@@ -1,26 +1,26 @@
 /**
- * How long and how hard: what a chaos run is made of.
+ * The settings of a chaos run: how long it takes, and how hard it is.
  *
  * @module
  */
 
 import { parseArgs } from "@std/cli/parse-args";
 
-/** What a run is made of; all times in milliseconds. */
+/** The settings of a run; all times are in milliseconds. */
 export interface Settings {
-  /** For how long it is under load. */
+  /** How long it is under load. */
   readonly ms: number;
-  /** Whether it waits at its end for all that is owed, and asks for every key. */
+  /** Whether it waits at its end until all missed removes are told, and asks for every key. */
   readonly isLong: boolean;
-  /** Of the plan of events. */
+  /** The seed of the plan of events. */
   readonly seed: number;
-  /** What the nodes have to do without, if anything. */
+  /** The mechanism that is switched off in the nodes, if any. */
   readonly without: string;
   readonly keys: readonly string[];
-  /** How many ask at a time, each with a short pause after each get. */
+  /** How many tasks get keys at a time, each with a short pause after each get. */
   readonly askers: number;
   readonly askPauseMs: number;
-  /** How many remove keys at a time, each with a pause after each. */
+  /** How many tasks remove keys at a time, each with a pause after each remove. */
   readonly writers: number;
   readonly writePauseMs: number;
   readonly timeoutMs: number;
@@ -30,22 +30,22 @@ export interface Settings {
   /** For how long a killed node stays away. */
   readonly downMs: number;
   readonly drainMs: number;
-  /** Between the end of one event and the next. */
+  /** How long it is from the end of one event to the next. */
   readonly restMs: number;
   /** How long the origin takes for a load: from, to. */
   readonly originMs: readonly [number, number];
-  /** How long it takes for a load that is to be overtaken by a remove. */
+  /** How long a load takes that a remove is to overtake. */
   readonly heldMs: number;
-  /** How late the slow proxy hands on what a node answers: from, to. */
+  /** How late the slow proxy passes a node's answers on: from, to. */
   readonly slowMs: readonly [number, number];
-  /** What half of all gets, and 99 of 100, have to take less than. */
+  /** The limits for the time of half of all gets, and of 99 in 100. */
   readonly maxP50Ms: number;
   readonly maxP99Ms: number;
-  /** Of how many pieces of answers the cutting proxy cuts one. */
+  /** The cutting proxy cuts one in so many pieces of answers. */
   readonly cutOneOf: number;
 }
 
-/** Below it a run is a short one: everything happens in less time. */
+/** A run with less time is a short one, in which everything happens faster. */
 const SHORT_MS = 20_000;
 
 const FLAGS = ["seconds", "seed", "without"];
@@ -55,7 +55,7 @@ const keysOf = (count: number): string[] =>
   Array.from({ length: count }, (_, i) => `user:${i}`);
 
 /**
- * What the command line says, and what follows from it.
+ * The settings that follow from the command line.
  *
  * @throws {RangeError} If a flag is unknown or has no meaning.
  */
@@ -103,7 +103,7 @@ export function settingsOf(args: string[]): Settings {
       originMs: [2, 20],
       heldMs: 150,
       slowMs: [10, 50],
-      // What a busy machine takes in a few seconds says nothing.
+      // The times of a busy machine in a few seconds say nothing.
       maxP50Ms: Infinity,
       maxP99Ms: Infinity,
     }

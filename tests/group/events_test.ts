@@ -4,7 +4,7 @@ import type { Events, Observer } from "../../base/observer.ts";
 import { Group } from "../../group.ts";
 import { localOf } from "../../group/local_group.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
-import { FakeClock } from "../support/gate.ts";
+import { FakeClock } from "../support/time.ts";
 
 /** Notes the events of these names. */
 function noteEvents(

@@ -1,7 +1,7 @@
 import { BusyError } from "../../mod.ts";
 import { Limiter } from "../../group/limiter.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
-import { type Gate, gate, settle } from "../support/gate.ts";
+import { type Gate, gate, settle } from "../support/time.ts";
 
 const never = new AbortController().signal;
 
@@ -21,7 +21,7 @@ function start(max: number, maxWaiting: number) {
   return { limiter, begun, gates, run };
 }
 
-Deno.test("A limiter runs a few at a time, the others in the order in which they came", async () => {
+Deno.test("A limiter runs a few at a time, and the others in the order in which they came", async () => {
   const { limiter, begun, gates, run } = start(2, 10);
   const all = ["a", "b", "c", "d"].map((name) => run(name));
   await settle();
@@ -34,7 +34,7 @@ Deno.test("A limiter runs a few at a time, the others in the order in which they
   assertEquals([limiter.running, limiter.waiting], [0, 0]);
 });
 
-Deno.test("A run that fails, at once or later, gives its place back", async () => {
+Deno.test("A run that fails, at once or later, frees its place", async () => {
   const { limiter, gates, run } = start(1, 1);
   const failing = run("a");
   const next = run("b");
@@ -49,7 +49,7 @@ Deno.test("A run that fails, at once or later, gives its place back", async () =
   assertEquals(limiter.running, 0);
 });
 
-Deno.test("Past so many that wait, one more is refused at once, and says how many there are", async () => {
+Deno.test("A limiter whose queue is full refuses one more at once, and says how many there are", async () => {
   const { begun, gates, run } = start(1, 2);
   const all = ["a", "b", "c"].map((name) => run(name));
   await assertRejects(
@@ -62,7 +62,7 @@ Deno.test("Past so many that wait, one more is refused at once, and says how man
   assertEquals(begun, ["a", "b", "c"]);
 });
 
-Deno.test("Who leaves gives up its turn, and nobody else's", async () => {
+Deno.test("A caller that leaves gives up its own turn and no other", async () => {
   const { limiter, begun, gates, run } = start(1, 3);
   const controller = new AbortController();
   const first = run("a");

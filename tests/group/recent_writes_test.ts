@@ -1,8 +1,8 @@
 import { RecentWrites } from "../../group/recent_writes.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { FakeClock } from "../support/gate.ts";
+import { FakeClock } from "../support/time.ts";
 
-Deno.test("A fence knows what was written since the last change, for a while", async () => {
+Deno.test("RecentWrites knows for a while what was written since the last change", async () => {
   const clock = new FakeClock();
   const fence = new RecentWrites(clock);
   fence.add("before any change");
@@ -18,7 +18,7 @@ Deno.test("A fence knows what was written since the last change, for a while", a
   assert(!fence.has("a"));
 });
 
-Deno.test("A change that follows another soon goes on with what was written, a later one begins anew", async () => {
+Deno.test("RecentWrites keeps its keys through a change that follows soon, and begins anew at a later one", async () => {
   const clock = new FakeClock();
   const fence = new RecentWrites(clock);
   fence.begin(1_000);
@@ -39,7 +39,7 @@ Deno.test("A change that follows another soon goes on with what was written, a l
   assert(!fence.has("a"));
 });
 
-Deno.test("Past 100,000 keys all count as written", () => {
+Deno.test("RecentWrites counts every key as written after 100,000 of them", () => {
   const fence = new RecentWrites(new FakeClock());
   fence.begin(1_000);
   for (let i = 0; i < 100_000; i++) fence.add(`k${i}`);

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { type Flight, SingleFlight } from "../../group/singleflight.ts";
 import { assert, assertEquals, assertStrictEquals } from "../support/assert.ts";
-import { type Gate, gate, settle } from "../support/gate.ts";
+import { type Gate, gate, settle } from "../support/time.ts";
 
 type Outcome = ["waits"] | ["got", unknown] | ["failed", unknown];
 
@@ -34,7 +34,7 @@ class Runs {
 const reason = new Error("left");
 
 const op = fc.record({
-  // As often as it is named.
+  // Repeated, so that fast-check picks it as often as it is named.
   do: fc.constantFrom(
     ...["join", "join", "join", "leave", "leave", "end", "forget"] as const,
   ),
@@ -43,7 +43,7 @@ const op = fc.record({
   flag: fc.boolean(),
 });
 
-Deno.test("SingleFlight gives every caller the end of the flight that it joined, or its own", async () => {
+Deno.test("SingleFlight gives every caller the result of the flight that it joined, unless the caller leaves first", async () => {
   const ops = fc.array(op, { maxLength: 25, size: "max" });
   await fc.assert(fc.asyncProperty(ops, async (ops) => {
     const flights = new SingleFlight<string, number>();
@@ -121,7 +121,7 @@ Deno.test("SingleFlight gives every caller the end of the flight that it joined,
       model.forEach(({ current, left }, i) => {
         const flight = runs.flights[i]!;
         assertEquals(flight.current, current);
-        // The signals of the others are made when all is over, if at all.
+        // The signals of the others are made after the last step, if at all.
         if (i % 2 === 0) assertEquals(flight.signal.aborted, left);
       });
     }
@@ -131,7 +131,7 @@ Deno.test("SingleFlight gives every caller the end of the flight that it joined,
   }));
 });
 
-Deno.test("SingleFlight.do() runs once for all who ask while it runs, and anew for the next", async () => {
+Deno.test("SingleFlight.do() runs once for all callers that ask while it runs, and anew for the next", async () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   const callers = [1, 2, 3].map(() => flights.do("k", runs.run));
@@ -148,7 +148,7 @@ Deno.test("SingleFlight.do() runs once for all who ask while it runs, and anew f
   assertEquals(flights.size, 0);
 });
 
-Deno.test("SingleFlight.do() ends only the wait of the caller whose signal fires, be it the first", async () => {
+Deno.test("SingleFlight.do() ends only the wait of the caller whose signal fires, even the first one's", async () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   const [first, second] = [new AbortController(), new AbortController()];
@@ -217,11 +217,11 @@ Deno.test("SingleFlight.do() starts and joins nothing for a signal that fired al
   watch(flights.do("k", runs.run, { signal: leave.signal }));
   watch(flights.do("k", runs.run, { signal: AbortSignal.abort() }));
   leave.abort();
-  // Whoever never waited must not be waited for.
+  // A caller that never waited does not keep the flight alive.
   assertEquals(runs.flights[0]!.signal.aborted, true);
 });
 
-Deno.test("SingleFlight.do() rejects for all with what the run threw, whatever and however", async () => {
+Deno.test("SingleFlight.do() rejects for all callers with what the run threw, whatever it is and whenever it is thrown", async () => {
   for (const thrown of [new Error("x"), undefined, null, 0, "", false]) {
     const flights = new SingleFlight<string, number>();
     const { signal } = new AbortController();
@@ -254,7 +254,7 @@ Deno.test("SingleFlight.do() rejects for all with what the run threw, whatever a
   }
 });
 
-Deno.test("SingleFlight.forget() starts the next caller anew and lets the old flight end for its own", async () => {
+Deno.test("SingleFlight.forget() gives the next caller a new flight and lets the old one end for its own callers", async () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   const leave = new AbortController();
@@ -273,7 +273,7 @@ Deno.test("SingleFlight.forget() starts the next caller anew and lets the old fl
     ["got", 1],
     ["waits"],
   ]);
-  // The old flight's end has not made room for a third.
+  // The end of the old flight does not start a third.
   const joined = watch(flights.do("k", runs.run));
   assertEquals([runs.count, flights.size], [2, 1]);
   runs.gates[1]!.open(2);
@@ -281,7 +281,7 @@ Deno.test("SingleFlight.forget() starts the next caller anew and lets the old fl
   assertEquals([next.is, joined.is], [["got", 2], ["got", 2]]);
 });
 
-Deno.test("SingleFlight fires the signal of a forgotten flight when its last caller leaves, and not the next one's", () => {
+Deno.test("SingleFlight fires the signal of a forgotten flight when its last caller leaves, and not that of the next flight", () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   const leave = new AbortController();
@@ -311,7 +311,7 @@ Deno.test("SingleFlight.forgetAll() forgets the flights of all keys", async () =
   assertEquals(old.map(({ is }) => is), [["got", 0], ["got", 1]]);
 });
 
-Deno.test("SingleFlight.close() ends every wait, those for forgotten flights too, and all to come", async () => {
+Deno.test("SingleFlight.close() ends every wait, also those for forgotten flights, and refuses later callers", async () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   const { signal } = new AbortController();
@@ -336,13 +336,13 @@ Deno.test("SingleFlight.close() ends every wait, those for forgotten flights too
     assertStrictEquals(signal.reason, closed);
   }
   assertStrictEquals(first, runs.flights[0]!.signal);
-  // What the runs come to afterwards reaches nobody, as an error neither.
+  // Later results and errors of the runs reach nobody.
   runs.gates[0]!.open(1);
   runs.gates[1]!.fail(new Error("nobody hears this"));
   await settle();
 });
 
-Deno.test("SingleFlight.close() leaves what a flight that ended told its callers", async () => {
+Deno.test("SingleFlight.close() changes nothing for the callers of a flight that has ended", async () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   const caller = flights.do("k", runs.run);
@@ -353,7 +353,7 @@ Deno.test("SingleFlight.close() leaves what a flight that ended told its callers
   assertEquals(runs.flights[0]!.signal.aborted, false);
 });
 
-Deno.test("Flight.signal has fired already where it is first asked for after the last caller left", () => {
+Deno.test("Flight.signal has already fired when it is first read after the last caller left", () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   const leave = new AbortController();
@@ -370,7 +370,7 @@ Deno.test("Flight.signal does not fire for a caller who leaves when the run has 
   const runs = new Runs();
   const leave = new AbortController();
   const caller = watch(flights.do("k", runs.run, { signal: leave.signal }));
-  // Between the end of the run and the moment at which the caller hears of it.
+  // After the run has ended and before the caller hears of it.
   runs.gates[0]!.opened.then(() => leave.abort());
   runs.gates[0]!.open(1);
   await settle();
@@ -416,7 +416,7 @@ Deno.test("SingleFlight.do() leaves no listener on the signal of a caller", asyn
   assertEquals(callers.map(({ is }) => is), before);
 });
 
-Deno.test("SingleFlight lets nothing go unhandled when a run fails that all have left", async () => {
+Deno.test("SingleFlight leaves no unhandled rejection when a run fails after all callers left", async () => {
   const flights = new SingleFlight<string, number>();
   const runs = new Runs();
   for (const key of ["k", "forgotten"]) {
@@ -431,7 +431,7 @@ Deno.test("SingleFlight lets nothing go unhandled when a run fails that all have
   assertEquals(flights.size, 0);
 });
 
-Deno.test("SingleFlight.do() lets a caller leave whose signal the run itself fires at once", async () => {
+Deno.test("SingleFlight.do() lets a caller leave when the run itself fires the caller's signal", async () => {
   const flights = new SingleFlight<string, number>();
   const leave = new AbortController();
   let flight: Flight | undefined;

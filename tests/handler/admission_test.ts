@@ -1,4 +1,4 @@
-/** Who is let in: the pool's secret, and bodies that do not come. */
+/** Which requests are let in: the pool's secret, and bodies that do not come. */
 
 import { type ByteView, HTTPPool, PeerError } from "../../mod.ts";
 import {
@@ -7,8 +7,8 @@ import {
   assertRejects,
   assertThrows,
 } from "../support/assert.ts";
-import { FakeClock, settle } from "../support/gate.ts";
-import { type Cluster, type Node, withCluster } from "../support/network.ts";
+import { FakeClock, settle } from "../support/time.ts";
+import { type Cluster, type Node, withCluster } from "../support/cluster.ts";
 
 const OLD = "the-old-secret-of-all";
 const NEW = "the-new-secret-of-all";
@@ -29,7 +29,7 @@ function restart(
   return pool;
 }
 
-Deno.test("Without the secret every request gets a 401, and nothing is done", async () => {
+Deno.test("Every request without the secret gets a 401, and nothing is done", async () => {
   const loads: string[] = [];
   const pool = new HTTPPool("http://a", { secret: OLD });
   const group = pool.group("g", (key) => {
@@ -65,7 +65,7 @@ Deno.test("Without the secret every request gets a 401, and nothing is done", as
   }
   assertEquals([group.peek("held")?.text(), loads], ["v", []]);
   assertEquals(pool.stats().refused, refused);
-  // What is not the pool's is not the pool's to guard.
+  // The pool guards no paths but its own.
   const outside = await pool.handler(new Request("http://a/health"));
   assertEquals(outside.status, 404);
   await pool.close();
@@ -130,7 +130,7 @@ Deno.test("A secret is changed one process at a time", () =>
     await two.close();
   }));
 
-Deno.test("A peer with another secret is out of reach: a PeerError says so, and its keys are asked elsewhere", () =>
+Deno.test("A peer with another secret is out of reach: a PeerError says so, and other nodes are asked for its keys", () =>
   withCluster(3, async (cluster) => {
     const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
     const other = restart(cluster, owner, NEW);
@@ -143,7 +143,7 @@ Deno.test("A peer with another secret is out of reach: a PeerError says so, and 
     assert(!error.message.includes(OLD));
     assertEquals((await asker.group.get("k")).text(), "<k>");
     assertEquals([owner.loads, next.loads], [[], ["k"]]);
-    // Nor does it answer a probe as it should.
+    // It does not answer a probe as it should, either.
     for (let i = 0; i < 2; i++) await asker.group.get(`k${i}`).catch(() => {});
     const peer = asker.pool.pickPeer("k")!;
     for (let i = 0; i < 3; i++) {
@@ -157,7 +157,7 @@ Deno.test("A peer with another secret is out of reach: a PeerError says so, and 
     await other.close();
   }, { pool: { secret: OLD } }));
 
-Deno.test("The secret is sent to listed peers alone", () =>
+Deno.test("The secret is sent only to listed peers", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
     cluster.network.join("http://elsewhere", () => {
@@ -178,7 +178,7 @@ Deno.test("The secret is sent to listed peers alone", () =>
     assertEquals(cluster.network.count({ to: "http://elsewhere" }), 0);
   }, { pool: { secret: OLD } }));
 
-Deno.test("A secret is refused where it would not be one", () => {
+Deno.test("A secret that is too short, or that comes with a Go protocol, is refused", () => {
   const make = (options: ConstructorParameters<typeof HTTPPool>[1]) => () =>
     new HTTPPool("http://a", options);
   assertThrows(
@@ -223,7 +223,7 @@ function slowRequest(headers: Record<string, string> = {}): {
   };
 }
 
-Deno.test("A body that is silent for timeoutMs gets a 408 and is cancelled; one that goes on does not", async () => {
+Deno.test("A body that pauses for timeoutMs gets a 408 and is cancelled; one that keeps coming does not", async () => {
   const clock = new FakeClock();
   const pool = new HTTPPool("http://a", { clock, timeoutMs: 1_000 });
   const group = pool.group("g", (key) => key);
@@ -246,7 +246,7 @@ Deno.test("A body that is silent for timeoutMs gets a 408 and is cancelled; one 
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("A short body that says its length has timeoutMs in all", async () => {
+Deno.test("A short body that states its length has timeoutMs in all", async () => {
   const clock = new FakeClock();
   const pool = new HTTPPool("http://a", { clock, timeoutMs: 1_000 });
   pool.group("g", (key) => key);
@@ -263,7 +263,7 @@ Deno.test("A short body that says its length has timeoutMs in all", async () => 
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("A body that only ever drips gets a 408 in the end", async () => {
+Deno.test("A body that comes in drops gets a 408 in the end", async () => {
   const clock = new FakeClock();
   const pool = new HTTPPool("http://a", { clock, timeoutMs: 1_000 });
   pool.group("g", (key) => key);
@@ -284,7 +284,7 @@ Deno.test("A body that only ever drips gets a 408 in the end", async () => {
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("A body that comes while the pool closes is cancelled, and answered that there is no group", async () => {
+Deno.test("A body that is coming while the pool closes is cancelled, and the answer is that there is no group", async () => {
   const clock = new FakeClock();
   const pool = new HTTPPool("http://a", { clock });
   pool.group("g", (key) => key);
@@ -300,7 +300,7 @@ Deno.test("A body that comes while the pool closes is cancelled, and answered th
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("A body that came leaves no listener behind", async () => {
+Deno.test("A body that has come leaves no listener behind", async () => {
   const { addEventListener, removeEventListener } = AbortSignal.prototype;
   let listeners = 0;
   AbortSignal.prototype.addEventListener = function (

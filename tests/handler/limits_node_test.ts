@@ -5,7 +5,7 @@ import { HTTPPool } from "../../mod.ts";
 import { toNodeHandler } from "../../node.ts";
 import { assertMatch } from "../support/assert.ts";
 import { testLimits } from "../support/limits.ts";
-import { Client, end, portOf, withServer } from "../support/node.ts";
+import { Client, end, portOf, withServer } from "../support/node_server.ts";
 
 testLimits({
   name: "node:http",

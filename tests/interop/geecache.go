@@ -1,14 +1,14 @@
 //go:build ignore
 
-// A GeeCache node for the interop run: what GeeCache's tutorial builds in seven
-// days, written anew from docs/PROTOCOL.md over the standard library alone, less
-// what no other process can see (there is no LRU: nothing is ever evicted).
+// A GeeCache node for the interop run: the cache that GeeCache's tutorial builds in
+// seven days, written anew from docs/PROTOCOL.md with the standard library only. It
+// leaves out what no other process can see (there is no LRU: nothing is evicted).
 //
 //	go build -o geecache geecache.go
 //	geecache -self http://127.0.0.1:8001 -peers URL,URL,URL [-protobuf]
 //
-// Beside the peers' path it has a front door: /get asks the whole ring for a key,
-// /loads tells what was loaded here, /owner who owns a key.
+// Besides the peers' path it has paths for the run: /get asks the whole ring for a
+// key, /loads tells what was loaded here, /owner tells the owner of a key.
 package main
 
 import (
@@ -84,8 +84,8 @@ func (g *group) get(key string) ([]byte, error) {
 	if key == "" {
 		return nil, errors.New("key is required")
 	}
-	// Memory and flights under one lock: a load that lands between two looks
-	// would be run again.
+	// Memory and flights are under one lock: otherwise a load that ends between the
+	// two checks would run again.
 	g.mu.Lock()
 	if value, ok := g.memory[key]; ok {
 		g.mu.Unlock()
@@ -112,8 +112,8 @@ func (g *group) get(key string) ([]byte, error) {
 	return f.value, f.err
 }
 
-// load asks the owner and, whatever goes wrong there, runs the getter here. Only
-// what the getter gave is kept.
+// load asks the owner and, whatever goes wrong there, runs the getter here. Only a
+// value from the getter is kept.
 func (g *group) load(key string) (value []byte, keep bool, err error) {
 	if owner := g.pool.ring.owner(key); owner != g.pool.self {
 		if value, err = g.pool.ask(owner, groupName, key); err == nil {
@@ -227,8 +227,8 @@ func decodeResponse(body []byte) ([]byte, error) {
 	return value, nil
 }
 
-// A source is the slow source of the run. What it answers is the same in every
-// node, except that an error names the node.
+// A source is the slow source of the run. Its answers are the same in every node,
+// except that an error names the node.
 type source struct {
 	self string
 
@@ -265,8 +265,8 @@ func (s *source) tell(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(s.loads)
 }
 
-// asked is the key that a front door is asked for; a POST has it as its body, where
-// no URL could carry it.
+// asked is the key that the run asks for: a POST has it in its body, since a URL may
+// not carry it.
 func asked(r *http.Request) string {
 	if r.Method != http.MethodPost {
 		return r.URL.Query().Get("key")
@@ -325,7 +325,7 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Println("running at", *self)
-	// The run holds the other end: when it dies, however it does, so does this.
+	// The run holds the other end, so this process ends when the run ends.
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)

@@ -5,8 +5,8 @@
 //	GO111MODULE=off GOPATH=/usr/share/gocode go build -o groupcache groupcache.go
 //	groupcache -self http://127.0.0.1:8001 -peers URL,URL,URL [-mux]
 //
-// Beside the peers' path it has a front door: /get asks the whole ring for a key,
-// /loads tells what was loaded here, /owner who owns a key.
+// Besides the peers' path it has paths for the run: /get asks the whole ring for a
+// key, /loads tells what was loaded here, /owner tells the owner of a key.
 package main
 
 import (
@@ -33,8 +33,8 @@ const (
 	replicas  = 50
 )
 
-// A source is the slow source of the run. What it answers is the same in every
-// node, except that an error names the node.
+// A source is the slow source of the run. Its answers are the same in every node,
+// except that an error names the node.
 type source struct {
 	self string
 
@@ -71,8 +71,8 @@ func (s *source) tell(w http.ResponseWriter, r *http.Request) {
 	json.NewEncoder(w).Encode(s.loads)
 }
 
-// asked is the key that a front door is asked for; a POST has it as its body, where
-// no URL could carry it.
+// asked is the key that the run asks for: a POST has it in its body, since a URL may
+// not carry it.
 func asked(r *http.Request) string {
 	if r.Method != http.MethodPost {
 		return r.URL.Query().Get("key")
@@ -134,7 +134,7 @@ func main() {
 		log.Fatal(err)
 	}
 	fmt.Println("running at", *self)
-	// The run holds the other end: when it dies, however it does, so does this.
+	// The run holds the other end, so this process ends when the run ends.
 	go func() {
 		io.Copy(io.Discard, os.Stdin)
 		os.Exit(0)

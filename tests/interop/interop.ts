@@ -1,11 +1,10 @@
 /**
- * Rings of processes that are not all alike: `deno task test:interop`. First one
- * of Deno, Node and Bun; then, for each protocol of the Go programs, two Go
+ * Tests rings of different processes: `deno task test:interop`. The first ring has
+ * Deno, Node and Bun; then, for each protocol of the Go programs, a ring has two Go
  * processes and one of ours, which needs Debian's Go and groupcache.
  *
- * What each node must answer and load is not written down key by key: a model of
- * one page says it, so that Go's own peculiarities are told exactly, and what
- * differs from the model is a fault.
+ * A model of one page says what each node must answer and load, including Go's own
+ * peculiarities; every difference from the model is a fault.
  *
  * @module
  */
@@ -60,10 +59,10 @@ const GOPATH = "/usr/share/gocode";
 const INSTALL = "the interop run needs Go and groupcache: " +
   "apt-get install golang-go golang-github-golang-groupcache-dev";
 const HERE = new URL("./", import.meta.url);
-/** The whole run takes a fraction of it. */
+/** Far longer than the whole run takes. */
 const LIMIT_MS = 180_000;
 
-/** Where the programs are, to be cleared away whatever happens. */
+/** The folder of the programs, which is removed whatever happens. */
 let folder: string | undefined;
 
 function clearAway(): void {
@@ -174,7 +173,7 @@ if (import.meta.main) {
     console.log(`${tally.passed} passed, ${tally.failed + 1} failed`);
     Deno.exit(1);
   };
-  setTimeout(giveUp(`It takes more than ${LIMIT_MS} ms`), LIMIT_MS);
+  setTimeout(giveUp(`The run takes more than ${LIMIT_MS} ms`), LIMIT_MS);
   Deno.addSignalListener("SIGINT", giveUp("Interrupted"));
   if (Deno.build.os !== "windows") {
     Deno.addSignalListener("SIGTERM", giveUp("Terminated"));

@@ -14,7 +14,7 @@ import { check, forEach, ODD } from "./trial.ts";
 
 const PROGRAM = new URL("mixed_node.ts", import.meta.url);
 
-/** Tries the ring out. */
+/** Tests the ring. */
 export async function tryMixedRing(folder: string): Promise<void> {
   console.log("Deno, Node and Bun in one ring");
   const origins = freePorts(3).map((port) => `http://127.0.0.1:${port}`);
@@ -76,7 +76,7 @@ async function tryOut(nodes: readonly Node[]): Promise<void> {
       }
     },
   );
-  await check("what one removes, all load anew", async () => {
+  await check("keys that one removes are loaded anew by all", async () => {
     const some = keys.slice(0, 30);
     await forEach(some.entries(), async ([i, key]) => {
       const { status } = await nodes[i % 3]!.door("/remove", key);

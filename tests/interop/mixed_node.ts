@@ -1,8 +1,8 @@
 /**
- * A node of a mixed ring, the same file on Deno, Node and Bun, each with its own
+ * A node of a mixed ring: the same file on Deno, Node and Bun, each with its own
  * server: `mixed_node.ts SELF PEER,PEER,...`.
  *
- * Its doors are those of the other nodes: `/get` asks the whole ring, `/loads`
+ * It answers the run as the other nodes do: `/get` asks the whole ring, `/loads`
  * tells what was loaded here, `/remove` removes a key.
  *
  * @module
@@ -18,7 +18,7 @@ type Handler = (request: Request) => Promise<Response>;
 const [self, peers] = process.argv.slice(2) as [string, string];
 const { hostname, port } = new URL(self);
 
-/** What the runtimes have of their own. */
+/** The globals that only some runtimes have. */
 const { Deno, Bun } = globalThis as unknown as {
   Deno?: { serve(options: object, handler: Handler): unknown };
   Bun?: { version: string; serve(options: object): unknown };
@@ -80,5 +80,5 @@ if (Deno !== undefined) {
   say();
 } else createServer(toNodeHandler(answer)).listen(Number(port), hostname, say);
 
-// The run holds the other end: when it dies, however it does, so does this.
+// The run holds the other end, so this process ends when the run ends, in whatever way.
 process.stdin.on("end", () => process.exit(0)).resume();

@@ -7,11 +7,11 @@
 import type { ConsistentHash, ProtocolName } from "../../mod.ts";
 import type { Node } from "./nodes.ts";
 
-/** One ring that is tried. */
+/** One ring that is tested. */
 export interface Setup {
   readonly title: string;
   readonly protocol: ProtocolName;
-  /** The Go program, and how it is started. */
+  /** The Go program and how it is started. */
   readonly program: "geecache" | "groupcache";
   readonly flags: readonly string[];
   readonly basePath: string;
@@ -21,10 +21,10 @@ export interface Setup {
   readonly ourDots: "." | "..";
 }
 
-/** Labels and what belongs to each, to be compared. */
+/** Labels with the value of each, to be compared. */
 export type Facts = Map<string, string>;
 
-/** Fails with the differences, a few of them, none too long for a line. */
+/** Fails with some of the differences, each short enough for a line. */
 export function expectSame(actual: Facts, expected: Facts): void {
   const show = (text: string | undefined): string =>
     text === undefined
@@ -47,7 +47,7 @@ export function expect(condition: boolean, otherwise: string): void {
   if (!condition) throw new Error(otherwise);
 }
 
-/** What a path is with `Clean` of Go's ServeMux: whether it stays as it is. */
+/** Whether Go's ServeMux leaves a path as it is. */
 export function isClean(key: string): boolean {
   const segments = key.split("/");
   return segments.every((segment, i) =>
@@ -85,7 +85,7 @@ export class Model {
     return this.#nodes.get(this.#ring.get(key)!)!;
   }
 
-  /** What `node` says when its front door is asked for `key`. */
+  /** What `node` answers when the run asks it for `key`. */
   get(node: Node, key: string): string {
     const owner = this.ownerOf(key);
     if (owner === node || this.#held.has(`${node.name} ${key}`)) {
@@ -116,7 +116,7 @@ export class Model {
   #carries(from: Node, to: Node, key: string): boolean {
     const { basePath, mux } = this.#setup;
     const path = `${basePath}interop/${encodeURIComponent(key)}`;
-    // Ours sends no path that some server might refuse for its length.
+    // Our client sends no path that a server might refuse for its length.
     if (from.ours && path.length > 4_096) return false;
     // Deno refuses such a path; Go takes a megabyte.
     if (to.ours && path.length > 65_534) return false;

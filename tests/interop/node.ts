@@ -1,8 +1,8 @@
 /**
- * A node of this library for the interop run, with the same doors and the same
- * slow source as the Go nodes beside it.
+ * A node of this library for the interop run, with the same paths and the same slow
+ * source as the Go nodes beside it.
  *
- * Beside the peers' path it has a front door: `/get` asks the whole ring for a
+ * Besides the peers' path it has paths for the run: `/get` asks the whole ring for a
  * key, `/loads` tells what was loaded here, `/remove` tries to remove a key.
  *
  * @module
@@ -18,7 +18,7 @@ const self: string = flags.self;
 
 const loads = new Map<string, number>();
 
-/** What it answers is the same in every node, except that an error names the node. */
+/** Its answers are the same in every node, except that an error names the node. */
 async function load(key: string): Promise<string | Uint8Array> {
   loads.set(key, (loads.get(key) ?? 0) + 1);
   switch (key.split(":", 1)[0]) {
@@ -46,7 +46,7 @@ function failed(message: string): Response {
   });
 }
 
-/** The key that is asked for; a POST has it as its body, where no URL could carry it. */
+/** The key that is asked for: a POST has it in its body, since a URL may not carry it. */
 function asked(request: Request, url: URL): Promise<string> | string {
   return request.method === "POST"
     ? request.text()
@@ -73,7 +73,7 @@ async function answer(request: Request): Promise<Response> {
     }
     return failed(error instanceof Error ? error.message : String(error));
   }
-  // As it came: a URL that was parsed has lost the keys "." and "..".
+  // The target as it came: a parsed URL has lost the keys "." and "..".
   return await pool.handler(request);
 }
 
@@ -83,6 +83,6 @@ Deno.serve({
   onListen: () => console.log(`running at ${self}`),
 }, answer);
 
-// The run holds the other end: when it dies, however it does, so does this.
+// The run holds the other end, so this process ends when the run ends, in whatever way.
 for await (const _ of Deno.stdin.readable) { /* it says nothing */ }
 Deno.exit(0);

@@ -9,7 +9,7 @@ import { linesOf } from "../../serve/lines.ts";
 const ROOT = new URL("../../", import.meta.url);
 const PATIENCE_MS = 20_000;
 
-/** What runs, to be ended whatever happens. */
+/** The running processes, which are ended whatever happens. */
 export const children: Set<Deno.ChildProcess> = new Set();
 
 export function killAll(): void {
@@ -38,7 +38,7 @@ export class Node {
       args: command.slice(1),
       cwd: ROOT,
       env: { NO_COLOR: "1", NO_PROXY: "127.0.0.1" },
-      // Held open for as long as this process lives: theirs ends with it.
+      // Held open as long as this process lives: the child ends when it closes.
       stdin: "piped",
       stdout: "piped",
       stderr: "piped",
@@ -47,14 +47,14 @@ export class Node {
     const { stdout, stderr } = this.#child;
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     this.#running = promise;
-    // It is awaited when all have been started.
+    // It is awaited after all have been started.
     promise.catch(() => {});
     this.#print(stderr);
     this.#print(stdout, resolve)
       .then(() => reject(new Error(`${name} ended before it ran`)));
   }
 
-  /** Prints what it says, but that it is running. */
+  /** Prints its lines, except the one that says that it is running. */
   async #print(
     output: ReadableStream<Uint8Array>,
     onRunning?: () => void,
@@ -81,9 +81,9 @@ export class Node {
     children.delete(this.#child);
   }
 
-  /** Asks its front door; bytes and long keys in a body. */
+  /** Asks one of its paths for a key; bytes and long keys travel in a body. */
   async door(path: string, key: string | Uint8Array = ""): Promise<Response> {
-    // Node takes no head of more than 16 KiB.
+    // Node accepts no head of more than 16 KiB.
     const inUrl = typeof key === "string" &&
       encodeURIComponent(key).length < 10_000;
     const query = inUrl ? `?key=${encodeURIComponent(key)}` : "";
@@ -93,12 +93,12 @@ export class Node {
     });
   }
 
-  /** What its front door says to a key: the status and the text. */
+  /** Its answer to a get of a key: the status and the text. */
   async get(key: string): Promise<string> {
     return await said(await this.door("/get", key));
   }
 
-  /** Who owns a key, as the ring of a Go node has it. */
+  /** The owner of a key in the ring of a Go node. */
   async ownerOf(key: string | Uint8Array): Promise<string> {
     return await (await this.door("/owner", key)).text();
   }

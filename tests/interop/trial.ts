@@ -1,5 +1,5 @@
 /**
- * All that is tried in one ring.
+ * The checks of one ring.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
 } from "./model.ts";
 import { type Node, said } from "./nodes.ts";
 
-/** A head and a body, as they came through a socket: `fetch` would mend the path. */
+/** The head and the body of an answer, asked for over a socket, since `fetch` would change the path. */
 async function exchange(
   node: Node,
   target: string,
@@ -54,10 +54,10 @@ export async function forEach<T>(
   await Promise.all(Array.from({ length: 16 }, work));
 }
 
-/** How many checks there were so far, in all rings. */
+/** How many checks passed and failed so far, in all rings. */
 export const tally = { passed: 0, failed: 0 };
 
-/** Runs one check, prints how it went and counts it. */
+/** Runs one check, prints its result and counts it. */
 export async function check(
   what: string,
   run: () => Promise<string | void>,
@@ -73,7 +73,7 @@ export async function check(
   }
 }
 
-/** Shapes of keys that something on the way might mangle; each is made unique by a number. */
+/** Shapes of keys that something on the way might mangle; a number makes each unique. */
 export const ODD: readonly ((i: number) => string)[] = [
   (i) => `a b ${i}`,
   (i) => `a+b${i}`,
@@ -102,13 +102,13 @@ export const ODD: readonly ((i: number) => string)[] = [
   (i) => `e\u0301é${i}`,
   (i) => `\ufeff${i}`,
   (i) => `\u2028\u00a0${i}`,
-  // One segment of a path, then too long for ours to send, then for Deno to take.
+  // Short enough for a path, then too long for our client, then too long for Deno's server.
   (i) => `${i}${"l".repeat(2_000)}`,
   (i) => `${i}${"日".repeat(2_000)}`,
   (i) => `${i}${"x".repeat(70_000)}`,
 ];
 
-/** All that is tried in one ring. */
+/** The checks of one ring. */
 export class Trial {
   readonly #setup: Setup;
   readonly #nodes: readonly Node[];
@@ -180,7 +180,7 @@ export class Trial {
     );
   }
 
-  /** A key of that shape for each node to own. */
+  /** A key of that shape for each node, which owns it. */
   #owned(shape: (i: number) => string): string[] {
     return this.#nodes.map((node) => {
       for (;;) {
@@ -218,7 +218,7 @@ export class Trial {
     return `${keys.length} keys`;
   }
 
-  /** Asks each key of each node, and compares what is said and loaded with the model. */
+  /** Asks each node for each key, and compares the answers and loads with the model. */
   async #askAll(keys: string[], how: "at once" | "in turn"): Promise<string> {
     const before = await this.#loads();
     const said: Facts = new Map();
@@ -264,7 +264,7 @@ export class Trial {
     return `${keys.length * 3} gets, ${loads} loads`;
   }
 
-  /** GeeCache refuses it, groupcache loads it; ours refuses it, so that Go has to load it. */
+  /** GeeCache refuses the empty key and groupcache loads it; ours refuses it, so that Go has to load it. */
   async #emptyKey(): Promise<void> {
     const said: Facts = new Map();
     const expected: Facts = new Map();
@@ -323,7 +323,7 @@ export class Trial {
 
   async #sameAnswers(): Promise<string> {
     const { basePath, mux, protocol } = this.#setup;
-    // A Go node that is asked for somebody else's key asks with its own mangling.
+    // A Go node that is asked for another node's key mangles it in its own way.
     const space = this.#owned((i) => `a b ${i}`)[
       this.#nodes.indexOf(this.#go[0]!)
     ]!;
@@ -348,7 +348,7 @@ export class Trial {
       "interop/!'()*;:@&=$,~",
       "interop/%E6%97%A5%e6%9c%ac",
       "interop/a%00%0Ab",
-      // proto3 writes no empty value, ours does: readers take both for empty.
+      // proto3 leaves an empty value out, ours writes it: readers understand both.
       ...(protocol === "geecache-protobuf" ? [] : ["interop/empty:raw"]),
       "interop/fail:raw",
       "interop/fail:%E6%97%A5%0A",
@@ -410,7 +410,7 @@ export class Trial {
     return `${said.size} gets, ${sum(loaded)} loads by the survivors, ${ms} ms`;
   }
 
-  /** Kills a node while it loads keys for those who ask. */
+  /** Kills a node while it loads keys for the others. */
   async #killAmidLoads(
     victim: Node,
     ask: (key: string) => Promise<void>,

@@ -4,11 +4,17 @@ import { createServer as createServerOfSockets, type Socket } from "node:net";
 import process from "node:process";
 import { HTTPPool } from "../../mod.ts";
 import { keepAliveFetch, toNodeHandler } from "../../node.ts";
-import { Client, end, exchanges, portOf, withServer } from "../support/node.ts";
+import {
+  Client,
+  end,
+  exchanges,
+  portOf,
+  withServer,
+} from "../support/node_server.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
-/** Ends what a test opened, too. */
+/** Runs a test with a `keepAliveFetch()` of its own, and closes it afterwards. */
 async function withFetch(
   run: (fetch: ReturnType<typeof keepAliveFetch>) => Promise<void>,
 ): Promise<void> {
@@ -21,8 +27,8 @@ async function withFetch(
 }
 
 /**
- * A server whose every answer is written by the test: `answer` is called for each
- * request, with its connection's number and its own on that connection.
+ * Serves until `run` has ended; the test writes every answer: `answer` is called for
+ * each request, with the numbers of its connection and of the request on it.
  */
 async function withSockets(
   answer: (socket: Socket, connection: number, request: number) => void,
@@ -56,7 +62,7 @@ async function withSockets(
 
 const OK = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-Deno.test("keepAliveFetch sends what it is told to and gives what comes", () =>
+Deno.test("keepAliveFetch sends each request as it is given and returns the answer as it comes", () =>
   withFetch((fetch) =>
     withServer((req, res) => {
       const chunks: Uint8Array[] = [];
@@ -132,7 +138,7 @@ Deno.test("Requests that follow one another share a socket", () =>
     });
   }));
 
-Deno.test("A redirect is an answer, and nobody goes there", () =>
+Deno.test("A redirect is returned as the answer and not followed", () =>
   withFetch((fetch) =>
     withServer((req, res) => {
       assertEquals(req.url, "/a");
@@ -154,7 +160,7 @@ Deno.test("A kept socket that was closed costs one more request, on a new socket
     await withFetch((fetch) =>
       withSockets((socket, connection, request) => {
         seen.push(`${connection}.${request}`);
-        // What a process does that ends as the request arrives.
+        // As a process does that ends when the request arrives.
         if (request === 1) socket.write(OK);
         else socket.destroy();
       }, async (url) => {
@@ -168,9 +174,9 @@ Deno.test("A kept socket that was closed costs one more request, on a new socket
   }
 });
 
-Deno.test("It is one more request, not two, and none where an answer began or the body is gone", async () => {
+Deno.test("A kept socket that breaks costs one more request at most, and none if an answer began or the body is used up", async () => {
   const stream = () => new Blob(["x"]).stream();
-  // Deno's own client asks once more, whatever was sent and came.
+  // Deno's own client asks once more in any case.
   const once = "deno" in process.versions ? 3 : 2;
   for (
     const [first, init, requests] of [
@@ -221,13 +227,13 @@ Deno.test("An abort ends a request that waits for its answer", () =>
       controller.abort(reason);
       assertEquals(await assertRejects(() => answer, Error), reason);
       await left.opened;
-      // And one that has not left yet.
+      // A request that has not been sent yet ends, too.
       const late = fetch(url, { signal: controller.signal });
       assertEquals(await assertRejects(() => late, Error), reason);
     });
   }));
 
-Deno.test("An abort, or a cancel, ends a body that is being read", () =>
+Deno.test("An abort or a cancel ends a body that is being read", () =>
   withFetch((fetch) => {
     let left = gate();
     const reason = new Error("enough");
@@ -266,7 +272,7 @@ Deno.test("An abort, or a cancel, ends a body that is being read", () =>
     });
   }));
 
-Deno.test("A body that breaks off is an error, whole or in parts", () =>
+Deno.test("A body that breaks off is an error, read as a whole or in parts", () =>
   withFetch((fetch) =>
     withSockets((socket) => {
       socket.write(
@@ -277,7 +283,7 @@ Deno.test("A body that breaks off is an error, whole or in parts", () =>
       const whole = await fetch(url);
       await assertRejects(() => whole.arrayBuffer(), Error);
       const late = await fetch(url);
-      // It breaks before anybody reads it.
+      // It breaks off before it is read.
       await (await fetch(url)).arrayBuffer().catch(() => {});
       await assertRejects(() => late.arrayBuffer(), Error);
       const parts = await fetch(url);
@@ -285,7 +291,7 @@ Deno.test("A body that breaks off is an error, whole or in parts", () =>
     })
   ));
 
-Deno.test("An answer is taken no faster than its body is read", () =>
+Deno.test("An answer is received no faster than its body is read", () =>
   withFetch((fetch) => {
     const bytes = 32 * 1024 * 1024;
     let sent = false;
@@ -306,7 +312,7 @@ Deno.test("An answer is taken no faster than its body is read", () =>
     });
   }));
 
-Deno.test("A compressed answer is refused, since nobody asked for one", () =>
+Deno.test("A compressed answer is refused, since none was asked for", () =>
   withFetch((fetch) =>
     withServer((req, res) => {
       assertEquals(req.headers["accept-encoding"], undefined);
@@ -321,7 +327,7 @@ Deno.test("A compressed answer is refused, since nobody asked for one", () =>
     })
   ));
 
-Deno.test("close() ends what is under way and closes the sockets that are kept", async () => {
+Deno.test("close() ends the requests under way and closes the kept sockets", async () => {
   const fetch = keepAliveFetch();
   const arrived = gate();
   const closed = [gate(), gate()] as const;
@@ -341,7 +347,7 @@ Deno.test("close() ends what is under way and closes the sockets that are kept",
   });
 });
 
-Deno.test("Nothing listens any more where nobody does", () =>
+Deno.test("keepAliveFetch reports an error when nothing listens at the address", () =>
   withFetch(async (fetch) => {
     const port = await withServer(() => {}, (port) => Promise.resolve(port));
     await assertRejects(() => fetch(`http://127.0.0.1:${port}/`), Error);

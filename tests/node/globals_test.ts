@@ -1,17 +1,17 @@
-/** Frameworks put classes of their own in the place of `Request` and `Response`. */
+/** Frameworks replace `Request` and `Response` with classes of their own. */
 
 import { getRequestListener } from "@hono/node-server";
 import { keepAliveFetch, toNodeHandler } from "../../node.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { withServer } from "../support/node.ts";
+import { withServer } from "../support/node_server.ts";
 
-Deno.test("keepAliveFetch() reads answers where a framework replaced Response later", async () => {
+Deno.test("keepAliveFetch() reads answers even if a framework replaces Response later", async () => {
   const own = {
     Request: Object.getOwnPropertyDescriptor(globalThis, "Request")!,
     Response: Object.getOwnPropertyDescriptor(globalThis, "Response")!,
   };
   const fetch = keepAliveFetch();
-  // Hono's does so unless it is told not to.
+  // Hono's listener does so unless it is told not to.
   getRequestListener(() => new Response());
   try {
     assert(globalThis.Response !== own.Response.value);

@@ -3,14 +3,19 @@
 import { HTTPPool, type HTTPPoolOptions } from "../../mod.ts";
 import { toNodeHandler } from "../../node.ts";
 import { urlOf } from "../../node/request.ts";
-import { answerTo, Client, exchanges, withServer } from "../support/node.ts";
+import {
+  answerTo,
+  Client,
+  exchanges,
+  withServer,
+} from "../support/node_server.ts";
 import {
   assert,
   assertEquals,
   assertMatch,
   assertThrows,
 } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
 const PEER = "Geecache-Peer: http://h";
 const CLOSE = "Connection: close";
@@ -25,13 +30,13 @@ function request(line: string, ...rest: string[]): string {
   return [`${line} HTTP/1.1`, "Host: h", CLOSE, ...rest, "", ""].join("\r\n");
 }
 
-/** The status and the body of an answer of stated length. */
+/** The status and the body of an answer whose length is stated. */
 function parsed(answer: string): [status: number, body: string] {
   const [head, body] = answer.split(/\r\n\r\n([^]*)/);
   return [Number(head!.split(" ")[1]), body!];
 }
 
-Deno.test("What is no handler is refused before a request comes", () => {
+Deno.test("toNodeHandler() refuses a value that is no handler before a request comes", () => {
   const pool = new HTTPPool("http://h");
   for (const handler of [pool, undefined]) {
     const error = assertThrows(
@@ -51,12 +56,12 @@ Deno.test("What is no handler is refused before a request comes", () => {
   );
 });
 
-Deno.test("A pool answers behind node:http, with lengths, on one connection", async () => {
+Deno.test("A pool behind node:http answers with stated lengths on one connection", async () => {
   const pool = echoPool();
   await withServer(toNodeHandler(pool.handler), async (port) => {
     const client = new Client(port);
     await client.get("/_geecache/g/Tom").until(/<Tom>$/);
-    // Now from memory.
+    // The second time from memory.
     client.text = "";
     const hit = await client.get("/_geecache/g/Tom").until(/<Tom>$/);
     assertMatch(hit, /^HTTP\/1.1 200 /);
@@ -91,7 +96,7 @@ Deno.test("A client that leaves aborts the getter's signal", async () => {
   await pool.close();
 });
 
-Deno.test("A signal that is first looked at when the client has left is aborted", async () => {
+Deno.test("A signal that is first read after the client has left is aborted", async () => {
   const begun = gate();
   const left = gate();
   const seen = gate<boolean>();
@@ -113,7 +118,7 @@ Deno.test("A signal that is first looked at when the client has left is aborted"
   });
 });
 
-Deno.test("An answered request's signal does not fire, whoever closes then", async () => {
+Deno.test("The signal of an answered request does not fire, whichever side closes the connection", async () => {
   const signals: AbortSignal[] = [];
   const ends: Promise<void>[] = [];
   const listener = toNodeHandler((request) => {
@@ -134,7 +139,7 @@ Deno.test("An answered request's signal does not fire, whoever closes then", asy
   assertEquals(signals.map(({ aborted }) => aborted), [false, false, false]);
 });
 
-Deno.test("A body past the limit gets a 413 and is not read to its end", async () => {
+Deno.test("A body beyond the limit gets a 413 and is not read to its end", async () => {
   const pool = echoPool({ maxBodyBytes: 1000 });
   await withServer(toNodeHandler(pool.handler), async (port) => {
     for (
@@ -148,7 +153,7 @@ Deno.test("A body past the limit gets a 413 and is not read to its end", async (
         ["PUT /_geecache/g/k HTTP/1.1", "Host: h", PEER, header, "", part]
           .join("\r\n"),
       );
-      // It sends on and on, as fast as it can.
+      // The client keeps sending as fast as it can.
       client.socket.on("drain", () => client.send(part.repeat(100)));
       client.send(part.repeat(100));
       const answer = await client.whole();
@@ -174,7 +179,7 @@ Deno.test("A client whose body ends after its 413 keeps its connection", async (
   await pool.close();
 });
 
-Deno.test("A source is pulled no faster than the client reads, and cancelled when it leaves", async () => {
+Deno.test("The body of an answer is pulled no faster than the client reads, and is cancelled when the client leaves", async () => {
   const PART = new Uint8Array(64 * 1024);
   let pulls = 0;
   const cancelled = gate();
@@ -195,7 +200,7 @@ Deno.test("A source is pulled no faster than the client reads, and cancelled whe
     client.get("/");
     await client.until(/ 200 /);
     client.socket.pause();
-    // As much as the kernel keeps for a connection, and no more.
+    // No more than the kernel buffers for a connection.
     let before = -1;
     while (pulls !== before) {
       before = pulls;
@@ -207,7 +212,7 @@ Deno.test("A source is pulled no faster than the client reads, and cancelled whe
   });
 });
 
-Deno.test("Requests that are sent ahead reach the handler in turn, and not if their client left", async () => {
+Deno.test("Pipelined requests reach the handler one after the other, and not after their client has left", async () => {
   const gates = [gate(), gate()];
   const log: string[] = [];
   const listener = toNodeHandler(async (request) => {
@@ -272,7 +277,7 @@ Deno.test("A request's body is read no faster than the handler reads it", async 
   });
 });
 
-/** What `urlOf` looks at. */
+/** The parts of a request that `urlOf` reads. */
 function incoming(
   url: string,
   headers: Record<string, string> = { host: "h" },
@@ -283,7 +288,7 @@ function incoming(
   >[0];
 }
 
-Deno.test("A path keeps its segments of dots, and a handler reads the key that was sent", async () => {
+Deno.test("A path keeps its segments of dots, so that the handler gets the key that was sent", async () => {
   const pool = echoPool({ protocol: "groupcache" });
   const root = echoPool({ basePath: "/" });
   const at = async (pool: HTTPPool, path: string): Promise<string> => {
@@ -315,13 +320,13 @@ Deno.test("A path keeps its segments of dots, and a handler reads the key that w
     assertEquals(await at(pool, `/_groupcache/g/${raw}`), `<${key}>`, raw);
     assertEquals(await at(root, `/g/${raw}`), `<${key}>`, raw);
   }
-  // Nothing but a key is kept.
+  // Only paths that can be those of keys keep their dots.
   assertMatch(await at(pool, "/_groupcache/../x"), /outside/);
   assertEquals(urlOf(incoming("/../x")), "http://h/x");
   await Promise.all([pool.close(), root.close()]);
 });
 
-Deno.test("A URL that is written out is the one that Request makes of it", () => {
+Deno.test("urlOf() gives the URL that Request would make", () => {
   for (
     const path of [
       "/",
@@ -366,7 +371,7 @@ Deno.test("Scheme and host come from the connection and the Host header", () => 
   }
 });
 
-Deno.test("A malformed Host or target is a 400, over a socket, too", async () => {
+Deno.test("A malformed Host or target gets a 400, also over a socket", async () => {
   await withServer(
     toNodeHandler((request) => new Response(request.url)),
     async (port) => {
@@ -381,7 +386,7 @@ Deno.test("A malformed Host or target is a 400, over a socket, too", async () =>
   );
 });
 
-Deno.test("What a handler throws is a 500, and the server goes on", async () => {
+Deno.test("A handler that throws causes a 500, and the server goes on", async () => {
   const told: unknown[] = [];
   const thrown = new Error("no luck");
   const listener = toNodeHandler((request) => {
@@ -407,7 +412,7 @@ Deno.test("What a handler throws is a 500, and the server goes on", async () => 
   assertEquals(told.length, 4);
 });
 
-Deno.test("An answer whose source fails is cut off, not ended", async () => {
+Deno.test("An answer whose body fails is cut off instead of ended", async () => {
   const told = gate<unknown>();
   const sent = gate();
   const listener = toNodeHandler(() => {
@@ -434,7 +439,7 @@ Deno.test("An answer whose source fails is cut off, not ended", async () => {
   });
 });
 
-Deno.test("HEAD, 204 and 304 have no body, and each cookie its header", async () => {
+Deno.test("HEAD, 204 and 304 have no body, and each cookie has a header of its own", async () => {
   let cancelled = 0;
   const listener = toNodeHandler(({ url, method }) => {
     const headers = new Headers({ "X-Method": method });
@@ -475,7 +480,7 @@ Deno.test("HEAD, 204 and 304 have no body, and each cookie its header", async ()
   await pool.close();
 });
 
-Deno.test("What a handler gets is a Request, with all that one has", async () => {
+Deno.test("A handler gets a Request with every property of one", async () => {
   let run: (request: Request) => Promise<unknown>;
   const listener = toNodeHandler(async (request) =>
     Response.json(await run(request))
@@ -537,7 +542,7 @@ Deno.test("What a handler gets is a Request, with all that one has", async () =>
   });
 });
 
-Deno.test("A wrapper may look at and change what a pool answers", async () => {
+Deno.test("A wrapper may read and change the answers of a pool", async () => {
   const pool = echoPool();
   const listener = toNodeHandler(async (request) => {
     const response = await pool.handler(request);
@@ -561,7 +566,7 @@ Deno.test("A wrapper may look at and change what a pool answers", async () => {
   await pool.close();
 });
 
-Deno.test("A target that a framework has decoded is escaped, whatever its characters", () => {
+Deno.test("A target that a framework has decoded is escaped again, whatever its characters", () => {
   assertEquals(urlOf(incoming("/\u{10000}")), "http://h/%F0%90%80%80");
   assertEquals(urlOf(incoming("/\ud800")), "http://h/%EF%BF%BD");
 });

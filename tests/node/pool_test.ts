@@ -9,11 +9,11 @@ import { fileURLToPath } from "node:url";
 import { HTTPPool, PeerError } from "../../mod.ts";
 import { keepAliveFetch, toNodeHandler } from "../../node.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
-import { end, portOf, withServer } from "../support/node.ts";
-import { gate } from "../support/gate.ts";
+import { end, portOf, withServer } from "../support/node_server.ts";
+import { gate } from "../support/time.ts";
 import { identities } from "../support/tls.ts";
 
-Deno.test("Two pools are one cache over node:http: keys, batches, writes", async () => {
+Deno.test("Two pools over node:http are one cache for keys, batches and writes", async () => {
   let first: HTTPPool;
   let second: HTTPPool;
   await withServer(
@@ -41,7 +41,7 @@ Deno.test("Two pools are one cache over node:http: keys, batches, writes", async
             ...Array.from({ length: 300 }, (_, i) => `key ${i}`),
             ...[".", "..", "a/../b", "日本", "long ".repeat(2000)],
           ];
-          // A first answer says that many keys may come in one request.
+          // The first answer shows that the peer takes batches.
           for (let i = 0; i < 10; i++) {
             for (const group of groups) await group.get(`key ${i}`);
           }
@@ -82,7 +82,7 @@ Deno.test("Two pools are one cache over node:http: keys, batches, writes", async
   );
 });
 
-Deno.test("Over mutual TLS, peers answer those whom their authority knows", async () => {
+Deno.test("Peers with mutual TLS answer only clients whose certificate their authority signed", async () => {
   const { ca, ours, strangers } = await identities();
   const urls: string[] = [];
   const owner = new HTTPPool("https://127.0.0.1:1");
@@ -196,9 +196,9 @@ Deno.test("A pool answers over HTTP/2", async () => {
   await pool.close();
 });
 
-Deno.test("A kept socket that is idle keeps no process alive", () =>
+Deno.test("An idle kept socket keeps no process alive", () =>
   withServer((_, res) => res.end("ok"), async (port, server) => {
-    // It never closes a socket for being idle.
+    // The server never closes an idle socket.
     server.keepAliveTimeout = 0;
     const program = new URL("../support/node_client.ts", import.meta.url);
     const deno = "deno" in process.versions ? ["run", "-A", "--quiet"] : [];
@@ -213,7 +213,7 @@ Deno.test("A kept socket that is idle keeps no process alive", () =>
     assertEquals([code, said.trim()], [0, "ok"]);
   }));
 
-Deno.test("A peer that speaks no TLS is an error that names it", async () => {
+Deno.test("A peer that does not speak TLS causes an error that names it", async () => {
   const fetch = keepAliveFetch();
   await withServer(() => {}, async (port) => {
     const origin = `https://127.0.0.1:${port}`;

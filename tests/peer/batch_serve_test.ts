@@ -2,9 +2,9 @@
 
 import { type ByteView, HTTPPool } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { gate } from "../support/gate.ts";
+import { gate } from "../support/time.ts";
 
-Deno.test("500 concurrent gets over real sockets all arrive right, slow ones too, each loaded once", async () => {
+Deno.test("500 concurrent gets over real sockets all get the right value, loaded once, slow ones included", async () => {
   const requests: string[] = [];
   const loads: string[] = [];
   const slow = gate();
@@ -38,7 +38,7 @@ Deno.test("500 concurrent gets over real sockets all arrive right, slow ones too
       }
       return keys;
     };
-    // Each shows the other that it takes batches.
+    // Each node shows the other that it takes batches.
     await a.group.get(remote(a, 1, "shown")[0]!);
     await b.group.get(remote(b, 1, "shown")[0]!);
     requests.length = 0;

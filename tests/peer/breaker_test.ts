@@ -1,8 +1,8 @@
 import { Breaker, type Health } from "../../peer/breaker.ts";
 import { assertEquals } from "../support/assert.ts";
-import { FakeClock, gate, settle } from "../support/gate.ts";
+import { FakeClock, gate, settle } from "../support/time.ts";
 
-/** A breaker whose probes find what the test says, and a log of its changes. */
+/** A breaker whose probes find the health that the test sets, and a log of its changes. */
 function start(options: { random?: number } = {}) {
   const clock = new FakeClock();
   const probes: number[] = [];
@@ -38,7 +38,7 @@ Deno.test("An open breaker probes after pauses that double, up to ten seconds", 
   const { breaker, clock, probes, fail } = start();
   fail(3);
   await clock.advance(30_000);
-  // With chance at its least a pause is half of what it may be.
+  // With `random` at 0 a pause is half of what it may be at most.
   assertEquals(
     probes,
     [250, 750, 1_750, 3_750, 7_750, 12_750, 17_750, 22_750, 27_750],
@@ -47,7 +47,7 @@ Deno.test("An open breaker probes after pauses that double, up to ten seconds", 
   assertEquals(clock.pending, 0);
 });
 
-Deno.test("Chance makes a pause up to twice as long", async () => {
+Deno.test("A random part makes a breaker's pause up to twice as long", async () => {
   const { breaker, clock, probes, fail } = start({ random: 0.999_999 });
   fail(3);
   await clock.advance(1_600);
@@ -55,7 +55,7 @@ Deno.test("Chance makes a pause up to twice as long", async () => {
   breaker.end();
 });
 
-Deno.test("A good probe closes it, and the next pauses are short again", async () => {
+Deno.test("A good probe closes a breaker, and its next pauses are short again", async () => {
   const { breaker, clock, probes, peer, changes, fail } = start();
   fail(3);
   await clock.advance(1_000);
@@ -75,7 +75,7 @@ Deno.test("A good probe closes it, and the next pauses are short again", async (
   ]);
 });
 
-Deno.test("While a probe is under way it is half-open: nothing else changes it", async () => {
+Deno.test("A breaker is half-open while its probe is under way, and nothing else changes it", async () => {
   const { breaker, clock, probes, peer, fail } = start();
   const found = gate<Health>();
   peer.health = found.opened;
@@ -91,7 +91,7 @@ Deno.test("While a probe is under way it is half-open: nothing else changes it",
   assertEquals(breaker.state, "closed");
 });
 
-Deno.test("What was asked before it opened closes nothing", () => {
+Deno.test("A success that was asked for before the breaker opened does not close it", () => {
   const { breaker, fail } = start();
   fail(3);
   breaker.succeed();
@@ -113,7 +113,7 @@ Deno.test("A closed breaker that is told to look probes once; a bad probe opens 
   breaker.end();
 });
 
-Deno.test("A draining peer is closed, and looked at until it is well or gone", async () => {
+Deno.test("The breaker of a draining peer is closed, and probes until the peer is well or gone", async () => {
   const { breaker, clock, probes, peer, fail } = start();
   peer.health = "draining";
   fail(3);
@@ -124,7 +124,7 @@ Deno.test("A draining peer is closed, and looked at until it is well or gone", a
   assertEquals(probes, [250, 750, 1_750]);
 });
 
-Deno.test("Once ended it probes no more, whatever is under way", async () => {
+Deno.test("An ended breaker probes no more, whatever is under way", async () => {
   const { breaker, clock, changes, peer, fail } = start();
   const found = gate<Health>();
   peer.health = found.opened;
@@ -137,20 +137,20 @@ Deno.test("Once ended it probes no more, whatever is under way", async () => {
   assertEquals([clock.pending, changes], [0, ["open at 0"]]);
 });
 
-Deno.test("Once ended it does not open: what fails then was cut short", () => {
+Deno.test("An ended breaker does not open: its last requests fail because they were cut short", () => {
   const { breaker, changes, fail } = start();
   breaker.end();
   fail(3);
   assertEquals([breaker.state, changes], ["closed", []]);
 });
 
-Deno.test("A reason to look that comes up during a probe has a probe of its own", async () => {
+Deno.test("A breaker that is told to look during a probe probes once more", async () => {
   const { breaker, clock, probes, peer } = start();
   const found = gate<Health>();
   peer.health = found.opened;
   breaker.lookLater();
   await clock.advance(250);
-  // What is owed from now on may come too late for the probe under way.
+  // A write that is missed from now on may be too late for the probe under way.
   breaker.lookLater();
   breaker.lookLater();
   found.open("well");
@@ -158,7 +158,7 @@ Deno.test("A reason to look that comes up during a probe has a probe of its own"
   assertEquals(probes, [250, 500]);
 });
 
-Deno.test("Once ended a bad look does not open it", async () => {
+Deno.test("An ended breaker does not open after a bad probe", async () => {
   const { breaker, clock, changes, peer } = start();
   const found = gate<Health>();
   peer.health = found.opened;

@@ -15,7 +15,7 @@ function takeAll(owed: MissedRemoves): Removal[] {
   return debts;
 }
 
-Deno.test("Keys are owed once, group by group", () => {
+Deno.test("Each missed key is kept once, group by group", () => {
   const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a", "b"] });
   owed.add({ group: "h", keys: ["a"] });
@@ -28,7 +28,7 @@ Deno.test("Keys are owed once, group by group", () => {
   assertEquals([owed.size, owed.take()], [0, undefined]);
 });
 
-Deno.test("All of a group takes the place of its keys, before and after", () => {
+Deno.test("A missed clear of a group takes the place of its keys, earlier and later ones", () => {
   const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a"] });
   owed.add({ group: "g", keys: undefined });
@@ -37,7 +37,7 @@ Deno.test("All of a group takes the place of its keys, before and after", () => 
   assertEquals(takeAll(owed), [{ group: "g", keys: undefined }]);
 });
 
-Deno.test("Past so many keys all of the group is owed, and of no other", () => {
+Deno.test("Too many missed keys of one group become a clear of that group, and of no other", () => {
   const owed = new MissedRemoves();
   const keys = Array.from({ length: MAX_MISSED_KEYS }, (_, i) => `k${i}`);
   owed.add({ group: "h", keys: ["a"] });
@@ -51,7 +51,7 @@ Deno.test("Past so many keys all of the group is owed, and of no other", () => {
   ]);
 });
 
-Deno.test("What is owed while a debt is on its way is kept apart from it", () => {
+Deno.test("A remove that is missed while others are being delivered is kept apart from them", () => {
   const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a"] });
   const debt = owed.take()!;
@@ -60,7 +60,7 @@ Deno.test("What is owed while a debt is on its way is kept apart from it", () =>
   assertEquals(takeAll(owed), [{ group: "g", keys: ["a"] }]);
 });
 
-Deno.test("It is known of each key whether it is owed, on its way, too", () => {
+Deno.test("A key counts as missed until its remove is delivered, also while it is on its way", () => {
   const owed = new MissedRemoves();
   const which = () =>
     ["g a", "g b", "h a"].filter((one) => {
@@ -79,7 +79,7 @@ Deno.test("It is known of each key whether it is owed, on its way, too", () => {
   assertEquals([which(), owed.size], [[], 0]);
 });
 
-Deno.test("Whatever is added, taken and added again, all that was missed is told", () => {
+Deno.test("Every missed remove is delivered, in whatever order they are added, taken and added again", () => {
   const anyDebt = fc.record({
     group: fc.constantFrom("g", "h"),
     keys: fc.option(fc.array(fc.constantFrom("a", "b", "c")), {
@@ -122,7 +122,7 @@ Deno.test("Whatever is added, taken and added again, all that was missed is told
   ));
 });
 
-Deno.test("All that is owed can be looked at, on its way or not, and is owed still", () => {
+Deno.test("All missed removes can be listed, on their way or not, and are still missed", () => {
   const owed = new MissedRemoves();
   owed.add({ group: "g", keys: ["a"] });
   owed.add({ group: "h", keys: undefined });

@@ -1,19 +1,19 @@
 /**
- * Whatever happens to the lists of a cluster and to its network: what a write
- * removed is served by nobody afterwards, and the cluster comes to rest.
+ * Whatever happens to the lists and the network of a cluster: no process serves a
+ * value that a write removed, and the cluster comes to rest.
  */
 
 import fc from "fast-check";
 import { assert, assertEquals } from "../support/assert.ts";
-import { settle } from "../support/gate.ts";
-import { type Cluster, type Node, withCluster } from "../support/network.ts";
+import { settle } from "../support/time.ts";
+import { type Cluster, type Node, withCluster } from "../support/cluster.ts";
 
 const SIZE = 4;
 const KEYS = ["a", "b", "c", "d"];
 const HANDOVER_MS = 30_000;
 const MIRROR_TTL_MS = 60_000;
 
-/** What becomes of requests: `lost`: they arrive, and their answers do not. */
+/** What happens to requests; `lost`: they arrive, and their answers do not. */
 type Way = "open" | "refused" | "silent" | "lost";
 
 type Event =
@@ -36,7 +36,7 @@ type Event =
     order: number[];
     /** How long it takes from one node to the next. */
     skewMs: number;
-    /** Whether who is not in the list knows. */
+    /** Whether nodes that are not in the list know. */
     tellsOthers: boolean;
   }
   | { what: "wait"; ms: number };
@@ -94,7 +94,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   },
 ) as fc.Arbitrary<Event>;
 
-/** A cluster over a database of versions, and what may not be served any more. */
+/** A cluster over a database of versions, and the versions that may not be served any more. */
 class Model {
   readonly #cluster: Cluster;
   readonly #versions: Map<string, number>;
@@ -104,7 +104,7 @@ class Model {
   readonly #underWay: Promise<unknown>[] = [];
   #members: string[];
   #writesUnderWay = 0;
-  /** The list changed during a write: a copy may have been taken from who had not been told. */
+  /** The list changed during a write: a copy may come from a node that had not been told. */
   #mayHaveCopies = false;
 
   constructor(cluster: Cluster, versions: Map<string, number>) {
@@ -171,14 +171,14 @@ class Model {
     }
   }
 
-  /** All is well again: whoever missed something is told, and then there is peace. */
+  /** All is well again: every node is told of what it missed, and then nothing is sent any more. */
   async end(): Promise<void> {
     const { nodes, clock, network } = this.#cluster;
     this.#ways.clear();
     this.#delays.clear();
     for (const { pool } of nodes) pool.setPeers(this.#origins);
     await clock.advance(25_000);
-    // While copies live still: they were dropped.
+    // Copies would still be alive: they must have been dropped.
     if (this.#owed() === 0 && !this.#mayHaveCopies) {
       await this.#expectNothingOld(KEYS, nodes);
     }
@@ -214,7 +214,7 @@ class Model {
     this.#underWay.push(isDone);
     this.#writesUnderWay++;
     isDone.then(() => this.#writesUnderWay--);
-    // Of two values that are set at once either may stay.
+    // When two values are set at once, either may stay.
     if (!alone && what !== "set") return;
     const reached = await this.#inTime(isDone);
     if (what === "set") await clock.advance(2_000);
@@ -241,7 +241,7 @@ class Model {
     })));
   }
 
-  /** Lets time pass until it is there. */
+  /** Lets time pass until the result is there. */
   async #inTime<T>(result: Promise<T>): Promise<T> {
     let isThere = false;
     const end = (): void => void (isThere = true);
@@ -262,7 +262,7 @@ class Model {
   }
 }
 
-Deno.test("Nobody serves what a write removed, whatever happened to lists and network, and all come to rest", async () => {
+Deno.test("No process serves a value that a write removed, whatever happens to lists and network, and all come to rest", async () => {
   await fc.assert(
     fc.asyncProperty(
       fc.array(event, { minLength: 5, maxLength: 30 }),

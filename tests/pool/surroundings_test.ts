@@ -1,4 +1,4 @@
-/** What bad surroundings get: the next node is asked, and a `PeerError` says what is wrong. */
+/** Bad surroundings, such as a proxy that drops headers: the next node is asked, and a `PeerError` says what is wrong. */
 
 import { ByteView, HTTPPool, type Peer, PeerError } from "../../mod.ts";
 import {
@@ -7,9 +7,10 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "../support/assert.ts";
-import { Cluster, type Fault, type Node } from "../support/network.ts";
+import { Cluster, type Node } from "../support/cluster.ts";
+import type { Fault } from "../support/network.ts";
 
-/** Three nodes in the order in which they are asked for "k", a fault before the first. */
+/** Three nodes in the order in which they are asked for "k", with a fault before the first. */
 async function withFault(
   fault: Fault,
   run: (
@@ -27,7 +28,7 @@ async function withFault(
   assertEquals(cluster.clock.pending, 0, "timers are left");
 }
 
-/** Every write to the peer rejects, and says that. */
+/** Checks that every write to the peer rejects with that message. */
 async function assertWritesFail(fault: Fault, message: string): Promise<void> {
   const writes: ((peer: Peer) => Promise<void>)[] = [
     (peer) => peer.set("g", "k", { value: ByteView.from("v") }),
@@ -43,12 +44,12 @@ async function assertWritesFail(fault: Fault, message: string): Promise<void> {
   }
 }
 
-/** A copy of what a proxy lets through of some headers. */
+/** A copy of the headers that a proxy lets through. */
 function without(headers: Headers, dropped: RegExp): Headers {
   return new Headers([...headers].filter(([name]) => !dropped.test(name)));
 }
 
-Deno.test("Without a fetch each process loads for itself, and a PeerError names the option", async () => {
+Deno.test("A process without a fetch loads for itself, and a PeerError names the option", async () => {
   const pool = new HTTPPool("http://a");
   pool.setPeers(["http://b"]);
   const group = pool.group("g", (key) => `<${key}>`);
@@ -76,7 +77,7 @@ Deno.test("Without a fetch each process loads for itself, and a PeerError names 
   }
 });
 
-Deno.test("A fetch that follows redirects anyway has no answer: the next node is asked", async () => {
+Deno.test("The answer of a fetch that follows redirects anyway does not count, and the next node is asked", async () => {
   const fault: Fault = async (_request, next) =>
     Object.defineProperties(await next(), {
       redirected: { value: true },
@@ -92,7 +93,7 @@ Deno.test("A fetch that follows redirects anyway has no answer: the next node is
   );
 });
 
-Deno.test("A proxy that takes our headers from answers has none: the next node is asked", async () => {
+Deno.test("An answer without our headers, which a proxy dropped, does not count, and the next node is asked", async () => {
   const fault: Fault = async (_request, next) => {
     const { status, body, headers } = await next();
     return new Response(body, {
@@ -113,7 +114,7 @@ Deno.test("A proxy that takes our headers from answers has none: the next node i
   await assertWritesFail(fault, "204 without Geecache-Result is no answer");
 });
 
-Deno.test("A proxy that takes our headers from requests lets questions through, and a write says why it was refused", async () => {
+Deno.test("A request without our headers, which a proxy dropped, is answered if it is a get, and a write says why it was refused", async () => {
   const fault: Fault = async (request, next) => {
     for (const [name] of [...request.headers]) {
       if (name.startsWith("geecache-")) request.headers.delete(name);
@@ -123,7 +124,7 @@ Deno.test("A proxy that takes our headers from requests lets questions through, 
   await withFault(fault, async ({ owner, next, asker }) => {
     assertEquals((await asker.group.get("k")).text(), "<k>");
     assertEquals([owner.loads, next.loads], [["k"], []]);
-    // Keys in frames are read as nothing else.
+    // A body of keys in frames is never read as a single key.
     const answers = await asker.group.getMany(
       Array.from({ length: 50 }, (_, i) => `key-${i}`),
     );
@@ -135,7 +136,7 @@ Deno.test("A proxy that takes our headers from requests lets questions through, 
   await assertWritesFail(fault, "it needs a Geecache-Peer header");
 });
 
-Deno.test("A peer of a newer version is understood where it says what we know, else the next node is asked", async () => {
+Deno.test("A peer of a newer version is understood if it uses results that we know; otherwise the next node is asked", async () => {
   let meaning = "value";
   const methods = new Set<string>();
   await withFault(async (request, next) => {

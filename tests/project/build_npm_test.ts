@@ -13,7 +13,7 @@ async function build(...args: string[]): Promise<[number, string]> {
   return [code, decoder.decode(stdout) + decoder.decode(stderr)];
 }
 
-Deno.test("deno task npm ends with one line where JSR is not reached", async () => {
+Deno.test("deno task npm ends with one line if JSR cannot be reached", async () => {
   const [code, said] = await build();
   assertEquals(code, 1);
   assertMatch(

@@ -17,12 +17,12 @@ jobs:
       - run: deno task ok
 `;
 
-Deno.test("The linter of workflows lets a good one pass", async () => {
+Deno.test("The linter of workflows accepts a good workflow", async () => {
   const lint = await linter();
   assertEquals(lint(WORKFLOW, "ci.yml"), []);
 });
 
-Deno.test("The linter of workflows says where GitHub would stumble, and over which task", async () => {
+Deno.test("The linter of workflows says where GitHub would fail, and which task is unknown", async () => {
   const lint = await linter();
   for (
     const [bad, said] of [

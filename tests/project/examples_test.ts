@@ -1,4 +1,4 @@
-/** The examples, run as they stand. */
+/** The examples, run as they are. */
 
 import { assert, assertEquals } from "../support/assert.ts";
 import {
@@ -60,7 +60,7 @@ Deno.test("examples/three_processes.ts loads a key once in three processes", () 
     assertEquals(loadsOf(programs), 1);
   }));
 
-Deno.test("examples/own_routes.ts lets its own peers in, and nobody else", () =>
+Deno.test("examples/own_routes.ts lets its own peers in and no other client", () =>
   withPeers("own_routes.ts", 2, async (urls, programs) => {
     for (const name of ["Ada", "Grace", "Mary", "Joan"]) {
       for (const url of urls) {
@@ -75,7 +75,7 @@ Deno.test("examples/own_routes.ts lets its own peers in, and nobody else", () =>
     assertEquals(await textOf(inside), "unauthorized\n");
   }));
 
-Deno.test("examples/trusted.ts lets no stranger in, and hands over what it has when it is stopped", async () => {
+Deno.test("examples/trusted.ts lets no stranger in, and hands over its values when it is stopped", async () => {
   const ports = freePorts(3);
   const urls = ports.map((port) => `http://localhost:${port}`);
   const programs = ports.map((port) =>
@@ -110,12 +110,12 @@ Deno.test("examples/trusted.ts lets no stranger in, and hands over what it has w
     assertEquals(await leaver.ended, 0);
     assertEquals(leaver.count(/ handed over$/), 1);
     await askAll(others);
-    // All but the first key, whose answer told them that it drains.
+    // All but the first key, whose answer said that the process drains.
     assertEquals(loadsOf(programs), 25);
   });
 });
 
-Deno.test("examples/client.ts asks a cluster that it is no part of", async () => {
+Deno.test("examples/client.ts asks a cluster without being part of it", async () => {
   const folder = await Deno.makeTempDir();
   const [port] = freePorts(1);
   const serve = new Program([
@@ -151,7 +151,7 @@ Deno.test("examples/client.ts asks a cluster that it is no part of", async () =>
 Deno.test("examples/hono.ts is one cache behind two Hono applications", () =>
   answersAsOne(onDeno, "hono.ts"));
 
-Deno.test("examples/tls.ts is one cache for who trusts the authority, and for nobody else", () =>
+Deno.test("examples/tls.ts is one cache for clients that trust the authority, and for no other client", () =>
   answersOverTls(onDeno, "tls.ts", {
     asker: (read) => ({ caCerts: [read("ca.crt")] }),
     stranger: () => ({}),

@@ -1,4 +1,4 @@
-/** The library is one set of files that any project can import by URL. */
+/** The library is a set of files that any project can import by URL. */
 
 import { libraryFiles } from "../../scripts/library.ts";
 import { assertEquals } from "../support/assert.ts";
@@ -19,7 +19,7 @@ Deno.test("mod.ts is imported by URL, whatever the importing project's import ma
     { hostname: "127.0.0.1", port: 0, onListen: () => {} },
     async (request) => {
       const { pathname } = new URL(request.url);
-      // Only what the library consists of can be had.
+      // Only the files of the library are served.
       if (!library.includes(pathname.slice(1))) {
         return new Response(null, { status: 404 });
       }

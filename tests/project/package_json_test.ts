@@ -13,7 +13,7 @@ Deno.test("packageJson() exports each public module once, for import and require
   assertEquals(exports["."]?.default, "./esm/mod.js");
 });
 
-Deno.test("packageJson() says where it was built from, if that is known", () => {
+Deno.test("packageJson() names the repository that it was built from, if that is known", () => {
   assertEquals(packageJson("1.2.3", ".").repository, undefined);
   const { repository } = packageJson("1.2.3", ".", "https://example.com/a/b");
   assertEquals(repository, {
@@ -22,7 +22,7 @@ Deno.test("packageJson() says where it was built from, if that is known", () => 
   });
 });
 
-Deno.test("versionOf() is what was asked for, or that of deno.json", () => {
+Deno.test("versionOf() is the version that was asked for, or that of deno.json", () => {
   assertEquals(versionOf([]), config.version);
   assertEquals(versionOf(["1.2.3-rc.1"]), "1.2.3-rc.1");
   for (const args of [[""], ["1.2"], ["1.2.3", "1.2.3"]]) {
@@ -30,7 +30,7 @@ Deno.test("versionOf() is what was asked for, or that of deno.json", () => {
   }
 });
 
-Deno.test("program() uses every public module, and refuses one that it does not know", () => {
+Deno.test("program() uses every public module, and refuses a module that it does not know", () => {
   const subpaths = Object.keys(config.exports);
   for (const kind of ["mjs", "cjs", "mts", "cts"] as const) {
     const code = program(kind, subpaths);

@@ -1,4 +1,4 @@
-/** The list of the tests that Deno alone runs is what the files say. */
+/** The list of the tests that only Deno runs matches the files. */
 
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -11,7 +11,7 @@ import {
 } from "../../scripts/portable.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 
-/** Test files that this one must not itself name the contents of. */
+/** Test files in which Deno's names are split, so that this file does not use them itself. */
 const FILES: Readonly<Record<string, string>> = {
   "plain_test.ts": `// Deno${".serve"} in a comment\nDeno.test("a", () => {});`,
   "direct_test.ts": `Deno.test("b", () => Deno${".exit"}());`,
@@ -33,7 +33,7 @@ async function withFiles(run: (tests: URL) => Promise<void>): Promise<void> {
   }
 }
 
-Deno.test("Every test runs on every runtime, or is listed with the reason", async () => {
+Deno.test("Every test file runs on every runtime or is listed with the reason", async () => {
   const portable = await portableTests();
   assert(portable.includes("lru_test.ts"));
   for (const [name, why] of Object.entries(OF_DENO)) {
@@ -41,13 +41,13 @@ Deno.test("Every test runs on every runtime, or is listed with the reason", asyn
   }
 });
 
-Deno.test("A test needs Deno if it or what it imports names more than Deno.test", async () => {
+Deno.test("A test file needs Deno if it, or a file that it imports, names more than Deno.test", async () => {
   await withFiles(async (tests) => {
     assertEquals(await portableTests(tests, BOTH), ["plain_test.ts"]);
   });
 });
 
-Deno.test("A list of Deno's tests that is not what the files say is refused", async () => {
+Deno.test("A list of Deno's tests that does not match the files is refused", async () => {
   await withFiles(async (tests) => {
     const refused = (ofDeno: Record<string, string>, fault: string) =>
       assertRejects(() => portableTests(tests, ofDeno), Error, fault);
@@ -65,7 +65,7 @@ Deno.test("A list of Deno's tests that is not what the files say is refused", as
   });
 });
 
-Deno.test("A test that reads the project's files does so itself or by what it imports", async () => {
+Deno.test("A test file reads the repository if it, or a file that it imports, uses import.meta", async () => {
   assert(await readsTheRepository("project/papers_test.ts"));
   assert(await readsTheRepository("project/portable_test.ts"));
   assert(!await readsTheRepository("lru_test.ts"));

@@ -33,7 +33,7 @@ Deno.test("packageOf() has one exact version of each runtime for each platform",
   }
 });
 
-Deno.test("packageOf() names a platform that npm has no runtime for", () => {
+Deno.test("packageOf() throws for a platform that npm has no runtime for, and names it", () => {
   assertThrows(
     () => packageOf("node22", { os: "solaris", arch: "x86_64" }),
     Error,

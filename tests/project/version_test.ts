@@ -3,7 +3,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 
 const CHANGELOG = "# Changelog\n\n## 1.2.3\n\nNew.\n\n## 1.2.2\n\nOld.\n";
 
-Deno.test("whyNot() lets a tag pass that deno.json and CHANGELOG.md name", () => {
+Deno.test("whyNot() accepts a tag that deno.json and CHANGELOG.md name", () => {
   assertEquals(whyNot("v1.2.3", "1.2.3", CHANGELOG), undefined);
   const early = CHANGELOG.replace("1.2.3", "1.2.3-rc.1");
   assertEquals(whyNot("v1.2.3-rc.1", "1.2.3-rc.1", early), undefined);
@@ -32,7 +32,7 @@ Deno.test("whyNot() says what is wrong with a tag", () => {
   );
 });
 
-Deno.test("whyNot() wants the newest entry of the changelog, and that it is released", () => {
+Deno.test("whyNot() wants the newest entry of the changelog, and wants it to be released", () => {
   const reason = "the newest entry of CHANGELOG.md must be 1.2.3: received";
   for (
     const [changelog, received] of [
@@ -45,7 +45,7 @@ Deno.test("whyNot() wants the newest entry of the changelog, and that it is rele
   }
 });
 
-Deno.test("SEMVER takes versions as semver.org has them, and nothing else", () => {
+Deno.test("SEMVER matches versions as semver.org defines them, and nothing else", () => {
   for (const good of ["0.0.0", "1.2.3", "1.2.3-rc.1", "1.0.0-a-b.0+x.01"]) {
     assert(SEMVER.test(good), good);
   }

@@ -16,7 +16,7 @@ import {
 const utf8 = (text: string) => new TextEncoder().encode(text);
 const THREE = [8001, 8002, 8003].map((port) => `http://localhost:${port}`);
 
-/** Numbers that only look random: mulberry32. */
+/** Pseudo-random numbers: mulberry32. */
 function random(seed: number): () => number {
   return () => {
     seed = (seed + 0x6d2b79f5) | 0;
@@ -34,7 +34,7 @@ const RINGS: [string, (nodes: Iterable<string>) => Ring][] = [
 const lists = fc.uniqueArray(fc.string(), { minLength: 1, maxLength: 8 });
 const keys = fc.string({ minLength: 1 });
 
-Deno.test("crc32 gives IEEE's values", () => {
+Deno.test("crc32() gives the values of IEEE", () => {
   assertEquals(crc32(utf8("")), 0);
   assertEquals(crc32(utf8("123456789")), 0xcbf43926);
   assertEquals(crc32(utf8("0http://localhost:8001")), 90546225);
@@ -59,8 +59,8 @@ Deno.test("ConsistentHash has the owners of the Go programs", () => {
   }
 });
 
-Deno.test("By itself ConsistentHash has 50 points a node, of the CRC-32 of UTF-8", () => {
-  // Signed, as bitwise operators make them; and not `crc32` itself, for which keys take a shorter way.
+Deno.test("ConsistentHash has 50 points for each node by default, made with the CRC-32 of UTF-8", () => {
+  // Signed, as bitwise operators make them, and not `crc32` itself, since keys take a shortcut.
   const hash = (data: Uint8Array) => crc32(data) | 0;
   const spelled = new ConsistentHash(THREE, { replicas: 50, hash });
   const ring = new ConsistentHash(THREE);
@@ -76,14 +76,14 @@ Deno.test("By itself ConsistentHash has 50 points a node, of the CRC-32 of UTF-8
   }
 });
 
-Deno.test("Nodes are sorted by code units, as in every locale", () => {
+Deno.test("Nodes are sorted by code units, the same in every locale", () => {
   for (const [name, make] of RINGS) {
     const { nodes } = make(["é", "a", "Z", "B", "a"]);
     assertEquals(nodes, ["B", "Z", "a", "é"], name);
   }
 });
 
-Deno.test("ConsistentHash places a key at the first point at or after its own, and wraps", () => {
+Deno.test("ConsistentHash gives a key to the first point at or after its own, and wraps around", () => {
   const hash = (data: Uint8Array) => Number(new TextDecoder().decode(data));
   // Points 2, 12, 22 · 4, 14, 24 · 6, 16, 26.
   const ring = new ConsistentHash(["6", "4", "2"], { replicas: 3, hash });
@@ -100,7 +100,7 @@ Deno.test("ConsistentHash places a key at the first point at or after its own, a
   assertEquals([...ring.successors("25")], ["6", "2", "4"]);
 });
 
-Deno.test("Of nodes that share a point, the first by name has it", () => {
+Deno.test("A point that several nodes share belongs to the first of them by name", () => {
   for (const nodes of [["a", "b"], ["b", "a"]]) {
     const ring = new ConsistentHash(nodes, { hash: () => 7 });
     assertEquals(ring.get("k"), "a");
@@ -108,7 +108,7 @@ Deno.test("Of nodes that share a point, the first by name has it", () => {
   }
 });
 
-Deno.test("ConsistentHash refuses bad replicas", () => {
+Deno.test("ConsistentHash refuses a bad number of replicas", () => {
   for (const replicas of [0, -1, 1.5, NaN, Infinity]) {
     assertThrows(
       () => new ConsistentHash([], { replicas }),
@@ -125,7 +125,7 @@ Deno.test("A ring without nodes owns nothing", () => {
   }
 });
 
-Deno.test("Rings of one list in any order, with nodes listed twice, are equal", () => {
+Deno.test("Rings of the same nodes are equal, in any order and with nodes listed twice", () => {
   for (const [, make] of RINGS) {
     fc.assert(
       fc.property(lists, fc.array(keys), fc.nat(), (nodes, asked, n) => {
@@ -168,7 +168,7 @@ Deno.test("The native ring's busiest node owns at most 1.15 times the mean, in e
   const address = () =>
     Array.from({ length: 4 }, () => Math.floor(next() * 256));
   for (const size of [10, 50]) {
-    // Enough keys that chance among them is small beside the bound.
+    // So many keys that their randomness is small beside the bound.
     const count = size * 2000;
     const user = Array.from({ length: count }, (_, i) => `user:${i}`);
     const any = Array.from({ length: count }, () => next().toString(36));
@@ -189,7 +189,7 @@ Deno.test("The native ring's busiest node owns at most 1.15 times the mean, in e
   }
 });
 
-Deno.test("A node that joins the native ring takes about 1/n of the keys, only for itself", () => {
+Deno.test("A node that joins the native ring takes about 1/n of the keys, and no other key moves", () => {
   for (const size of [3, 10, 50]) {
     const nodes = Array.from({ length: size }, (_, i) => `http://10.0.0.${i}`);
     const [before, after] = [sharedRing(nodes.slice(1)), sharedRing(nodes)];
@@ -205,7 +205,7 @@ Deno.test("A node that joins the native ring takes about 1/n of the keys, only f
   }
 });
 
-Deno.test("Nodes whose names have one CRC-32 draw differently all the same", () => {
+Deno.test("Nodes whose names have the same CRC-32 share the keys all the same", () => {
   // Two words that are known to collide.
   assertEquals(crc32(utf8("plumless")), crc32(utf8("buckeroo")));
   const ring = new RendezvousHash(["plumless", "buckeroo"]);

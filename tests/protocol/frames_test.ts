@@ -1,4 +1,4 @@
-/** Keys and results as frames: what goes in comes out, and damage is refused. */
+/** Keys and results as frames: they are read as they were written, and damage is refused. */
 
 import fc from "fast-check";
 import { ByteView } from "../../base/byte_view.ts";
@@ -39,7 +39,7 @@ const anyUint32 = fc.oneof(
   fc.integer({ min: 0, max: 2 ** 32 - 1 }),
 );
 
-/** A frame, less its index. */
+/** A frame without its index. */
 const anyResult = fc.record({
   kind: fc.constantFrom(...Object.values(KIND)),
   bytes: fc.oneof(
@@ -70,7 +70,7 @@ const anyFrames: fc.Arbitrary<ResultFrame[]> = fc.array(anyResult, {
   });
 });
 
-/** The bytes of one frame, true or not. */
+/** The bytes of one frame, correct or not. */
 function frame(
   kind: number,
   index: number,
@@ -108,7 +108,7 @@ function chunked(bytes: Uint8Array, cuts: readonly number[]): Uint8Array[] {
   });
 }
 
-/** What a reader makes of chunks: the frames before it failed, and how it failed. */
+/** The frames that a reader reads from chunks before it fails, and its error. */
 function read(
   chunks: readonly Uint8Array[],
   expected: number,
@@ -125,7 +125,7 @@ function read(
   }
 }
 
-/** Gives `frames` each frame as it comes, so that none is lost when one fails. */
+/** Puts each frame into `frames` as it comes, so that none is lost when one fails. */
 function pushed(
   reader: ResultReader,
   chunk: Uint8Array,
@@ -135,7 +135,7 @@ function pushed(
   return [];
 }
 
-/** Frames, to be compared. */
+/** Frames in a form that can be compared. */
 function shown(frames: readonly ResultFrame[]): unknown[] {
   return frames.map(({ kind, index, value: { value, ttlMs } }) => [
     kind,
@@ -145,7 +145,7 @@ function shown(frames: readonly ResultFrame[]): unknown[] {
   ]);
 }
 
-/** Checks what every reading must hold to, whatever the bytes. */
+/** Checks the rules that hold for every reading, whatever the bytes. */
 function check(
   { frames, error }: { frames: ResultFrame[]; error: unknown },
   expected: number,
@@ -164,7 +164,7 @@ function check(
   if (error === undefined) assertEquals(places.size, expected);
 }
 
-/** How many bytes `run` sets aside. */
+/** How many bytes `run` allocates. */
 function allocated(run: () => void): number {
   const { Uint8Array: Real } = globalThis;
   let bytes = 0;
@@ -185,7 +185,7 @@ function allocated(run: () => void): number {
 
 // ---- keys
 
-Deno.test("Keys come out of their frames as they went in, up to the limit and not past it", () => {
+Deno.test("Keys are read from their frames as they were written, up to the limit and not beyond it", () => {
   fc.assert(fc.property(fc.array(anyKey), (keys) => {
     const body = encodeKeys(keys);
     assertEquals(decodeKeys(body), keys);
@@ -196,7 +196,7 @@ Deno.test("Keys come out of their frames as they went in, up to the limit and no
   }));
 });
 
-Deno.test("A key and its value come out as they went in, a value of no bytes, too", () => {
+Deno.test("A key and its value are read as they were written, also an empty value", () => {
   fc.assert(fc.property(anyKey, fc.uint8Array(), (key, bytes) => {
     const pair = decodeKeyAndValue(encodeKeys([key], ByteView.from(bytes)));
     assertEquals([pair?.key, pair?.value.equals(bytes)], [key, true]);
@@ -219,7 +219,7 @@ Deno.test("No key takes more bytes than maxKeyBytes() says", () => {
   }));
 });
 
-Deno.test("Keys in frames are read from a part of a larger buffer", () => {
+Deno.test("Keys in frames can be read from a part of a larger buffer", () => {
   const frames = encodeKeys(["a", "日本"]);
   const buffer = new Uint8Array(frames.length + 14).fill(0xff);
   buffer.set(frames, 7);
@@ -229,7 +229,7 @@ Deno.test("Keys in frames are read from a part of a larger buffer", () => {
   assertEquals([pair?.key, pair?.value.byteLength], ["a", 10]);
 });
 
-Deno.test("Keys that are cut are refused, or whole keys fewer", () => {
+Deno.test("Keys that are cut off are refused, unless the cut is between two of them", () => {
   const cut = fc.tuple(fc.array(anyKey, { minLength: 1 }), fc.nat());
   fc.assert(fc.property(cut, ([keys, at]) => {
     const whole = encodeKeys(keys);
@@ -241,7 +241,7 @@ Deno.test("Keys that are cut are refused, or whole keys fewer", () => {
   }));
 });
 
-Deno.test("Keys that are damaged are refused, or stand for exactly the bytes that came", () => {
+Deno.test("Keys that are damaged are refused, unless the bytes are valid keys", () => {
   const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })));
   const damage = fc.tuple(fc.array(anyKey, { minLength: 1 }), flips);
   const bodies = fc.oneof(
@@ -261,7 +261,7 @@ Deno.test("Keys that are damaged are refused, or stand for exactly the bytes tha
   }));
 });
 
-Deno.test("A key's length that lies is refused, and no memory is set aside for it", () => {
+Deno.test("A key with a wrong length is refused, and no memory is allocated for it", () => {
   const lie = fc.tuple(anyUint32, fc.uint8Array({ maxLength: 20 }));
   fc.assert(fc.property(lie, ([length, rest]) => {
     fc.pre(length > rest.length);
@@ -276,10 +276,10 @@ Deno.test("A key's length that lies is refused, and no memory is set aside for i
   }));
 });
 
-Deno.test("Keys past the limit are not even decoded", () => {
+Deno.test("Keys beyond the limit are not even decoded", () => {
   const body = encodeKeys(Array.from({ length: 5_000 }, () => ""));
   assertEquals(decodeKeys(body, 4_999), undefined);
-  // What is no UTF-8 behind the limit is not what the body is refused for.
+  // The body is not refused for bad UTF-8 beyond the limit.
   const bad = concat(encodeKeys(["a"]), new Uint8Array([0, 0, 0, 1, 0xff]));
   assertEquals([decodeKeys(bad, 1), decodeKeys(bad, 2)], [
     undefined,
@@ -289,7 +289,7 @@ Deno.test("Keys past the limit are not even decoded", () => {
 
 // ---- results
 
-Deno.test("Results come out as they went in, cut into chunks anywhere", () => {
+Deno.test("Results are read as they were written, wherever they are cut into chunks", () => {
   fc.assert(fc.property(anyFrames, fc.array(fc.nat()), (frames, cuts) => {
     const chunks = chunked(encodeResults(frames), cuts);
     const { frames: out, error } = read(chunks, frames.length);
@@ -298,7 +298,7 @@ Deno.test("Results come out as they went in, cut into chunks anywhere", () => {
   }));
 });
 
-Deno.test("Results come out byte by byte, each as soon as it is whole", () => {
+Deno.test("Results that come byte by byte are given out as soon as they are whole", () => {
   fc.assert(fc.property(anyFrames, (frames) => {
     const reader = new ResultReader(frames.length, MAX_BYTES);
     for (const one of frames) {
@@ -347,7 +347,7 @@ Deno.test("A value shares no memory with the chunk that it came in", () => {
   }
 });
 
-Deno.test("Results that are cut give those before the cut and a FrameError", () => {
+Deno.test("Results that are cut off give those before the cut and a FrameError", () => {
   const cut = fc.tuple(anyFrames, fc.nat(), fc.array(fc.nat()));
   fc.assert(fc.property(cut, ([frames, at, cuts]) => {
     const whole = encodeResults(frames);
@@ -366,7 +366,7 @@ Deno.test("Results that are cut give those before the cut and a FrameError", () 
   }));
 });
 
-Deno.test("Results that are damaged, or no results at all, give a FrameError or keep every rule", () => {
+Deno.test("Results that are damaged give a FrameError, or results that keep every rule", () => {
   const flips = fc.array(fc.tuple(fc.nat(), fc.integer({ min: 1, max: 255 })));
   const bodies = fc.oneof(
     fc.uint8Array({ maxLength: 80 }),
@@ -377,7 +377,7 @@ Deno.test("Results that are damaged, or no results at all, give a FrameError or 
       }
       return body;
     }),
-    // Heads, each with a body of some length.
+    // Heads, each with a body of any length.
     fc.array(
       fc.tuple(fc.nat(7), fc.nat(5), anyUint32, fc.uint8Array()),
       { maxLength: 5 },
@@ -397,7 +397,7 @@ Deno.test("Results that are damaged, or no results at all, give a FrameError or 
       (body, expected, cuts) => {
         const out = read(chunked(body, cuts), expected);
         check(out, expected);
-        // Where the cuts are makes no difference.
+        // The places of the cuts make no difference.
         const again = read([body], expected);
         assertEquals(shown(out.frames), shown(again.frames));
         assertEquals(`${out.error}`, `${again.error}`);
@@ -407,7 +407,7 @@ Deno.test("Results that are damaged, or no results at all, give a FrameError or 
   );
 });
 
-Deno.test("A result's length that lies is refused, or waited for, and no memory is set aside for it", () => {
+Deno.test("A result with a wrong length is refused or waited for, and no memory is allocated for it", () => {
   const lie = fc.tuple(fc.nat(5), anyUint32, fc.uint8Array({ maxLength: 40 }));
   for (const maxBytes of [MAX_BYTES, Infinity]) {
     fc.assert(
@@ -427,7 +427,7 @@ Deno.test("A result's length that lies is refused, or waited for, and no memory 
   }
 });
 
-Deno.test("A result that is longer than is allowed is passed over, wherever it is cut", () => {
+Deno.test("A result that is longer than allowed is skipped, wherever it is cut", () => {
   const long = new Uint8Array(MAX_BYTES + 1);
   const words = new Uint8Array(65537);
   const body = concat(
@@ -466,7 +466,7 @@ Deno.test("A large result that comes in many chunks is joined once", () => {
   assert(bytes < 2.1 * size, `${bytes}`);
 });
 
-Deno.test("What is wrong with a result is a FrameError that says what and where", () => {
+Deno.test("A FrameError says what is wrong with a result and where", () => {
   const good = frame(KIND.value, 0, 1, new Uint8Array([7]));
   const ttl = (ms: number) => frame(KIND.expiringValue, 1, 8, float64(ms));
   const cases: [Uint8Array, string][] = [
@@ -494,14 +494,14 @@ Deno.test("What is wrong with a result is a FrameError that says what and where"
   }
 });
 
-Deno.test("Any time left of 0 ms or more is one", () => {
+Deno.test("A time left may be 0 ms or more", () => {
   for (const ttlMs of [0, -0, 5e-324, 0.5, 1e308, Infinity]) {
     const { frames, error } = read([frame(1, 0, 8, float64(ttlMs))], 1);
     assertEquals([frames[0]?.value.ttlMs, error], [ttlMs, undefined]);
   }
 });
 
-Deno.test("A body without results ends well where no key was asked for, and only there", () => {
+Deno.test("A body without results is accepted only if no key was asked for", () => {
   assertEquals(read([], 0).error, undefined);
   assertEquals(read([new Uint8Array()], 0).error, undefined);
   assert(read([], 1).error instanceof FrameError);

@@ -21,7 +21,7 @@ Deno.test("A response has the bytes that Go writes", () => {
   assertEquals(long.length, 303);
 });
 
-Deno.test("Any value comes out as it went in", () => {
+Deno.test("Every value is read as it was written", () => {
   const values = fc.oneof(
     fc.uint8Array(),
     fc.constantFrom(127, 128, 16_383, 16_384, 70_000).map((n) =>
@@ -37,7 +37,7 @@ Deno.test("Any value comes out as it went in", () => {
 Deno.test("A reader skips unknown fields and takes the last of repeated ones", () => {
   assertEquals(read(""), "");
   assertEquals(read("0a00"), "");
-  // minute_qps, as double; groupcache-go's expire, as varint.
+  // The field minute_qps as a double, and the field expire of groupcache-go as a varint.
   assertEquals(read("11000000000000f83f0a03363330"), "630");
   assertEquals(read("0a0336333011000000000000f83f"), "630");
   assertEquals(read("0a033633301800"), "630");
@@ -48,7 +48,7 @@ Deno.test("A reader skips unknown fields and takes the last of repeated ones", (
   assertEquals(read("08010a03363330"), "630");
 });
 
-Deno.test("A message that is cut short or overlong is refused, saying where", () => {
+Deno.test("A message that is cut short or overlong is refused, and the error says where", () => {
   for (
     const [message, what] of [
       ["0a", "a number is cut short at byte 1 of 1"],
@@ -65,7 +65,7 @@ Deno.test("A message that is cut short or overlong is refused, saying where", ()
   ) assertThrows(() => read(message), ProtobufError, what);
 });
 
-Deno.test("No message whatever makes the reader throw anything else", () => {
+Deno.test("No message makes the reader throw another error", () => {
   fc.assert(fc.property(fc.uint8Array({ maxLength: 40 }), (message) => {
     try {
       decodeResponse(message);

@@ -1,4 +1,4 @@
-/** Rings shared with Go programs, played by handlers that answer as those do. */
+/** Rings shared with Go programs, for which handlers stand in that answer as those do. */
 
 import {
   HTTPPool,
@@ -17,7 +17,7 @@ import { FakeNetwork } from "../support/network.ts";
 
 const LIST = [8001, 8002, 8003].map((port) => `http://localhost:${port}`);
 const GO: ProtocolName[] = ["geecache", "geecache-protobuf", "groupcache"];
-/** Who owns what in the ring of that list; the first two are 8001's. */
+/** One key for each port of that list, which that node owns in the ring. */
 const OWNED = { 8001: "Tom", 8002: "user:1", 8003: "Sam" };
 
 interface Ours {
@@ -101,7 +101,7 @@ Deno.test("The ring of a Go protocol has the owners of the Go programs", async (
   }
 });
 
-Deno.test("A Go ring hashes a node as it is listed, and knows itself and others as origins", async () => {
+Deno.test("A Go ring hashes a node as it is listed, and compares nodes as origins", async () => {
   const pool = new HTTPPool("http://localhost:8001", { protocol: "geecache" });
   pool.setPeers(["http://LOCALHOST:8001/", "http://localhost:8002/"]);
   const { nodes, peers } = pool.stats();
@@ -152,7 +152,7 @@ Deno.test("The handler answers in a Go protocol as Go does", async () => {
       ]);
       assertEquals(answer.headers.get("X-Content-Type-Options"), "nosniff");
     }
-    // A slash that is encoded arrives: Go decodes first and splits then.
+    // An encoded slash arrives as a slash: Go decodes first and then splits.
     assertEquals((await ask("scores%2F..")).status, 200);
     for (const method of ["PUT", "DELETE", "POST"]) {
       const refused = await ask("scores/Tom", method);
@@ -163,7 +163,7 @@ Deno.test("The handler answers in a Go protocol as Go does", async () => {
   }
 });
 
-Deno.test("A Go owner's value and its failure are final; all else is no answer", async () => {
+Deno.test("A Go owner's value and its failure are final, and every other response is no answer", async () => {
   for (const protocol of GO) {
     const answers: [string, (request: Request) => Response, string][] = [
       ["value", () => goValue(protocol, "go"), "go"],
@@ -194,7 +194,7 @@ Deno.test("A Go owner's value and its failure are final; all else is no answer",
   }
 });
 
-Deno.test("A Go program that redirects a key or lacks a group is well, one that refuses or is gone is not", async () => {
+Deno.test("A Go program that redirects a key, lacks a group or fails is in reach, and one behind a proxy's error, or gone, is not", async () => {
   for (const protocol of GO) {
     const answers: [string, () => Response, "closed" | "open"][] = [
       ["moved", () => goError(301, "moved"), "closed"],
@@ -218,7 +218,7 @@ Deno.test("A Go program that redirects a key or lacks a group is well, one that 
   }
 });
 
-Deno.test("Keys leave so that every Go server reads them; too long ones are loaded where they were asked", async () => {
+Deno.test("Keys are sent so that every Go server reads them, and the asker loads those that are too long", async () => {
   for (const protocol of GO) {
     const paths: string[] = [];
     const { pool, group, loads } = ours(protocol, (request) => {
@@ -245,7 +245,7 @@ Deno.test("Keys leave so that every Go server reads them; too long ones are load
   }
 });
 
-Deno.test("Nothing is written to Go peers: a write acts here and names who was not told", async () => {
+Deno.test("A write is not sent to Go peers: it acts here and names the peers that were not told", async () => {
   for (const protocol of GO) {
     const { network, pool, group } = ours(protocol);
     await group.get("Tom");
@@ -273,7 +273,7 @@ Deno.test("Nothing is written to Go peers: a write acts here and names who was n
   }
 });
 
-Deno.test("Our own processes keep the whole story of a get in a ring with Go", async () => {
+Deno.test("Our own processes in a ring with Go tell each other of values, missing keys and failures as usual", async () => {
   for (const protocol of GO) {
     const network = new FakeNetwork();
     const all = LIST.map((origin) =>
@@ -303,7 +303,7 @@ Deno.test("Our own processes keep the whole story of a get in a ring with Go", a
         assertEquals(error instanceof LoadError, !mine(key, i));
       }
     }
-    // Asked of three, each time of the owner alone.
+    // Three processes ask, each time only the owner.
     const failed = all.flatMap(({ loads }) => loads).length - 3;
     assertEquals(failed, 18);
     assertEquals(network.count({ method: "POST" }), 0);

@@ -23,7 +23,7 @@ Deno.test("A secret is a string or several, each of 16 visible ASCII characters 
   }
 });
 
-Deno.test("isOneOf() finds what is there and nothing else", () => {
+Deno.test("isOneOf() finds each secret of the list and nothing else", () => {
   const anySecret = fc.string({ maxLength: 20 });
   fc.assert(fc.property(
     fc.array(anySecret),
@@ -37,7 +37,7 @@ Deno.test("isOneOf() finds what is there and nothing else", () => {
   assert(isOneOf([`${GOOD}1`, GOOD], GOOD));
 });
 
-Deno.test("isOneOf() looks at each character of each secret, however soon one differs", () => {
+Deno.test("isOneOf() compares every character of every secret, however soon one differs", () => {
   let looks = 0;
   const watched = (text: string) =>
     new Proxy({ text }, {

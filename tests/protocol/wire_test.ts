@@ -18,14 +18,14 @@ import { assert, assertEquals } from "../support/assert.ts";
 
 const BASE = "/_geecache/";
 
-/** Any key that a group takes. */
+/** Any key that a group accepts. */
 const anyKey = fc.oneof(
   fc.string({ unit: "binary", minLength: 1 }),
   fc.constantFrom(".", "..", "/", "//", "a//b", "%2e", "%", "+", " ", "\0"),
   fc.constantFrom("?", "#", "a?b#c", "..%2f", "../x", "x/..", "😀", "\ufeff"),
 );
 
-/** The path of a key, as a `Request` makes a URL of it. */
+/** The path of a key as it is in the URL of a `Request`. */
 function target(group: string, key: string) {
   const path = keyPath(BASE, group, key);
   assert(path !== undefined);
@@ -33,13 +33,13 @@ function target(group: string, key: string) {
   return readTarget(pathOf(url), BASE);
 }
 
-Deno.test("Every key comes out of its path as it went in, through a Request", () => {
+Deno.test("Every key is read from its path as it was written, through a Request", () => {
   fc.assert(fc.property(anyKey, (key) => {
     assertEquals(target("g", key), { group: "g", key, clear: undefined });
   }));
 });
 
-Deno.test("Every group name comes out of a path as it went in", () => {
+Deno.test("Every group name is read from a path as it was written", () => {
   const name = anyKey.filter((n) =>
     !n.includes("/") && n !== "." && n !== ".." && n.isWellFormed()
   );
@@ -65,7 +65,7 @@ Deno.test("readTarget() never throws, whatever the path", () => {
   }));
 });
 
-Deno.test("?clear is told from a key", () => {
+Deno.test("readTarget() tells ?clear from a key", () => {
   const path = groupPath(BASE, "g");
   const target = readTarget(`${path}?clear`, BASE);
   assertEquals(target, { group: "g", key: undefined, clear: "all" });
@@ -86,19 +86,19 @@ Deno.test("?clear is told from a key", () => {
   });
 });
 
-Deno.test("pathOf() takes the path and query of a URL", () => {
+Deno.test("pathOf() gives the path and query of a URL", () => {
   assertEquals(pathOf("http://h:80/a/b?c=/d"), "/a/b?c=/d");
   assertEquals(pathOf("https://[::1]:8/a#b/c"), "/a");
 });
 
-Deno.test("Keys as bodies are UTF-8, byte order mark and all", () => {
+Deno.test("A key as a body is UTF-8 and keeps its byte order mark", () => {
   fc.assert(fc.property(anyKey, (key) => {
     assertEquals(decodeKey(encodeKey(key)), key);
   }));
   assertEquals(decodeKey(new Uint8Array([0xff])), undefined);
 });
 
-Deno.test("Time left is whole milliseconds, rounded down; for ever has no header", () => {
+Deno.test("The time left is sent in whole milliseconds, rounded down, and without an end there is no header", () => {
   assertEquals(encodeTtl(undefined), undefined);
   assertEquals(encodeTtl(Infinity), undefined);
   assertEquals(encodeTtl(1500.9), "1500");
@@ -113,7 +113,7 @@ Deno.test("Time left is whole milliseconds, rounded down; for ever has no header
   assertEquals(withTtl(value, "soon"), undefined);
 });
 
-Deno.test("readBody() reads up to its limit and cancels what is more", async () => {
+Deno.test("readBody() reads up to its limit and cancels the rest", async () => {
   let cancelled = 0;
   const stream = (sizes: number[]) =>
     new ReadableStream<Uint8Array>({

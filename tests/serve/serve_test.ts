@@ -54,7 +54,7 @@ async function text(
   return [response.status, await response.text()];
 }
 
-Deno.test("serve answers over a database that it made, loading each key once", () =>
+Deno.test("serve answers from a database that it made, and loads each key once", () =>
   withNode([], async ({ program, url }) => {
     assertMatch(url, /^http:\/\/localhost:\d+$/);
     for (
@@ -74,7 +74,7 @@ Deno.test("serve answers over a database that it made, loading each key once", (
     assertEquals(program.count(/\[Server/), 0);
   }));
 
-Deno.test("serve's front door answers with an ETag, and 304 to who has it", () =>
+Deno.test("serve's front door answers with an ETag, and with 304 to a client that has it", () =>
   withNode(["--verbose"], async ({ program, url }) => {
     const first = await fetch(`${url}/api?key=Tom`);
     assertEquals(await first.text(), "630");
@@ -99,7 +99,7 @@ Deno.test("serve's front door answers with an ETag, and 304 to who has it", () =
     await program.said(/DEBUG \[Server http:\/\/localhost:\d+\] GET \/apis$/);
   }));
 
-Deno.test("A key in the log stays on its line", () =>
+Deno.test("A key with a line break stays on one line of the log", () =>
   withNode([], async ({ program, url }) => {
     await text(`${url}/_geecache/scores/a%0Ab`);
     await program.said(/search key a\\nb$/);
@@ -109,7 +109,7 @@ Deno.test("serve stops with exit 0 on SIGINT and SIGTERM, also through deno task
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     for (const command of [SERVE, ["task", "serve"]]) {
       await withNode([], async ({ program, url }) => {
-        // A connection that is kept open must not hold it up.
+        // An open connection must not hold up the end.
         await text(`${url}/_geecache/scores/Tom`);
         program.kill(signal);
         assertEquals(await program.ended, 0, `${signal} ${command}`);
@@ -120,7 +120,7 @@ Deno.test("serve stops with exit 0 on SIGINT and SIGTERM, also through deno task
   }
 });
 
-Deno.test("Several nodes may start at once on one new file", () =>
+Deno.test("Several nodes may start at once on one new database file", () =>
   inFolder(async (folder) => {
     const args = [...SERVE, "--port", "0", "--db", `${folder}/new.db`];
     const programs = Array.from({ length: 4 }, () => new Program(args));
@@ -186,7 +186,7 @@ Deno.test("serve --help says how to use it", async () => {
   }
 });
 
-/** Runs a node whose `@std/log` is the module of that text. */
+/** Runs a node with a module of that code as its `@std/log`. */
 function withLog(code: string, run: (node: Node) => Promise<void>) {
   return inFolder(async (folder) => {
     const config = JSON.parse(
@@ -203,7 +203,7 @@ function withLog(code: string, run: (node: Node) => Promise<void>) {
   });
 }
 
-Deno.test("The log goes through @std/log where that can be had", () =>
+Deno.test("The log goes through @std/log if that can be imported", () =>
   withLog(
     `let handler;
      export class ConsoleHandler {
@@ -220,7 +220,7 @@ Deno.test("The log goes through @std/log where that can be had", () =>
     },
   ));
 
-Deno.test("A log that does not come, or breaks, is given up", async () => {
+Deno.test("serve goes on without @std/log if that does not load or is broken", async () => {
   for (const code of ["await new Promise(() => {});", "throw 1;", "}", ""]) {
     await withLog(code, async ({ program }) => {
       await program.said(/^\S+Z INFO geecache is running/);
@@ -228,7 +228,7 @@ Deno.test("A log that does not come, or breaks, is given up", async () => {
   }
 });
 
-Deno.test("serve warns when others than this machine may reach it", () =>
+Deno.test("serve warns when other machines may reach it", () =>
   withNode(["--host", "0.0.0.0"], async ({ program, url }) => {
     const port = new URL(url).port;
     await program.said(
@@ -317,7 +317,7 @@ Deno.test("deno task cluster runs three nodes as one cache, and stops them all",
     }
   }));
 
-Deno.test("When one node of deno task cluster dies, all are stopped", () =>
+Deno.test("deno task cluster stops all nodes when one of them dies", () =>
   inFolder(async (folder) => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr as Deno.NetAddr;

@@ -1,4 +1,4 @@
-/** Every target of `deno task fuzz`, for a moment; and that it reports what it finds. */
+/** Runs every target of `deno task fuzz` for a moment, and checks that it reports what it finds. */
 
 import fc from "fast-check";
 import { fuzz, tableOf, targets } from "../../scripts/fuzz.ts";
@@ -11,7 +11,7 @@ for (const target of targets) {
   });
 }
 
-Deno.test("A fault that is planted is found, made small, and can be had again", async () => {
+Deno.test("Fuzzing finds a planted fault, makes the input small, and can repeat it", async () => {
   const property = fc.property(fc.nat(), (n) => {
     if (n > 9) throw new Error("planted");
   }) as fc.IRawProperty<unknown>;

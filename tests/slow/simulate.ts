@@ -3,7 +3,7 @@ import { simulate, type SimulationOptions } from "../../bench/_simulation.ts";
 
 const OPTIONS: SimulationOptions = { seed: 7, keys: 300, nodes: [3, 8] };
 
-Deno.test("A simulation gives the same for the same seed, and no bound breaks", async () => {
+Deno.test("A simulation gives the same result for the same seed, and keeps every bound", async () => {
   const progress: string[] = [];
   const first = await simulate({
     ...OPTIONS,
@@ -16,14 +16,14 @@ Deno.test("A simulation gives the same for the same seed, and no bound breaks", 
   assertEquals((await simulate(OPTIONS)).table, first.table);
 });
 
-Deno.test("A simulation gives something else for another seed", async () => {
+Deno.test("A simulation gives another result for another seed", async () => {
   const options = { ...OPTIONS, nodes: [3] };
   const one = await simulate(options);
   const other = await simulate({ ...options, seed: 8 });
   assert(JSON.stringify(one.costs) !== JSON.stringify(other.costs));
 });
 
-Deno.test("A simulation says which bounds break when nobody takes anything over", async () => {
+Deno.test("A simulation says which bounds break when nodes take no values over", async () => {
   const { broken } = await simulate({
     ...OPTIONS,
     nodes: [3],

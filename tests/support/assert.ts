@@ -14,7 +14,7 @@ export function assertEquals<T>(
   message?: string,
 ): void {
   if (actual instanceof Set) {
-    // On every runtime, so that it is noticed before the tests run there.
+    // On every runtime, so that a test that would fail on Node 20 fails everywhere.
     throw new TypeError("Cannot compare sets on Node 20: compare arrays");
   }
   std.assertEquals(actual, expected, message);

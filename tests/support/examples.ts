@@ -1,4 +1,4 @@
-/** Examples of several processes, started and asked: the same on each runtime. */
+/** Starts examples of several processes and asks them, in the same way on each runtime. */
 
 import { assert, assertEquals, assertRejects } from "./assert.ts";
 import { freePorts, Program } from "./process.ts";
@@ -6,7 +6,7 @@ import { freePorts, Program } from "./process.ts";
 /** Starts an example, given its file below `examples/` and its arguments. */
 export type Start = (file: string, args: string[]) => Program;
 
-/** With Deno, in the project's folder. */
+/** Starts an example with Deno, in the project's folder. */
 export const onDeno: Start = (file, args) =>
   new Program([
     "run",
@@ -23,7 +23,7 @@ export async function textOf(
   return await (await fetch(url, client && { client })).text();
 }
 
-/** How many loads the programs tell of. */
+/** How many loads the programs report. */
 export function loadsOf(programs: Program[]): number {
   return programs.reduce(
     (sum, program) => sum + program.count(/\bloading /),
@@ -31,7 +31,7 @@ export function loadsOf(programs: Program[]): number {
   );
 }
 
-/** Runs `programs` until `run` is done, and gives what each ended with. */
+/** Runs `programs` until `run` is done, and gives their exit codes. */
 export async function withPrograms(
   programs: Program[],
   run: () => Promise<void>,
@@ -45,13 +45,13 @@ export async function withPrograms(
   return await Promise.all(programs.map((program) => program.ended));
 }
 
-/** Starts `PORT PORT,PORT` of an example twice, and sees that it is one cache for its squares. */
+/** Starts an example twice with `PORT PORT,PORT`, and checks that both are one cache for its squares. */
 export async function answersAsOne(start: Start, file: string): Promise<void> {
   const ports = freePorts(2);
   const programs = ports.map((port) => start(file, [`${port}`, ports.join()]));
   const urls = ports.map((port) => `http://127.0.0.1:${port}`);
   await withPrograms(programs, async () => {
-    // So many keys that both own some.
+    // So many keys that each process owns some.
     for (let number = 0; number < 24; number++) {
       for (const url of [...urls, ...urls]) {
         assertEquals(
@@ -63,12 +63,12 @@ export async function answersAsOne(start: Start, file: string): Promise<void> {
     for (const program of programs) assert(loadsOf([program]) > 0);
     assertEquals(loadsOf(programs), 24);
 
-    // What peers ask, on the same port.
+    // Peers ask on the same port.
     const asked = await textOf(`${urls[0]}/_geecache/squares/30`);
     assertEquals([asked, loadsOf(programs)], ["900", 25]);
 
     // A key too long for a path travels in a body, which the application's own
-    // middleware must leave alone. Nobody's value: it is loaded each time.
+    // middleware must leave alone. It has no value, so it is loaded each time.
     const long = "x".repeat(5000);
     for (const url of urls) {
       const response = await fetch(`${url}/squares/${long}`);
@@ -88,7 +88,7 @@ export async function answersAsOne(start: Start, file: string): Promise<void> {
   });
 }
 
-/** Certificates for a test, as `examples/certificates.ts` makes them. */
+/** Runs a test with the certificates that `examples/certificates.ts` makes. */
 export async function withCertificates(
   run: (folder: string) => Promise<void>,
 ): Promise<void> {
@@ -108,7 +108,7 @@ export async function withCertificates(
   }
 }
 
-/** Starts an example with TLS twice, and asks it as `asker` and as `stranger` would. */
+/** Starts an example with TLS twice, and asks both as `asker` and as `stranger` would. */
 export async function answersOverTls(
   start: Start,
   file: string,
@@ -154,7 +154,7 @@ export async function answersOverTls(
   });
 }
 
-/** The examples for Node that Deno runs, too, each with what is asked of it. */
+/** The examples for Node that Deno runs as well, each with its test. */
 export const NODE_EXAMPLES: Record<string, (start: Start) => Promise<void>> = {
   "node/http.ts": (start) => answersAsOne(start, "node/http.ts"),
   "node/express.ts": (start) => answersAsOne(start, "node/express.ts"),
@@ -166,7 +166,7 @@ export const NODE_EXAMPLES: Record<string, (start: Start) => Promise<void>> = {
         cert: read("a.crt"),
         key: read("a.key"),
       }),
-      // It trusts the peers. They do not trust it.
+      // The stranger trusts the peers, but they do not trust it.
       stranger: (read) => ({ caCerts: [read("ca.crt")] }),
     }),
 };

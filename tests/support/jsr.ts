@@ -1,11 +1,11 @@
-/** A registry as JSR is, for the one package that is published there from here. */
+/** A server that answers as JSR does, for this project's own package. */
 
 import config from "../../deno.json" with { type: "json" };
 import { libraryFiles } from "../../scripts/library.ts";
 
 const root = new URL("../../", import.meta.url);
 
-/** The package's files, with what JSR tells of each. */
+/** The package's files with their bytes. */
 async function filesOf(
   include: string[],
 ): Promise<Map<string, Uint8Array<ArrayBuffer>>> {

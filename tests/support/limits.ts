@@ -1,26 +1,26 @@
-/** What every server is asked at its doors: too much, too slowly, and by half. */
+/** The limits of SECURITY.md, tested on each kind of server: requests that are too large, too slow, or cut off. */
 
 import { type Group, HTTPPool, type HTTPPoolOptions } from "../../mod.ts";
 import { encodeKeys } from "../../protocol/frames.ts";
 import { assert, assertEquals, assertMatch } from "./assert.ts";
-import { gate } from "./gate.ts";
-import { Client, exchanges } from "./node.ts";
+import { gate } from "./time.ts";
+import { Client, exchanges } from "./node_server.ts";
 
 type Handler = (request: Request) => Promise<Response> | Response;
 
 /** One kind of server. */
-export interface Door {
+export interface ServerKind {
   name: string;
   /** Serves until `run` has ended. */
   serve(handler: Handler, run: (port: number) => Promise<void>): Promise<void>;
   /** How large a head may be. */
   maxHeadBytes: number;
-  /** The status of a head that is too large or no head, if a client hears one. */
+  /** The status for a head that is too large or malformed, if the client gets an answer. */
   tooLarge: number;
   malformed: number;
 }
 
-/** A pool behind a door. */
+/** A pool behind a server. */
 export interface Served {
   port: number;
   pool: HTTPPool;
@@ -34,12 +34,18 @@ export interface Served {
 const PEER = "Geecache-Peer: http://h";
 const CLOSE = "Connection: close";
 const MIB = 1024 * 1024;
-/** A wait that no test should see the end of. */
+/** Bodies that are longer than the part that is sent, each with its header. */
+const BEGUN_BODIES = [
+  ["Content-Length: 10", "abc"],
+  ["Content-Length: 300000", "abc"],
+  ["Transfer-Encoding: chunked", "3\r\nabc\r\n"],
+] as const;
+/** A wait whose end no test should reach. */
 const NEVER_MS = 600_000;
 
-/** Serves a pool for `run`; afterwards a normal request is answered and nothing is under way. */
+/** Serves a pool for `run`, and checks that a normal request is answered afterwards and nothing is under way. */
 export async function withPool(
-  door: Door,
+  server: ServerKind,
   options: HTTPPoolOptions,
   run: (served: Served) => Promise<void>,
 ): Promise<void> {
@@ -69,7 +75,7 @@ export async function withPool(
     }
   };
   try {
-    await door.serve(handler, async (port) => {
+    await server.serve(handler, async (port) => {
       await run({ port, pool, group, begun: () => begun, idle });
       await idle();
       assertMatch(
@@ -83,12 +89,12 @@ export async function withPool(
   }
 }
 
-/** A head, with what every request of these has. */
+/** The head of a request. */
 function head(line: string, headers: readonly string[]): string {
   return [`${line} HTTP/1.1`, "Host: h", ...headers, "", ""].join("\r\n");
 }
 
-/** All that comes back for one request, until the server closes. */
+/** Everything that comes back for one request, until the server closes the connection. */
 async function ask(
   port: number,
   line: string,
@@ -121,13 +127,13 @@ function keysOf(count: number): Uint8Array {
 }
 
 /** The tests that every server passes. */
-export function testLimits(door: Door): void {
+export function testLimits(server: ServerKind): void {
   const test = (
     name: string,
     options: HTTPPoolOptions,
     run: (served: Served) => Promise<void>,
   ): void => {
-    Deno.test(`${door.name}: ${name}`, () => withPool(door, options, run));
+    Deno.test(`${server.name}: ${name}`, () => withPool(server, options, run));
   };
 
   test("a head that is too large never reaches the pool", {}, async ({
@@ -143,19 +149,19 @@ export function testLimits(door: Door): void {
       ] as [string, ...string[]][]
     ) {
       const answer = await ask(port, line, [CLOSE, ...headers]);
-      // One that is still sending may be cut off before it hears anything.
-      if (answer !== "") assertEquals(statusOf(answer), door.tooLarge);
+      // A client that is still sending may be cut off before it gets an answer.
+      if (answer !== "") assertEquals(statusOf(answer), server.tooLarge);
     }
     assertEquals(begun(), 0);
   });
 
   test(
-    "paths are taken as long as we send them, and as far as a head goes",
+    "a path is accepted unless it makes the head too large",
     {},
     async ({
       port,
     }) => {
-      const { maxHeadBytes, tooLarge } = door;
+      const { maxHeadBytes, tooLarge } = server;
       for (const length of [4096, maxHeadBytes - 1000, maxHeadBytes + 1000]) {
         const key = "x".repeat(length - "/_geecache/g/".length);
         const answer = await ask(port, `GET /_geecache/g/${key}`, [CLOSE]);
@@ -170,7 +176,7 @@ export function testLimits(door: Door): void {
   );
 
   test(
-    "keys and values are taken up to maxBodyBytes, and refused with 413 past it",
+    "keys and values are accepted up to maxBodyBytes, and refused with 413 beyond it",
     { maxBodyBytes: 300_000 },
     async ({ port, group }) => {
       for (
@@ -193,7 +199,7 @@ export function testLimits(door: Door): void {
     },
   );
 
-  test("a small maxBodyBytes holds, too", { maxBodyBytes: 10 }, async ({
+  test("a small maxBodyBytes is kept to", { maxBodyBytes: 10 }, async ({
     port,
     group,
   }) => {
@@ -244,14 +250,14 @@ export function testLimits(door: Door): void {
     }
   });
 
-  test("a body that does not come gets a 408", { timeoutMs: 100 }, async ({
+  test("a body that stops coming gets a 408", { timeoutMs: 100 }, async ({
     port,
     group,
   }) => {
     for (
       const [header, part] of [
         ["Content-Length: 10", ""],
-        // It lies: there is no more.
+        // The length is wrong: no more bytes follow.
         ["Content-Length: 10", "abc"],
         ["Content-Length: 300000", "abc"],
         ["Transfer-Encoding: chunked", ""],
@@ -267,50 +273,58 @@ export function testLimits(door: Door): void {
     assertEquals(group.peek("k"), undefined);
   });
 
-  test("a body that drips gets a 408 in the end", { timeoutMs: 100 }, async ({
-    port,
-    group,
-  }) => {
-    for (
-      const [header, part] of [
-        ["Content-Length: 200000", "x"],
-        ["Content-Length: 300000", "x"],
-        ["Transfer-Encoding: chunked", "1\r\nx\r\n"],
-      ] as const
-    ) {
-      const client = new Client(port);
-      client.send(head("PUT /_geecache/g/k", [PEER, header]));
-      const drip = setInterval(() => client.send(part), 10);
-      try {
-        // Where the machine stands still for long, it looks silent.
-        const answer = await client.until(/took longer than|was silent/);
-        assertEquals(statusOf(answer), 408);
-      } finally {
-        clearInterval(drip);
-        await client.close();
-      }
-    }
-    assertEquals(group.peek("k"), undefined);
-  });
-
-  test("a body that is longer than it says ends where it says", {}, async ({
-    port,
-    group,
-  }) => {
-    const lie = "Content-Length: 2";
-    const answer = await ask(
+  test(
+    "a body that comes in drops gets a 408 in the end",
+    { timeoutMs: 100 },
+    async ({
       port,
-      "PUT /_geecache/g/k",
-      [PEER, lie],
-      "abcdef\r\n\r\n",
-    );
-    // What is left over is no request, and may be the first thing that is seen.
-    assert([204, door.malformed].includes(statusOf(answer)), answer);
-    const stored = group.peek("k")?.text();
-    assert(stored === undefined || stored === "ab", stored);
-  });
+      group,
+    }) => {
+      for (
+        const [header, part] of [
+          ["Content-Length: 200000", "x"],
+          ["Content-Length: 300000", "x"],
+          ["Transfer-Encoding: chunked", "1\r\nx\r\n"],
+        ] as const
+      ) {
+        const client = new Client(port);
+        client.send(head("PUT /_geecache/g/k", [PEER, header]));
+        const drip = setInterval(() => client.send(part), 10);
+        try {
+          // It looks silent if the machine stands still for long.
+          const answer = await client.until(/took longer than|was silent/);
+          assertEquals(statusOf(answer), 408);
+        } finally {
+          clearInterval(drip);
+          await client.close();
+        }
+      }
+      assertEquals(group.peek("k"), undefined);
+    },
+  );
 
-  test("a length that is none never reaches the pool", {}, async ({
+  test(
+    "a body that is longer than its stated length ends at that length",
+    {},
+    async ({
+      port,
+      group,
+    }) => {
+      const lie = "Content-Length: 2";
+      const answer = await ask(
+        port,
+        "PUT /_geecache/g/k",
+        [PEER, lie],
+        "abcdef\r\n\r\n",
+      );
+      // The rest is no request, and its refusal may be the first answer.
+      assert([204, server.malformed].includes(statusOf(answer)), answer);
+      const stored = group.peek("k")?.text();
+      assert(stored === undefined || stored === "ab", stored);
+    },
+  );
+
+  test("a request with a malformed length never reaches the pool", {}, async ({
     port,
     begun,
   }) => {
@@ -324,13 +338,13 @@ export function testLimits(door: Door): void {
     ) {
       const all = [PEER, CLOSE, ...headers];
       const answer = await ask(port, "PUT /_geecache/g/k", all, "abc");
-      assertEquals(statusOf(answer), door.malformed, headers.join());
+      assertEquals(statusOf(answer), server.malformed, headers.join());
     }
     assertEquals(begun(), 0);
   });
 
   test(
-    "a client that half-closes is answered at once, or has left",
+    "a client that half-closes is answered if the value is there, and otherwise counts as gone",
     { timeoutMs: NEVER_MS },
     async ({ port, pool, group, idle }) => {
       await group.set("held", "v");
@@ -346,16 +360,10 @@ export function testLimits(door: Door): void {
   );
 
   test(
-    "a client that half-closes within its body is waited for no longer",
+    "a client that half-closes within its body is not waited for",
     { timeoutMs: NEVER_MS },
     async ({ port, group, idle }) => {
-      for (
-        const [header, part] of [
-          ["Content-Length: 10", "abc"],
-          ["Content-Length: 300000", "abc"],
-          ["Transfer-Encoding: chunked", "3\r\nabc\r\n"],
-        ] as const
-      ) {
+      for (const [header, part] of BEGUN_BODIES) {
         const client = new Client(port);
         client.send(head("PUT /_geecache/g/k", [PEER, header]) + part);
         client.socket.end();
@@ -368,16 +376,10 @@ export function testLimits(door: Door): void {
   );
 
   test(
-    "a client that leaves within its body is waited for no longer",
+    "a client that leaves within its body is not waited for",
     { timeoutMs: NEVER_MS },
     async ({ port, group, begun, idle }) => {
-      for (
-        const [header, part] of [
-          ["Content-Length: 10", "abc"],
-          ["Content-Length: 300000", "abc"],
-          ["Transfer-Encoding: chunked", "3\r\nabc\r\n"],
-        ] as const
-      ) {
+      for (const [header, part] of BEGUN_BODIES) {
         const before = begun();
         const client = new Client(port);
         client.send(head("PUT /_geecache/g/k", [PEER, header]) + part);
@@ -389,7 +391,7 @@ export function testLimits(door: Door): void {
     },
   );
 
-  Deno.test(`${door.name}: a client that leaves ends the load`, async () => {
+  Deno.test(`${server.name}: a client that leaves ends the load`, async () => {
     const begun = gate();
     const aborted = gate();
     const pool = new HTTPPool("http://h");
@@ -398,7 +400,7 @@ export function testLimits(door: Door): void {
       begun.open();
       return new Promise<string>(() => {});
     });
-    await door.serve(pool.handler, async (port) => {
+    await server.serve(pool.handler, async (port) => {
       const client = new Client(port);
       client.send(head("GET /_geecache/g/k", []));
       await begun.opened;
@@ -409,7 +411,7 @@ export function testLimits(door: Door): void {
   });
 
   test(
-    "a client that asks and asks and reads nothing is answered as far as its connection takes it",
+    "a client that keeps asking and reads nothing gets only as many answers as its connection holds",
     {},
     async ({ port, group, begun }) => {
       await group.set("large", new Uint8Array(4 * MIB));
@@ -418,7 +420,7 @@ export function testLimits(door: Door): void {
       const count = 500;
       client.send(head("GET /_geecache/g/large", []).repeat(count));
       let before = -1;
-      // What is asked elsewhere is counted, too.
+      // The requests to /elsewhere are counted, too.
       for (let elsewhere = 0; begun() - elsewhere !== before; elsewhere += 20) {
         before = begun() - elsewhere;
         await exchanges(port, "/elsewhere");
@@ -428,7 +430,7 @@ export function testLimits(door: Door): void {
     },
   );
 
-  test("a head that never ends keeps nobody else waiting", {}, async ({
+  test("a head that never ends keeps no other client waiting", {}, async ({
     port,
     begun,
   }) => {

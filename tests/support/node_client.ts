@@ -1,4 +1,4 @@
-/** A program that asks once and says what it heard; it should end then. */
+/** A program that asks once, prints the answer, and should end then. */
 
 import process from "node:process";
 import { keepAliveFetch } from "../../node.ts";

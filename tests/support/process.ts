@@ -1,4 +1,4 @@
-/** Programs that tests start, each with its lines and its end. */
+/** Programs that tests start, with the lines that they print and their exit codes. */
 
 import { linesOf } from "../../serve/lines.ts";
 
@@ -8,7 +8,7 @@ const root = new URL("../../", import.meta.url);
 const PATIENCE_MS = 30_000;
 
 export class Program {
-  /** What it wrote, standard output and error together. */
+  /** The lines that it printed, on standard output and standard error. */
   readonly lines: string[] = [];
   readonly #child: Deno.ChildProcess;
   readonly #ended: Promise<number>;
@@ -50,7 +50,7 @@ export class Program {
     }
   }
 
-  /** The first match of `pattern` in its lines, awaited; it must come before the end. */
+  /** Waits for the first match of `pattern` in its lines; rejects if the program ends before. */
   async said(pattern: RegExp): Promise<RegExpExecArray> {
     const patience = setTimeout(() => {
       this.#over = true;
@@ -85,7 +85,7 @@ export class Program {
     this.#child.kill(signal);
   }
 
-  /** Its exit code, when it has ended and all it wrote was read. */
+  /** Its exit code, once it has ended and all its output was read. */
   get ended(): Promise<number> {
     return this.#ended;
   }
@@ -101,7 +101,7 @@ export class Program {
   }
 }
 
-/** Ports that were free a moment ago: nodes must know each other's before they start. */
+/** Ports that were free a moment ago, since nodes must know each other's before they start. */
 export function freePorts(count: number): number[] {
   const listeners = Array.from(
     { length: count },

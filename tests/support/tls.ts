@@ -1,4 +1,4 @@
-/** Certificates for tests, made anew by each run. */
+/** Certificates for tests, made new in each run. */
 
 import { generate } from "selfsigned";
 
@@ -9,7 +9,7 @@ export interface Identity {
 
 const LOCAL = { type: 7, ip: "127.0.0.1" } as const;
 
-/** An authority, and what it signed: each for servers and clients on 127.0.0.1. */
+/** An authority with a certificate that it signed and one that it did not, both for 127.0.0.1. */
 export async function identities(): Promise<
   { ca: string; ours: Identity; strangers: Identity }
 > {

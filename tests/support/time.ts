@@ -2,7 +2,7 @@
 
 import type { Clock } from "../../mod.ts";
 
-/** A promise that the test opens. */
+/** A promise that the test settles. */
 export interface Gate<T> {
   readonly opened: Promise<T>;
   open(value: T): void;
@@ -19,9 +19,9 @@ export function gate<T = void>(): Gate<T> {
   return { opened, open, fail };
 }
 
-/** Lets everything run that can run without time passing or the network answering. */
+/** Lets everything run that needs neither time nor a real network. */
 export async function settle(): Promise<void> {
-  // A macrotask runs after all microtasks; several, since streams use tasks of their own.
+  // A macrotask runs after all microtasks. It takes several, since streams use tasks of their own.
   for (let i = 0; i < 5; i++) {
     await new Promise<void>((resolve) => {
       const { port1, port2 } = new MessageChannel();
@@ -57,7 +57,7 @@ export class FakeClock implements Clock {
     return this.#timers.length;
   }
 
-  /** Lets `ms` pass; timers fire in order, and what they set off runs in between. */
+  /** Lets `ms` pass; timers fire in order, and everything that one starts runs before the next. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
     for (;;) {

@@ -1,4 +1,4 @@
-/** Servers of `node:http`, and clients that send what they are told to, byte by byte. */
+/** Servers of `node:http`, and raw clients that send exactly the bytes that a test gives. */
 
 import type { IncomingMessage, ServerResponse } from "node:http";
 import { createServer, type Server } from "node:http";
@@ -31,7 +31,7 @@ export async function end(
   await closed;
 }
 
-/** A connection that gathers what comes. */
+/** A connection that collects everything it receives. */
 export class Client {
   readonly socket: Socket;
   text = "";
@@ -45,7 +45,7 @@ export class Client {
       this.#wake();
     });
     this.socket.on("error", () => {});
-    // A test that waits for what never comes fails, and says what came.
+    // A test that waits in vain fails, and its error shows what came.
     this.socket.setTimeout(30_000, () => this.socket.destroy());
     this.socket.on("close", () => {
       this.closed = true;
@@ -64,7 +64,7 @@ export class Client {
     );
   }
 
-  /** What came, once it matches; rejects if the connection closes before. */
+  /** Everything received, once it matches; rejects if the connection closes before. */
   async until(pattern: RegExp): Promise<string> {
     while (!pattern.test(this.text)) {
       if (this.closed) throw new Error(`closed after ${this.text}`);
@@ -73,7 +73,7 @@ export class Client {
     return this.text;
   }
 
-  /** All that came, once the connection is closed. */
+  /** Everything received, once the connection is closed. */
   async whole(): Promise<string> {
     while (!this.closed) {
       await new Promise<void>((resolve) => this.#wake = resolve);
@@ -87,14 +87,14 @@ export class Client {
   }
 }
 
-/** The answer to one request that is sent as it is. */
+/** The answer to one request whose text is sent unchanged. */
 export async function answerTo(port: number, text: string): Promise<string> {
   const client = new Client(port);
   client.send(text);
   return await client.whole();
 }
 
-/** Lets go by what sockets can do without anybody reading: several exchanges elsewhere. */
+/** Gives sockets time to do whatever they can without a reader, by several other exchanges. */
 export async function exchanges(port: number, path: string): Promise<void> {
   for (let i = 0; i < 20; i++) {
     await answerTo(

@@ -1,0 +1,190 @@
+/** Helpers for tests of batches: a cluster of two whose requests are recorded, and results by hand. */
+
+import {
+  decodeKeys,
+  type Kind,
+  type ResultFrame,
+  ResultReader,
+} from "../../protocol/frames.ts";
+import { ByteView, type Peer, type PeerValue } from "../../mod.ts";
+import { assertEquals } from "./assert.ts";
+import {
+  type Cluster,
+  type ClusterOptions,
+  keysOwnedBy,
+  type Node,
+  textOf,
+  withCluster,
+} from "./cluster.ts";
+import { type FakeClock, settle } from "./time.ts";
+
+/** A request as its receiver saw it. */
+export interface Seen {
+  readonly at: number;
+  readonly method: string;
+  /** The keys of a batch, or the one key of a plain GET. */
+  readonly keys: string[];
+  readonly headers: Headers;
+  readonly body: Uint8Array;
+  readonly signal: AbortSignal;
+}
+
+/** What answers a request in a node's place, or lets it pass. */
+export type Answer = (
+  seen: Seen,
+  next: () => Promise<Response>,
+) => Promise<Response> | Response;
+
+export interface Pair {
+  readonly cluster: Cluster;
+  readonly clock: FakeClock;
+  readonly owner: Node;
+  readonly asker: Node;
+  /** The peer through which the asker asks the owner. */
+  readonly peer: Peer;
+  /** All requests that reached the owner since it showed that it takes batches. */
+  readonly seen: Seen[];
+  /** Keys that the owner owns. */
+  keys(count: number, prefix?: string): string[];
+  /** Puts an answer before the owner; without one, takes it away. */
+  answer(answer?: Answer): void;
+}
+
+/** The headers of an answer to a batch. */
+export const BATCH = { "Geecache-Result": "batch", "Geecache-Batch": "1" };
+
+/** How the keys begin that `slowGetter` never answers. */
+export const SLOW = "slow";
+
+/** A getter that never answers keys that begin with `SLOW`. */
+export const slowGetter: ClusterOptions = {
+  getter: () => (key) =>
+    key.startsWith(SLOW) ? new Promise<string>(() => {}) : `<${key}>`,
+};
+
+/** Records in `seen` what reaches a node, and puts `answer` before it. */
+export function watch(
+  cluster: Cluster,
+  node: Node,
+  seen: Seen[],
+  answer?: Answer,
+): void {
+  cluster.network.fault(node.origin, async (request, next) => {
+    const { method, url, headers, signal } = request;
+    const body = new Uint8Array(await request.clone().arrayBuffer());
+    const key = decodeURIComponent(new URL(url).pathname.split("/").pop()!);
+    const keys = method === "POST" ? decodeKeys(body) ?? [] : [key];
+    const one = {
+      at: cluster.clock.now(),
+      method,
+      keys,
+      headers,
+      body,
+      signal,
+    };
+    seen.push(one);
+    return await (answer?.(one, next) ?? next());
+  });
+}
+
+/** Runs a cluster of two: an owner that has shown that it takes batches, and an idle asker. */
+export function withPair(
+  run: (pair: Pair) => Promise<void>,
+  options?: ClusterOptions,
+): Promise<void> {
+  return withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.nodes as [Node, Node];
+    const [shown] = keysOwnedBy(cluster, owner, 1, "shown") as [string];
+    await asker.group.get(shown);
+    owner.loads.length = 0;
+    const seen: Seen[] = [];
+    const answer = (answer?: Answer) => watch(cluster, owner, seen, answer);
+    answer();
+    await run({
+      cluster,
+      clock: cluster.clock,
+      owner,
+      asker,
+      peer: asker.pool.pickPeer(shown)!,
+      seen,
+      keys: (count, prefix) => keysOwnedBy(cluster, owner, count, prefix),
+      answer,
+    });
+  }, options);
+}
+
+/** What a promise has come to so far. */
+export function fateOf<T>(promise: Promise<T>): { value?: T; error?: unknown } {
+  const fate: { value?: T; error?: unknown } = {};
+  promise.then((value) => fate.value = value, (error) => fate.error = error);
+  return fate;
+}
+
+/** Gets a key; if that fails and the test does not look, nothing is unhandled. */
+export function ask(
+  { group }: Node,
+  key: string,
+  signal?: AbortSignal,
+): Promise<ByteView> {
+  const get = group.get(key, signal && { signal });
+  get.catch(() => {});
+  return get;
+}
+
+export function textsOf(gets: Promise<ByteView>[]): Promise<string[]> {
+  return Promise.all(gets.map(textOf));
+}
+
+/** What the getter answers for `keys`, unless the test says otherwise. */
+export function valuesOf(keys: readonly string[]): string[] {
+  return keys.map((key) => `<${key}>`);
+}
+
+export function methodsOf(seen: Seen[]): string[] {
+  return seen.map(({ method }) => method);
+}
+
+/** One result of a batch. */
+export function result(
+  kind: Kind,
+  index: number,
+  value: PeerValue | string = "",
+): ResultFrame {
+  return {
+    kind,
+    index,
+    value: typeof value === "string" ? { value: ByteView.from(value) } : value,
+  };
+}
+
+/**
+ * Asks for keys one after the other, of a peer that does not answer yet, until
+ * one has to wait for its turn.
+ */
+export async function fillSlots(
+  { asker, seen, keys }: Pair,
+): Promise<{ asked: string[]; gets: Promise<ByteView>[] }> {
+  const asked: string[] = [];
+  const gets: Promise<ByteView>[] = [];
+  for (const key of keys(10, "fill")) {
+    const { length } = seen;
+    gets.push(ask(asker, key));
+    asked.push(key);
+    await settle();
+    if (seen.length === length) return { asked, gets };
+  }
+  throw new Error("ten requests are under way, and still no key waits");
+}
+
+/** The results in the body of a batch's answer. */
+export async function resultsOf(
+  response: Response,
+  expected: number,
+): Promise<ResultFrame[]> {
+  assertEquals(response.status, 200);
+  const reader = new ResultReader(expected, Infinity);
+  const body = new Uint8Array(await response.arrayBuffer());
+  const frames = [...reader.push(body)];
+  reader.end();
+  return frames;
+}
