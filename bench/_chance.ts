@@ -1,5 +1,5 @@
 /**
- * Chance that is the same for the same seed.
+ * Random numbers that are the same for the same seed.
  *
  * @module
  */
@@ -11,14 +11,14 @@ import { xoroshiro128plus } from "pure-rand/generator/xoroshiro128plus";
 export type Chance = () => number;
 
 /**
- * As many independent sources of chance as are asked for: what one part of a
- * run draws does not change what another draws.
+ * Makes independent sources of chance, one for each call: what one part of a run
+ * draws does not change what another draws.
  */
 export function chances(seed: number): () => Chance {
   const root = xoroshiro128plus(seed);
   return () => {
     const generator = root.clone();
-    // Far ahead in the same sequence: 2^64 numbers.
+    // The next source starts 2^64 numbers further on in the same sequence.
     root.jump();
     return () => uniformFloat64(generator);
   };
@@ -30,8 +30,8 @@ export function oneOf<T>(all: readonly T[], chance: Chance): T {
 }
 
 /**
- * Draws of `all` after Zipf: the second is drawn half as often as the first, the
- * third a third as often, and so on.
+ * Draws from `all` by Zipf's law: the second is drawn half as often as the first,
+ * the third a third as often, and so on.
  */
 export function zipf<T>(all: readonly T[], chance: Chance): () => T {
   const sums = new Float64Array(all.length);
@@ -53,7 +53,7 @@ export function zipf<T>(all: readonly T[], chance: Chance): () => T {
   };
 }
 
-/** So many different origins. */
+/** As many different origins as `count` says. */
 export function originsOf(count: number, chance: Chance): string[] {
   const byte = (): number => Math.floor(chance() * 256);
   const origins = new Set<string>();

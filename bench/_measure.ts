@@ -1,8 +1,8 @@
 /**
  * Comparisons that survive a noisy machine.
  *
- * The two sides take turns in one process, so that what slows one down slows the
- * other down as well: read the ratio, not the nanoseconds.
+ * The two sides take turns in one process, so that noise slows both down alike:
+ * read the ratio, not the nanoseconds.
  *
  * @module
  */
@@ -10,7 +10,7 @@
 /** Does `ops` operations and returns something that depends on all of them. */
 export type Side = () => number | Promise<number>;
 
-// Read at the end of the program, so that no result is dead code.
+// It is read after each comparison, so that no result is dead code.
 let sink = 0;
 
 async function nsPerOp(side: Side, ops: number): Promise<number> {
@@ -37,9 +37,9 @@ export function head(ours: string, theirs: string): void {
   );
 }
 
-/** What two sides gave, and `ours` as a multiple of `theirs`, round by round. */
+/** What two sides gave, and the ratios `ours / theirs` of the rounds. */
 export interface Turns {
-  /** The medians. */
+  /** Medians, like `theirs` and `ratio`. */
   ours: number;
   theirs: number;
   ratio: number;
@@ -48,7 +48,7 @@ export interface Turns {
   high: number;
 }
 
-/** Measures two sides in turns, `rounds` times after a warm-up. */
+/** Measures two sides in turns: a warm-up, then `rounds` rounds. */
 export async function takeTurns(
   ours: () => Promise<number>,
   theirs: () => Promise<number>,
@@ -59,7 +59,7 @@ export async function takeTurns(
   const a: number[] = [];
   const b: number[] = [];
   for (let round = 0; round < rounds; round++) {
-    // Who goes first changes: the second finds other caches, and other garbage.
+    // The first side changes: the second finds other caches, and other garbage.
     if (round % 2 === 0) a.push(await ours());
     b.push(await theirs());
     if (round % 2 === 1) a.push(await ours());
@@ -74,7 +74,7 @@ export async function takeTurns(
   };
 }
 
-/** Prints how long `ours` takes beside `theirs`, over `rounds` rounds after a warm-up. */
+/** Measures in turns how long `ours` takes beside `theirs`, and prints it. */
 export async function compare(
   what: string,
   ops: number,

@@ -1,5 +1,5 @@
 /**
- * What happens to a cluster, and what it costs the origin.
+ * Events that happen to a cluster, and what each costs the origin.
  *
  * @module
  */
@@ -9,41 +9,41 @@ import { oneOf } from "./_chance.ts";
 import type { Failure } from "./_virtual.ts";
 import { type Call, type Node, World, type WorldOptions } from "./_world.ts";
 
-/** A copy of somebody else's key lives so long, as `mirrorTtlMs` has it. */
+/** How long a copy of another process's key lives: the default of `mirrorTtlMs`. */
 const LIFE_MS = 60_000;
-/** Processes learn of a new list within so long of each other. */
+/** All processes learn of a new list within this time. */
 export const TOLD_WITHIN_MS = 2_000;
-/** A process that drains does so for as long as `drain()` does by default. */
+/** How long a process drains: the default of `drain()`. */
 const DRAIN_MS = 5_000;
-/** So many other keys are asked for in each life, by all processes together. */
+/** How many other keys all processes together ask for in each life of a copy. */
 const OTHERS = 500;
-/** So many keys are asked for beside each once, where nothing happens. */
+/** How many gets there are beside one for each key, where nothing happens. */
 const STEADY = 5_000;
-/** How many keys a call asks for, where it does not ask for all that matter. */
+/** How many keys a call asks for, if it does not ask for all that matter. */
 const CALL_KEYS = 50;
-/** What of a newcomer's keys has expired when it comes. */
+/** The share of a newcomer's keys that has expired when it comes. */
 const EXPIRED = 0.2;
-/** A bound on what an event costs, as a multiple of what cannot be helped. */
+/** A bound on what an event costs, as a multiple of the lost keys. */
 export const LIMIT = 1.1;
 
-/** The same for a process that hands over what it has, as a multiple of its keys. */
+/** The same for a process that drains, as a multiple of its keys. */
 const DRAIN_LIMIT = 0.1;
 
-/** Of fewer keys that could not be had, one load more would be more than that. */
+/** With fewer lost keys than this, a single extra load would break the bound. */
 const MIN_LOST = 10;
 
-/** What all keys cost when nothing happens. */
+/** What it costs to get all keys when nothing happens. */
 export interface Steady {
   nodes: number;
   keys: number;
   /** How many keys were asked for, by all callers together. */
   gets: number;
   loads: number;
-  /** How often the key was loaded that was loaded most often. */
+  /** The loads of the key that was loaded most often. */
   most: number;
-  /** The share of the process with most of the keys, as a multiple of the mean. */
+  /** The share of the process that owns most keys, as a multiple of the mean. */
   busiestByKeys: number;
-  /** The share of the process that most keys were asked of by others. */
+  /** The share of the process that others asked for most keys, likewise. */
   busiestByGets: number;
   failed: number;
 }
@@ -52,21 +52,24 @@ export interface Steady {
 export interface Cost {
   nodes: number;
   event: string;
-  /** Keys whose owner came or went. */
+  /** How many keys have an owner that came or went. */
   keys: number;
-  /** Those that nobody had in memory, or had for long: they have to be loaded. */
+  /**
+   * How many of them no process that stays has in memory: they are loaded, if
+   * nothing is handed over.
+   */
   lost: number;
-  /** Loads in one life of a copy after the other. */
+  /** Loads in each life of a copy, one after the other. */
   loads: number[];
-  /** The most that a life, or all of them, may cost; `undefined`: there is no bound. */
+  /** The most loads that are allowed; `undefined`: there is no bound. */
   limit: number | undefined;
-  /** Whether `limit` is for all of `loads` together, not for each. */
+  /** Whether `limit` is on all of `loads` together, not on each. */
   inAll: boolean;
   slow: number;
   failed: number;
 }
 
-/** Every key asked for by somebody, and many by many. */
+/** Some process asks for each key, and many processes ask for many keys. */
 export async function steady(options: WorldOptions): Promise<Steady> {
   const world = new World(options);
   const calls = [...everyKey(world), ...others(world, STEADY)];
@@ -90,10 +93,10 @@ export async function steady(options: WorldOptions): Promise<Steady> {
 }
 
 /**
- * One process more, of whose keys some have expired at those who owned them.
- * All are told within `toldWithinMs` of each other. Where that is long, there is
- * no bound: while lists differ, a key that nobody has is loaded by its last owner
- * for some and by its next for others.
+ * A process joins; some of its keys have expired at their last owners. All others
+ * are told within `toldWithinMs`. If that is long, there is no bound: while lists
+ * differ, a key that nobody has is loaded by its last owner for some processes
+ * and by its next owner for others.
  */
 export async function join(
   options: WorldOptions,
@@ -114,14 +117,14 @@ export async function join(
   world.tell(after, toldWithinMs);
   const loads = await live(world, keys, 3);
   const event = `one joins, all told in ${toldWithinMs} ms`;
-  // Of a few keys one load more says nothing.
+  // With few keys, one load more says nothing.
   const counts = toldWithinMs < TOLD_WITHIN_MS && lost >= MIN_LOST;
   const limit = counts ? LIMIT * lost : undefined;
   const cost = { event, keys, lost, loads, limit, inAll: true };
   return await end(world, cost, before.length);
 }
 
-/** One process less, as all are told: with a drain, or without. */
+/** A process leaves and all others are told, with a drain or without. */
 export async function leave(
   options: WorldOptions,
   drains: boolean,
@@ -141,7 +144,7 @@ export async function leave(
   return await end(world, cost);
 }
 
-/** One process dies. After two lives of a copy all are told. */
+/** A process dies. All others are told after two lives of a copy. */
 export async function die(
   options: WorldOptions,
   failure: Failure,
@@ -157,13 +160,13 @@ export async function die(
   return await end(world, { event, keys, lost, loads, limit, inAll: false });
 }
 
-/** Whether what was promised held. */
+/** Whether the bound held and no get failed. */
 export function holds({ loads, limit, inAll, failed }: Cost): boolean {
   const most = inAll ? sum(loads) : Math.max(...loads);
   return failed === 0 && (limit === undefined || most <= limit);
 }
 
-/** A cluster that has everything in memory, and somebody to lose in it. */
+/** A cluster that has everything in memory, and the process that it will lose. */
 async function begin(
   options: WorldOptions,
 ): Promise<{ world: World; victim: Node; keys: string[] }> {
@@ -173,7 +176,7 @@ async function begin(
   return { world, victim, keys: world.keysOf(victim) };
 }
 
-/** Has every key loaded, and lets a change of the list be long ago. */
+/** Loads every key, and waits until the last change of the list is long ago. */
 async function warm(world: World): Promise<void> {
   await world.run(everyKey(world), 2 * LIFE_MS);
   world.loaded();
@@ -190,8 +193,9 @@ async function end(
 }
 
 /**
- * Lives of a copy in which every process asks for all of `keys`: soon, which is
- * the hardest, and once in each life. Returns each life's loads.
+ * Lets some lives of a copy pass. Every process asks for all of `keys` at once
+ * soon after the start, which is the hardest, and then in each life. Returns the
+ * loads of each life.
  */
 async function live(
   world: World,
@@ -212,7 +216,7 @@ async function live(
   return loads;
 }
 
-/** Each key asked for once, by one process or another. */
+/** Each key is asked for once, by some process. */
 function everyKey({ keys, nodes, chance }: World): Call[] {
   const calls: Call[] = [];
   for (let i = 0; i < keys.length; i += CALL_KEYS) {
@@ -225,7 +229,7 @@ function everyKey({ keys, nodes, chance }: World): Call[] {
   return calls;
 }
 
-/** Keys as they come, some much more often than others, by all processes. */
+/** Random keys, some much more often than others, by random processes. */
 function others({ nodes, chance, draw }: World, count: number): Call[] {
   return Array.from({ length: Math.ceil(count / CALL_KEYS) }, () => ({
     at: chance() * LIFE_MS,

@@ -1,5 +1,6 @@
 /**
- * Clusters of several sizes, what happens to them, and a table of what it cost.
+ * Clusters of several sizes, the events that happen to them, and a table of what
+ * each event cost.
  *
  * @module
  */
@@ -18,23 +19,23 @@ import type { WorldOptions } from "./_world.ts";
 
 /** What {@linkcode simulate} is made of. */
 export interface SimulationOptions extends Omit<WorldOptions, "nodes"> {
-  /** How many processes there are, in one cluster after the other. */
+  /** The sizes of the clusters, which are run one after the other. */
   nodes: readonly number[];
-  /** Is told what was done, and of how many things. */
+  /** Called after each scenario: which it was, how many are done, and of how many. */
   onProgress?: (what: string, done: number, of: number) => void;
 }
 
-/** What a simulation gave. */
+/** The result of a simulation. */
 export interface Simulation {
   steady: Steady[];
   costs: Cost[];
-  /** All of it as text: equal for equal options. */
+  /** All results as text, equal for equal options. */
   table: string;
-  /** Each bound that broke, as a sentence. */
+  /** A sentence for each bound that broke. */
   broken: string[];
 }
 
-/** What happens to a cluster, each time to one that had nothing happen before. */
+/** The events, each of which happens to a new cluster. */
 const EVENTS: Record<string, (options: WorldOptions) => Promise<Cost>> = {
   "join, told together": (options) => join(options, 10),
   "join, told apart": (options) => join(options, TOLD_WITHIN_MS),
@@ -64,7 +65,7 @@ export async function simulate(
     }
   }
   const table = [
-    `seed ${options.seed}, ${options.keys} keys; a limit is on a minute, and for one that joins or drains on all`,
+    `seed ${options.seed}, ${options.keys} keys; the limit is on the worst minute, and on all minutes together where one joins or drains`,
     "",
     ...rows(STEADY_HEAD, calm.map(steadyRow)),
     "",
@@ -101,7 +102,7 @@ const COST_HEAD = [
   "nodes",
   "event",
   "its keys",
-  "not to be had",
+  "lost",
   "loads by minute",
   "cost",
   "limit",
@@ -126,7 +127,7 @@ function costRow(cost: Cost): string[] {
   ];
 }
 
-/** What counts against the limit: all loads together, or those of the worst minute. */
+/** The loads that count against the limit: all together, or those of the worst minute. */
 function spent({ loads, inAll }: Cost): number {
   return inAll
     ? loads.reduce((sum, count) => sum + count, 0)
@@ -152,7 +153,7 @@ function brokenOf(calm: readonly Steady[], costs: readonly Cost[]): string[] {
   return broken;
 }
 
-/** Rows below their head, as Markdown that is also easy to read as it is. */
+/** Rows below their head, as Markdown with aligned columns. */
 function rows(head: string[], body: string[][]): string[] {
   const widths = head.map((name, i) =>
     Math.max(3, name.length, ...body.map((row) => row[i]!.length))

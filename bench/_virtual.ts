@@ -1,5 +1,5 @@
 /**
- * Time and a network that exist in one process only: the same run gives the
+ * A virtual clock and a virtual network in one process: the same run gives the
  * same events in the same order, however busy the machine is.
  *
  * @module
@@ -8,10 +8,10 @@
 import { setImmediate } from "node:timers";
 import type { Clock } from "../mod.ts";
 
-/** Time that passes only when nothing else is left to do, in whole milliseconds. */
+/** Time in whole milliseconds, which passes only when nothing else is left to do. */
 export class VirtualClock implements Clock {
   #now = 0;
-  /** What is due at a millisecond, in the order in which it was asked for. */
+  /** The timers that are due at each millisecond, in the order in which they were set. */
   readonly #due = new Map<number, Set<{ run: () => void }>>();
 
   now(): number {
@@ -41,7 +41,7 @@ export class VirtualClock implements Clock {
     return pending;
   }
 
-  /** Lets `ms` pass; what timers set off is over before the next millisecond. */
+  /** Lets `ms` pass. Whatever a timer sets off ends before the next millisecond. */
   async advance(ms: number): Promise<void> {
     await quiet();
     for (const until = this.#now + ms; this.#now < until;) {
@@ -56,7 +56,7 @@ export class VirtualClock implements Clock {
   }
 }
 
-/** Lets everything run that waits for no timer: a macrotask comes after all microtasks. */
+/** Runs everything that waits for no timer: a macrotask comes after all microtasks. */
 function quiet(): Promise<void> {
   return new Promise((resolve) => {
     setImmediate(resolve);
@@ -65,10 +65,10 @@ function quiet(): Promise<void> {
 
 type Handler = (request: Request) => Promise<Response> | Response;
 
-/** How a node fails: it refuses connections, or takes requests and never answers. */
+/** How a node fails: it refuses connections, or takes requests and never answers them. */
 export type Failure = "refuses" | "is silent";
 
-/** Handlers that reach each other in a few milliseconds. */
+/** A network on which handlers reach each other in a few milliseconds. */
 export class VirtualNetwork {
   /** How many requests were sent. */
   requests = 0;
@@ -88,12 +88,12 @@ export class VirtualNetwork {
     this.#handlers.set(origin, handler);
   }
 
-  /** From now on no answer of the node arrives, nor one that is under way. */
+  /** From now on no answer of the node arrives, not even one that is under way. */
   fail(origin: string, failure: Failure): void {
     this.#failures.set(origin, failure);
   }
 
-  /** How nodes reach each other. */
+  /** The `fetch` of every node. */
   readonly fetch = async (request: Request): Promise<Response> => {
     this.requests++;
     const { url } = request;
@@ -106,7 +106,7 @@ export class VirtualNetwork {
     return response;
   };
 
-  /** One to three milliseconds. */
+  /** Takes one to three milliseconds. */
   #travel(): Promise<void> {
     return this.#clock.pause(1 + Math.floor(this.#chance() * 3));
   }

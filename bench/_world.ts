@@ -1,6 +1,6 @@
 /**
- * Processes of one cluster on a virtual network, an origin that counts what is
- * loaded of it, and callers.
+ * Processes of one cluster on a virtual network, an origin that counts its loads,
+ * and callers.
  *
  * @module
  */
@@ -22,20 +22,20 @@ export interface WorldOptions {
   keys: number;
   pool?: HTTPPoolOptions;
   group?: Omit<GroupOptions, "peers">;
-  /** Is given each pool before anybody uses it. */
+  /** Called with each pool before anything uses it. */
   onPool?: (pool: HTTPPool) => void;
 }
 
-/** A process. */
+/** One process of the cluster. */
 export interface Node {
   readonly origin: string;
   readonly pool: HTTPPool;
   readonly group: Group;
-  /** Whether it calls nobody any more. */
+  /** Whether it has ended. */
   gone: boolean;
 }
 
-/** Somebody asks at a process for some keys. */
+/** One `getMany()` at one process. */
 export interface Call {
   /** When, in milliseconds from now. */
   at: number;
@@ -43,7 +43,7 @@ export interface Call {
   keys: readonly string[];
 }
 
-/** A load takes 5 ms, and up to so many more. */
+/** A load takes 5 ms, and up to this many more. */
 const LOAD_SPREAD_MS = 15;
 /** A call that takes longer is counted as slow. */
 const SLOW_MS = 1_000;
@@ -55,15 +55,15 @@ export class World {
   readonly nodes: Node[];
   /** The workload's chance. */
   readonly chance: Chance;
-  /** Draws keys; some are asked for much more often than others. */
+  /** Draws a key; some keys are drawn much more often than others. */
   readonly draw: () => string;
-  /** What the origin was asked for since {@linkcode World.loaded} was called. */
+  /** How often each key was loaded since {@linkcode World.loaded} was called. */
   loads: Map<string, number> = new Map();
-  /** Keys that expire, and when; all others live for ever. */
+  /** How long keys live that expire; all others live for ever. */
   readonly ttls: Map<string, number> = new Map();
   /** Calls that took longer than a second. */
   slow = 0;
-  /** Keys that callers got no value for, or a wrong one. */
+  /** How many keys callers got no value for, or a wrong one. */
   failed = 0;
   readonly #options: WorldOptions;
   readonly #network: VirtualNetwork;
@@ -80,14 +80,14 @@ export class World {
     this.#network = new VirtualNetwork(this.clock, chanceOf());
     this.keys = Array.from({ length: options.keys }, (_, i) => `user:${i}`);
     this.draw = zipf(this.keys, chanceOf());
-    // One more than there are at first: it may join.
+    // One more than there are at first: the newcomer.
     this.#origins = originsOf(options.nodes + 1, chanceOf());
     this.nodes = this.#origins.slice(0, -1).map((one) => this.#start(one));
     const origins = this.nodes.map(({ origin }) => origin);
     for (const { pool } of this.nodes) pool.setPeers(origins);
   }
 
-  /** The origin of a process that has not been started. */
+  /** The origin of the process that may join. */
   get newcomer(): string {
     return this.#origins.at(-1)!;
   }
@@ -97,31 +97,31 @@ export class World {
     return this.#network.requests;
   }
 
-  /** Starts the newcomer, which is told at once who is there; the others are told later. */
+  /** Starts the newcomer and tells it the list at once; the others are told later. */
   start(origins: readonly string[]): void {
     const node = this.#start(this.newcomer);
     node.pool.setPeers(origins);
     this.nodes.push(node);
   }
 
-  /** The process goes, and nobody is told. */
+  /** Ends a process without telling the others. */
   async end(node: Node, failure: Failure): Promise<void> {
     node.gone = true;
     this.#network.fail(node.origin, failure);
     await node.pool.close();
   }
 
-  /** Tells every process who is there, each at a moment of its own within `ms`. */
+  /** Tells every process the list, each at its own moment within `ms`. */
   tell(origins: readonly string[], ms: number): void {
     for (const node of this.nodes) {
       this.clock.after(this.chance() * ms, () => {
-        // One that is closed takes no list.
+        // A closed pool takes no list.
         if (!node.gone) node.pool.setPeers(origins);
       });
     }
   }
 
-  /** The keys that a process owns, as another one sees it. */
+  /** The keys that a process owns, as another process sees it. */
   keysOf({ origin, pool }: Node): string[] {
     const other = this.nodes.find((node) => node.pool !== pool && !node.gone)!;
     return this.keys.filter((key) =>
@@ -136,7 +136,7 @@ export class World {
     );
   }
 
-  /** Makes calls, and lets `ms` pass. */
+  /** Makes the calls and lets `ms` pass. */
   async run(calls: Iterable<Call>, ms: number): Promise<void> {
     for (const { at, node, keys } of calls) {
       this.clock.after(at, () => this.#call(node, keys));
@@ -144,7 +144,7 @@ export class World {
     await this.clock.advance(ms);
   }
 
-  /** What the origin was asked for since the last time, and how often. */
+  /** How often each key was loaded since the last call of this method. */
   loaded(): Map<string, number> {
     const { loads } = this;
     this.loads = new Map();
@@ -181,7 +181,7 @@ export class World {
     if (node.gone) return;
     const begin = this.clock.now();
     const values = await node.group.getMany(keys);
-    // What a process that has gone had asked for is nobody's any more.
+    // Nobody waits any more for the calls of a process that has ended.
     if (node.gone) return;
     if (this.clock.now() - begin > SLOW_MS) this.slow++;
     for (const [key, value] of values) {

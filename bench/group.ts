@@ -1,6 +1,6 @@
 /**
- * A hit in a `Group` beside a hit in npm's lru-cache, which has a read-through
- * `fetch()` too.
+ * A hit in a `Group` beside a hit in npm's lru-cache, whose `fetch()` reads
+ * through, too.
  *
  * @module
  */

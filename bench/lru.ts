@@ -2,8 +2,8 @@
  * `LRU` beside npm's lru-cache, both with a budget of weight, and beside the
  * shorter way to write an LRU: a `Map` whose order is the order of use.
  *
- * The loops are written out for each side. In a shared one every call would have
- * to find out first which of the caches it got.
+ * The loops are written out for each side. In a shared loop every call would
+ * first have to find out which cache it was given.
  *
  * @module
  */
@@ -14,9 +14,9 @@ import { compare, head, random, type Side } from "./_measure.ts";
 
 const ENTRIES = 10_000;
 const OPS = 1_000_000;
-/** So many that a key is long evicted when its turn comes again. */
+/** Enough keys that each was evicted long before its turn comes again. */
 const KEYS = 200_000;
-/** A round is short; many of them say more than a few long ones. */
+/** Many short rounds say more than a few long ones. */
 const ROUNDS = 15;
 
 interface Value {
@@ -40,7 +40,7 @@ const chance = random(20);
 // Half of all draws fall on the first hundredth of the keys.
 const zipf = draw(() => ENTRIES ** chance() - 1);
 const uniform = draw(() => chance() * ENTRIES);
-// Every tenth key or so is not there.
+// About one key in eleven is not there.
 const wide = draw(() => chance() * ENTRIES * 1.1);
 
 function fill(store: { set(key: string, value: Value): unknown }): void {
@@ -99,7 +99,7 @@ function addTheirs(): () => number {
   };
 }
 
-// The value differs from the one that is there: lru-cache does less for the same.
+// Each value differs from the one before: for an equal one lru-cache does less.
 function overwriteOurs(): () => number {
   const lru = newLRU();
   fill(lru);
@@ -118,7 +118,7 @@ function overwriteTheirs(): () => number {
   };
 }
 
-// Reads, and fills what is not there: what a read-through cache does.
+// Reads, and sets what is not there, as a read-through cache does.
 function mixOurs(): () => number {
   const lru = newLRU();
   fill(lru);
@@ -160,11 +160,11 @@ head("LRU", "lru-cache");
 await run("get, Zipf-like", OPS, readOurs(zipf), readTheirs(zipf));
 await run("get, uniform", OPS, readOurs(uniform), readTheirs(uniform));
 await run("set of new keys, evicting", KEYS, addOurs(), addTheirs());
-await run("set of keys there", OPS, overwriteOurs(), overwriteTheirs());
+await run("set, overwriting", OPS, overwriteOurs(), overwriteTheirs());
 await run("get, 9 % misses that set", OPS, mixOurs(), mixTheirs());
 
-// A key that is used often leaves a tombstone in its own bucket each time, until
-// the map is built anew: the hot keys suffer most.
+// Each use of a key leaves a tombstone in its bucket until the map is rebuilt:
+// keys that are used often suffer most.
 console.log();
 head("LRU", "map.delete + map.set");
 await run("get, Zipf-like", OPS, readOurs(zipf), reinsert(zipf));

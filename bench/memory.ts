@@ -1,8 +1,8 @@
 /**
  * What `maxBytes` costs in the memory of the process.
  *
- * Each line is measured in a process of its own: what one run left behind would
- * be the next one's free memory. Sizes can be given as arguments.
+ * Each line is measured in a process of its own: memory that one run left behind
+ * would be free for the next. Arguments: sizes of values, in bytes.
  *
  * @module
  */
@@ -13,29 +13,29 @@ import { random } from "./_measure.ts";
 const MIB = 2 ** 20;
 const MAX_BYTES = 256 * MIB;
 const SIZES = [3, 16, 64, 256, 257, 1024, 16384, 262144];
-/** For the other sizes: as many as fill the budget twice. */
+/** This size gets so many sets; others get as many as fill the budget twice. */
 const HEADLINE = { size: 64, count: 1_000_000 };
 
-/** What a child measured; growth is in bytes. */
+/** What a child process measured; growth is in bytes. */
 interface Growth {
   entries: number;
   charged: number;
-  /** When twice the budget had been set. */
+  /** After twice the budget was set. */
   filled: number;
-  /** After as many overwrites and reads again. */
+  /** After as many overwrites and reads. */
   churned: number;
-  /** The most that was ever seen. */
+  /** The highest growth that was seen. */
   peak: number;
-  /** What is alive at the end, in the heap and outside of it. */
+  /** Bytes alive at the end, in the heap and outside of it. */
   live: number;
 }
 
-/** A turn of the event loop, as any program with input and output has them. */
+/** A turn of the event loop, such as any program with input and output has. */
 const turn = (): Promise<void> => new Promise((next) => setTimeout(next, 0));
 
 async function settle(): Promise<void> {
   const { gc } = globalThis as { gc?: () => void };
-  // What a buffer held is freed behind the collector's back.
+  // The memory of buffers is freed some time after they were collected.
   for (let i = 0; gc !== undefined && i < 3; i++) {
     gc();
     await turn();
@@ -58,7 +58,7 @@ async function measure(size: number, maxBytes: number): Promise<Growth> {
   let peak = 0;
   let steps = 0;
   const step = async (): Promise<void> => {
-    // Every 4 MiB of values, or 1000 of them.
+    // After every 4 MiB of values, or every 1000 values.
     if (++steps % Math.ceil(Math.min(1000, 4 * MIB / size)) !== 0) return;
     peak = Math.max(peak, Deno.memoryUsage().rss - before);
     await turn();
@@ -83,7 +83,7 @@ async function measure(size: number, maxBytes: number): Promise<Growth> {
   const chance = random(20);
   for (let i = 0; i < count; i++) {
     const key = `key-${Math.floor(chance() * count)}`;
-    // Half of what is read is not there and gets loaded.
+    // Half of the keys that are read are not there and get loaded.
     if (i % 2 === 0) await group.set(key, fresh(i));
     else made += (await group.get(key)).byteLength & 1;
     await step();
@@ -141,13 +141,13 @@ if (mode === "child") {
 } else {
   const sizes = Deno.args.length > 0 ? Deno.args.map(Number) : SIZES;
   console.log(
-    "Growth of the process's memory, in budgets of 256 MiB; gc(): right after a full collection, whose room V8 may keep",
+    "Growth of the process's memory, in budgets of 256 MiB; gc(): right after a full collection, after which V8 may keep the memory",
   );
   console.log(
     "value bytes | entries | charged each | alive each | " +
       "filled | churned | peak | filled, gc() | churned, gc()",
   );
-  // What so many sets cost whatever is kept: V8's young generation, mostly.
+  // What so many sets cost when nothing is kept: mostly V8's young generation.
   console.log("nothing kept, maxBytes 0:");
   await printLine(HEADLINE.size, 0);
   console.log("maxBytes 256 MiB:");

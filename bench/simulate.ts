@@ -1,7 +1,7 @@
 /**
- * What a cluster costs its origin, and what one process more or less does to
- * that: the real pools, groups, rings and breakers on a clock and a network that
- * exist in this process only. Equal seeds give equal tables.
+ * What a cluster costs its origin, and how one process more or less changes that:
+ * the real pools, groups, rings and breakers, on a virtual clock and a virtual
+ * network. Equal seeds give equal tables.
  *
  * `--seed N`, `--nodes 3,10,30,100,300`, `--keys N`.
  *
@@ -19,7 +19,7 @@ const args = parseArgs(Deno.args, {
   },
 });
 
-/** A whole number of at least `least`, or an error that names the flag. */
+/** Reads a whole number of at least `least`; an error names the flag. */
 function whole(flag: string, text: string, least: number): number {
   const number = Number(text);
   if (/^\d+$/.test(text) && number >= least && number < 2 ** 31) return number;
