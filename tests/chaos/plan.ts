@@ -140,7 +140,7 @@ export class Plan {
     this.#say(`${member.name} runs again`);
   }
 
-  /** What a process owes dies with it, as the README says: so it must owe nothing. */
+  /** What a process owes dies with it, as docs/consistency.md says: so it must owe nothing. */
   async #owesNothing(member: Member): Promise<boolean> {
     const until = performance.now() + SETTLE_MS;
     while (performance.now() < until) {

@@ -1,5 +1,5 @@
 /**
- * What the README's "Consistency" promises of each get, written down as a model:
+ * What docs/consistency.md promises of each get, written down as a model:
  * the oldest version of a key that a get may still answer.
  *
  * - After a remove that resolved, no get that begins later answers an older
