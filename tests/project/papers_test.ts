@@ -99,36 +99,72 @@ function blockOf(code: string, start: string): string {
   return code.slice(from, code.indexOf("\n}", from));
 }
 
-/** Names, as a block declares them, that a paper must have as code in tables. */
-const IN_TABLES: [paper: string, file: string, start: string][] = [
-  ["docs/api.md", "group/group_options.ts", "export interface GroupOptions "],
-  ["docs/api.md", "pool/pool_options.ts", "export interface HTTPPoolOptions "],
-  ["docs/api.md", "lru.ts", "export interface LRUOptions<"],
-  ["docs/api.md", "group.ts", "export class Group "],
-  ["docs/api.md", "http.ts", "export class HTTPPool "],
-  ["docs/api.md", "lru.ts", "export class LRU<"],
-  ["docs/api.md", "base/byte_view.ts", "export class ByteView "],
-  ["docs/node.md", "node/handler.ts", "export interface NodeHandlerOptions "],
-  [
-    "docs/operations.md",
-    "group/local_group.ts",
-    "export interface GroupCounts ",
-  ],
-  ["docs/operations.md", "group.ts", "export interface GroupStats "],
-  ["docs/operations.md", "cache.ts", "export interface CacheStats "],
-  ["docs/operations.md", "http.ts", "export interface PoolStats "],
-  ["docs/operations.md", "peer/http_peer.ts", "export interface PeerStats "],
-];
+/** Blocks of code, each with the section of a paper whose tables have its names. */
+const IN_TABLES = [
+  {
+    paper: "docs/api.md",
+    sections: {
+      "`new Group(": [
+        ["group/group_options.ts", "interface GroupOptions "],
+        ["group.ts", "class Group "],
+      ],
+      "`new HTTPPool(": [
+        ["pool/pool_options.ts", "interface HTTPPoolOptions "],
+        ["http.ts", "class HTTPPool "],
+      ],
+      "`new LRU(": [
+        ["lru.ts", "interface LRUOptions<"],
+        ["lru.ts", "class LRU<"],
+      ],
+      "`ByteView`": [["base/byte_view.ts", "class ByteView "]],
+    },
+  },
+  {
+    paper: "docs/node.md",
+    sections: {
+      "`toNodeHandler(": [["node/handler.ts", "interface NodeHandlerOptions "]],
+    },
+  },
+  {
+    paper: "docs/operations.md",
+    sections: {
+      "Stats": [
+        ["group/local_group.ts", "interface GroupCounts "],
+        ["group.ts", "interface GroupStats "],
+        ["cache.ts", "interface CacheStats "],
+        ["http.ts", "interface PoolStats "],
+        ["peer/http_peer.ts", "interface PeerStats "],
+      ],
+    },
+  },
+].flatMap(({ paper, sections }) =>
+  Object.entries(sections).flatMap(([section, blocks]) =>
+    blocks.map(([file, block]) => ({
+      paper,
+      section,
+      file: file!,
+      block: block!,
+    }))
+  )
+);
 
 /** What a pool has for its groups, not for its callers. */
 const FOR_GROUPS = new Set(["holders", "onWrite"]);
 
-for (const [paper, file, start] of IN_TABLES) {
-  const what = start.replace(/[ <]$/, "").replace("export ", "");
-  Deno.test(`${paper} has everything of ${what}`, async () => {
-    const rows = (await read(paper)).match(/^\|.*/gm)!.join("\n");
-    const block = blockOf(await read(file), start);
-    const names = [...block.matchAll(
+/** The rows of all tables of a paper's section. */
+function rowsOf(paper: string, section: string): string {
+  const start = paper.indexOf(`\n## ${section}`);
+  assert(start >= 0, section);
+  const end = paper.indexOf("\n## ", start + 1);
+  return paper.slice(start, end < 0 ? undefined : end)
+    .match(/^\|.*/gm)!.join("\n");
+}
+
+for (const { paper, section, file, block } of IN_TABLES) {
+  Deno.test(`${paper} has everything of ${block.slice(0, -1)} in a table`, async () => {
+    const rows = rowsOf(await read(paper), section);
+    const code = blockOf(await read(file), `export ${block}`);
+    const names = [...code.matchAll(
       /^ {2}(?:static |async |get )?([a-z]\w*)(?:\?|\(|<[^>]*>\(|: )/gm,
     )].map(([, name]) => name!).filter((name) =>
       name !== "constructor" && !FOR_GROUPS.has(name)
