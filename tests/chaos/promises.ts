@@ -1,6 +1,6 @@
 /**
- * The promises of "Consistency" for each get, as a model: the oldest version of a key
- * that a get may still answer.
+ * What docs/consistency.md promises of each get, written down as a model:
+ * the oldest version of a key that a get may still answer.
  *
  * - After a remove that resolved, no get that begins later answers an older
  *   version.

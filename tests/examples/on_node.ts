@@ -1,6 +1,7 @@
 /**
- * The examples for Node, and the README's programs for Node and Bun, on real
- * ones, with the package as npm installs it: `deno task test:examples`.
+ * The examples for Node, and the programs of the README and of docs/install.md
+ * for Node and Bun, on real ones, with the package as npm installs it:
+ * `deno task test:examples`.
  *
  * It needs npm's registry, and nothing of what is installed on the machine.
  */
@@ -22,7 +23,7 @@ import {
   withPrograms,
 } from "../support/examples.ts";
 import { freePorts, Program } from "../support/process.ts";
-import { doesAsTold, installOf } from "../support/readme.ts";
+import { doesAsTold, firstProgram, installOf } from "../support/readme.ts";
 
 const root = new URL("../../", import.meta.url);
 /** Examples that are asked for something else than those in the list. */
@@ -140,14 +141,26 @@ for (const node of NODES) {
 
 for (const name of RUNTIMES) {
   const heading = name === "bun" ? "Bun" : "Node";
-  Deno.test(`README, ${heading}: the program prints 630 and answers curl, on ${name}`, async () => {
+  const program = heading.toLowerCase();
+
+  Deno.test(`README, ${heading}: the first program prints what it says, on ${name}`, async () => {
+    const { code, commands, prints } = firstProgram();
+    const command = commands.find((command) => command.startsWith(program))!;
+    const args = command.split(" ").slice(1);
+    await Deno.writeTextFile(`${folder}/${args.at(-1)}`, code);
+    const running = start(name, args);
+    assertEquals(await running.ended, 0, running.lines.join("\n"));
+    assertEquals(running.lines, [prints]);
+  });
+
+  Deno.test(`docs/install.md, ${heading}: the program prints 630 and answers curl, on ${name}`, async () => {
     const [port] = freePorts(1);
     const { commands: [install, command], code } = installOf(heading);
     assertEquals(install!.split(" ").at(-1), "geecache");
-    const [program, ...args] = command!.split(" ");
-    assertEquals(program, heading.toLowerCase());
+    const [starter, ...args] = command!.split(" ");
+    assertEquals(starter, program);
     const file = `${folder}/${args.at(-1)}`;
-    await Deno.writeTextFile(file, code!.replaceAll("9999", `${port}`));
+    await Deno.writeTextFile(file, code.replaceAll("9999", `${port}`));
     await doesAsTold(start(name, args), port!);
   });
 }

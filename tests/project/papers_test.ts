@@ -1,6 +1,6 @@
-/** What the papers say in bytes and names is what the code does. */
+/** What the papers say in bytes and names is what the code does, and their links lead somewhere. */
 
-import { readFile } from "node:fs/promises";
+import { readdir, readFile, stat } from "node:fs/promises";
 import { ByteView } from "../../base/byte_view.ts";
 import {
   ConsistentHash,
@@ -92,20 +92,205 @@ Deno.test("ARCHITECTURE.md has every room, in the order of the imports", async (
   assertEquals(rooms, held.map(([, room]) => room!));
 });
 
-Deno.test("The README has every option of a pool and of a group", async () => {
-  const readme = await read("README.md");
-  for (
-    const [file, name] of [["pool/pool_options.ts", "HTTPPoolOptions"], [
-      "group/group_options.ts",
-      "GroupOptions",
-    ]]
-  ) {
-    const code = await read(file!);
-    const body = new RegExp(`interface ${name} \\{([\\s\\S]*?)\\n\\}`).exec(
-      code,
-    )![1]!;
-    for (const [, option] of body.matchAll(/^ {2}(\w+)\?:/gm)) {
-      assert(readme.includes(`| \`${option}\``), `${name}: ${option}`);
+/** What a file declares between a line that begins so and the end of the block. */
+function blockOf(code: string, start: string): string {
+  const from = code.indexOf(`\n${start}`);
+  assert(from >= 0, start);
+  return code.slice(from, code.indexOf("\n}", from));
+}
+
+/** Blocks of code, each with the section of a paper whose tables have its names. */
+const IN_TABLES = [
+  {
+    paper: "docs/api.md",
+    sections: {
+      "`new Group(": [
+        ["group/group_options.ts", "interface GroupOptions "],
+        ["group.ts", "class Group "],
+      ],
+      "`new HTTPPool(": [
+        ["pool/pool_options.ts", "interface HTTPPoolOptions "],
+        ["http.ts", "class HTTPPool "],
+      ],
+      "`new LRU(": [
+        ["lru.ts", "interface LRUOptions<"],
+        ["lru.ts", "class LRU<"],
+      ],
+      "`ByteView`": [["base/byte_view.ts", "class ByteView "]],
+    },
+  },
+  {
+    paper: "docs/node.md",
+    sections: {
+      "`toNodeHandler(": [["node/handler.ts", "interface NodeHandlerOptions "]],
+    },
+  },
+  {
+    paper: "docs/operations.md",
+    sections: {
+      "Stats": [
+        ["group/local_group.ts", "interface GroupCounts "],
+        ["group.ts", "interface GroupStats "],
+        ["cache.ts", "interface CacheStats "],
+        ["http.ts", "interface PoolStats "],
+        ["peer/http_peer.ts", "interface PeerStats "],
+      ],
+    },
+  },
+].flatMap(({ paper, sections }) =>
+  Object.entries(sections).flatMap(([section, blocks]) =>
+    blocks.map(([file, block]) => ({
+      paper,
+      section,
+      file: file!,
+      block: block!,
+    }))
+  )
+);
+
+/** What a pool has for its groups, not for its callers. */
+const FOR_GROUPS = new Set(["holders", "onWrite"]);
+
+/** The rows of all tables of a paper's section. */
+function rowsOf(paper: string, section: string): string {
+  const start = paper.indexOf(`\n## ${section}`);
+  assert(start >= 0, section);
+  const end = paper.indexOf("\n## ", start + 1);
+  return paper.slice(start, end < 0 ? undefined : end)
+    .match(/^\|.*/gm)!.join("\n");
+}
+
+for (const { paper, section, file, block } of IN_TABLES) {
+  Deno.test(`${paper} has everything of ${block.slice(0, -1)} in a table`, async () => {
+    const rows = rowsOf(await read(paper), section);
+    const code = blockOf(await read(file), `export ${block}`);
+    const names = [...code.matchAll(
+      /^ {2}(?:static |async |get )?([a-z]\w*)(?:\?|\(|<[^>]*>\(|: )/gm,
+    )].map(([, name]) => name!).filter((name) =>
+      name !== "constructor" && !FOR_GROUPS.has(name)
+    );
+    assert(names.length > 0);
+    for (const name of names) {
+      assert(new RegExp(`\`(?:\\w+\\.)?${name}\\b`).test(rows), name);
+    }
+  });
+}
+
+Deno.test("docs/api.md names everything that is public", async () => {
+  const paper = await read("docs/api.md");
+  const code = await read("mod.ts");
+  const names = [...code.matchAll(/^export \{([^}]*)\}/gm)]
+    .flatMap(([, list]) => list!.split(","))
+    .map((name) => name.trim())
+    .filter((name) => name !== "" && !name.startsWith("type "));
+  assert(names.length > 10);
+  for (const name of names) assert(paper.includes(`\`${name}`), name);
+});
+
+Deno.test("docs/api.md has the defaults of the options", async () => {
+  const rows = (await read("docs/api.md")).match(/^\|.*/gm)!;
+  const defaults: Record<string, number> = {
+    maxBytes: 64 * 1024 * 1024,
+    mirrorTtlMs: 60_000,
+    maxStandInLoads: 64,
+    timeoutMs: 5_000,
+    maxBodyBytes: 64 * 1024 * 1024,
+    maxPeerRequests: 1024,
+    handoverMs: 30_000,
+  };
+  const code = await read("group/group_options.ts") +
+    await read("pool/pool_options.ts");
+  for (const [name, value] of Object.entries(defaults)) {
+    const shown = value % (1024 * 1024) === 0
+      ? `${value / 1024 / 1024} MiB`
+      : value.toLocaleString("en-US");
+    const row = rows.find((row) => row.startsWith(`| \`${name}\` `))!;
+    assertEquals(row.split("|")[2]!.trim(), shown, name);
+    const inCode = new RegExp(
+      `@default \\{${value}\\}[^/]*\\*/\\n {2}${name}\\?`,
+    );
+    assert(inCode.test(code), name);
+  }
+});
+
+const root = new URL("../../", import.meta.url);
+
+/** Where other people's texts, or built ones, may lie. */
+const NOT_OURS = new Set(["node_modules", "npm"]);
+
+/** Every paper of the project, by its path. */
+async function papers(folder = ""): Promise<string[]> {
+  const found: string[] = [];
+  const entries = await readdir(new URL(folder, root), { withFileTypes: true });
+  for (const entry of entries) {
+    const path = `${folder}${entry.name}`;
+    if (entry.isDirectory()) {
+      if (entry.name.startsWith(".") || NOT_OURS.has(entry.name)) continue;
+      found.push(...await papers(`${path}/`));
+    } else if (path.endsWith(".md")) found.push(path);
+  }
+  return found;
+}
+
+const withoutCode = (paper: string) =>
+  paper.replace(/^```[\s\S]*?^```/gm, "").replace(/`[^`\n]*`/g, "``");
+
+/** Where the links and pictures of a paper lead. */
+function linksOf(paper: string): string[] {
+  return [
+    ...withoutCode(paper).matchAll(
+      /\]\(([^)\s]+)\)|^\[[^\]]+\]: (\S+)$|\b(?:src|srcset|href)="([^"]+)"/gm,
+    ),
+  ].map(([, inline, reference, html]) => (inline ?? reference ?? html)!);
+}
+
+/** The anchors of a paper's headings, as GitHub makes them. */
+function anchorsOf(paper: string): Set<string> {
+  const anchors = new Set<string>();
+  const text = paper.replace(/^```[\s\S]*?^```/gm, "");
+  for (const [, heading] of text.matchAll(/^#{1,6} (.*)$/gm)) {
+    const slug = heading!
+      .replace(/\[([^\]]*)\]\([^)]*\)/g, "$1")
+      .toLowerCase()
+      .replace(/[^\p{L}\p{N}\p{M} _-]/gu, "")
+      .replaceAll(" ", "-");
+    let anchor = slug;
+    for (let i = 1; anchors.has(anchor); i++) anchor = `${slug}-${i}`;
+    anchors.add(anchor);
+  }
+  return anchors;
+}
+
+Deno.test("Every link of the papers leads to a file, and to a heading of it", async () => {
+  const broken: string[] = [];
+  const all = await papers();
+  assert(all.includes("README.md") && all.includes("docs/PROTOCOL.md"));
+  for (const paper of all) {
+    for (const link of linksOf(await read(paper))) {
+      if (/^(https?:|mailto:)/.test(link)) continue;
+      // GitHub has the state of a workflow two levels above the README.
+      const [, workflow] = /^\.\.\/\.\.\/actions\/workflows\/([^/]+)/
+        .exec(link) ?? [];
+      const [path, anchor] = workflow === undefined
+        ? link.split("#")
+        : [`.github/workflows/${workflow}`];
+      const target = path === "" ? paper : decodeURIComponent(path!);
+      const base = path === "" || workflow !== undefined ? "" : paper;
+      const url = new URL(target, new URL(base, root));
+      const isThere = await stat(url).then(() => true, () => false);
+      const isRight = isThere && (anchor === undefined ||
+        anchorsOf(await readFile(url, "utf8")).has(anchor));
+      if (!isRight) broken.push(`${paper}: ${link}`);
+    }
+  }
+  assertEquals(broken, []);
+});
+
+Deno.test("Every reference of the papers is defined", async () => {
+  for (const paper of await papers()) {
+    const text = withoutCode(await read(paper));
+    for (const [, name] of text.matchAll(/\]\[([^\]]+)\]/g)) {
+      assert(text.includes(`\n[${name}]: `), `${paper}: [${name}]`);
     }
   }
 });

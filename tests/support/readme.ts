@@ -1,37 +1,65 @@
-/** What the README tells its readers to save and to run. */
+/** What the papers tell their readers to save and to run. */
 
 import { assertEquals } from "./assert.ts";
 import { textOf } from "./examples.ts";
 import type { Program } from "./process.ts";
 
-export const readme: string = await Deno.readTextFile(
-  new URL("../../README.md", import.meta.url),
-);
+const read = (name: string) =>
+  Deno.readTextFile(new URL(`../../${name}`, import.meta.url));
+
+const readme: string = await read("README.md");
+const install: string = await read("docs/install.md");
 
 /** The first program of a text, or none. */
 function programOf(text: string): string | undefined {
   return /```[jt]s ignore\n([\s\S]*?)```/.exec(text)?.[1];
 }
 
-/** The program at the top, with the line it ends in. */
-export function firstProgram(): { code: string; line: number } {
+/** The commands of the first block of a text, without their comments. */
+function commandsOf(text: string): string[] {
+  const block = /```sh\n([\s\S]*?)```/.exec(text)![1]!.trim();
+  return block.split("\n").map((line) => line.replace(/ +#.*$/, ""));
+}
+
+/** What the top of the README gives to a reader. */
+export interface FirstProgram {
+  /** Its package for each runtime, by the name of what installs it. */
+  install: { npm: string; deno: string };
+  code: string;
+  /** The line it ends in. */
+  line: number;
+  /** What its last comment says that it prints. */
+  prints: string;
+  /** How each runtime starts it. */
+  commands: string[];
+}
+
+/** The program at the top of the README. */
+export function firstProgram(): FirstProgram {
+  const [npm, deno] = commandsOf(readme);
   const code = programOf(readme)!;
   const end = readme.indexOf(code) + code.length;
-  return { code, line: readme.slice(0, end).split("\n").length };
+  const after = readme.slice(end, readme.indexOf("\n## "));
+  return {
+    install: { npm: npm!, deno: deno! },
+    code,
+    line: readme.slice(0, end).split("\n").length,
+    prints: /\/\/ (.*)\n$/.exec(code)![1]!,
+    commands: [...after.matchAll(/`((?:node|deno|bun) [^`]*)`/g)]
+      .map(([, command]) => command!),
+  };
 }
 
-/** A section of "Install": its command lines, and its program where it has one. */
+/** A section of docs/install.md: its command lines, and its program. */
 export function installOf(
   heading: string,
-): { commands: string[]; code?: string } {
-  const start = readme.indexOf(`\n### ${heading}\n`);
-  const section = readme.slice(start, readme.indexOf("\n##", start + 1));
-  const commands = /```sh\n([\s\S]*?)```/.exec(section)![1]!.trim().split("\n");
-  const code = programOf(section);
-  return code === undefined ? { commands } : { commands, code };
+): { commands: string[]; code: string } {
+  const start = install.indexOf(`\n## ${heading}\n`);
+  const section = install.slice(start, install.indexOf("\n## ", start + 1));
+  return { commands: commandsOf(section), code: programOf(section)! };
 }
 
-/** Sees that a program, told to listen on `port`, does what the README says. */
+/** Sees that a program, told to listen on `port`, does what its page says. */
 export async function doesAsTold(
   program: Program,
   port: number,
