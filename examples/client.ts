@@ -13,7 +13,7 @@ if (peers === undefined) {
   Deno.exit(2);
 }
 
-// Peers see this as the name of this client. Nothing listens there.
+// Peers know this client by this name. Nothing listens at the address.
 const pool = new HTTPPool("http://client.invalid");
 pool.setPeers(peers.split(","));
 const scores = pool.group("scores", (name) => {

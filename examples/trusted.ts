@@ -1,5 +1,5 @@
 /**
- * Shows a process that is ready for production. A secret keeps strangers out.
+ * Shows a process as you would run it in production. A secret keeps strangers out.
  * When the process is told to stop, the other processes take over the values it
  * has in memory, so a rolling deploy puts almost no load on the slow source. To
  * run three of them:

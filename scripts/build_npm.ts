@@ -1,11 +1,12 @@
 /**
  * Builds the npm package `geecache` into `npm/`, with dnt from JSR.
  *
- * `deno task npm [version]`; without a version, that of `deno.json`. The tests
- * that need no runtime but `Deno.test` are carried along and run on Node.
+ * `deno task npm [version]` takes the version from `deno.json` if none is given.
+ * The build includes the tests that use nothing of Deno but `Deno.test`, and runs
+ * them on Node.
  *
- * ESM only: a second format would be a second copy of every class at run time,
- * and `require` takes ESM from Node 20.19.
+ * The package has only ESM. A second format would load a second copy of every
+ * class, and `require` can load ESM since Node 20.19.
  *
  * @module
  */
@@ -19,7 +20,7 @@ import {
 } from "./package_json.ts";
 import { portableTests, readsTheRepository } from "./portable.ts";
 
-/** What TypeScript found, as far as the filter below looks at it. */
+/** The parts of a TypeScript diagnostic that the filter below reads. */
 interface Diagnostic {
   readonly code: number;
   readonly file: { readonly fileName: string } | undefined;
@@ -32,22 +33,22 @@ function exit(message: string, code: number): never {
   Deno.exit(code);
 }
 
-/** The tests that can be carried along: `Deno.test` alone has a shim. */
-async function packedTests(): Promise<string[]> {
-  const packed: string[] = [];
+/** The tests that the build can include. The only shim is for `Deno.test`. */
+async function includedTests(): Promise<string[]> {
+  const included: string[] = [];
   for (const name of await portableTests()) {
     if (await readsTheRepository(name)) continue;
-    packed.push(name.replace(/\.ts$/, ""));
+    included.push(name.replace(/\.ts$/, ""));
   }
-  return packed;
+  return included;
 }
 
-/** The package's own files, and a look at what dnt made of the library. */
+/** Copies the papers into the package, and checks what dnt made of the library. */
 async function finish(): Promise<void> {
   for (const name of PAPERS) {
     await Deno.copyFile(name, `${OUT}/${name}`);
   }
-  // dnt adds shims, polyfills and dependencies without a word.
+  // dnt adds shims, polyfills and dependencies silently.
   const { dependencies } = JSON.parse(
     await Deno.readTextFile(`${OUT}/package.json`),
   );
@@ -67,7 +68,7 @@ try {
 } catch (error) {
   exit((error as Error).message, 2);
 }
-// A dynamic import, so that everything but this build goes without JSR.
+// This import is dynamic, so that only the build itself needs JSR.
 const { build, emptyDir } = await import("@deno/dnt").catch(
   ({ message }: Error) =>
     exit(`@deno/dnt could not be loaded: ${message.split("\n")[0]}`, 1),
@@ -82,22 +83,24 @@ await build({
   scriptModule: false,
   declarationMap: false,
   shims: { deno: { test: "dev" } },
-  // Node 20.19 has what the library uses; a polyfill would hide what it lacks.
+  // Node 20.19 has everything that the library uses. A polyfill would hide it if
+  // something were missing.
   polyfills: false,
   compilerOptions: {
     target: "ES2022",
-    // Of ESNext, it is ES2024's strings that the library uses; dnt's types know no ES2024.
+    // The library uses the string methods of ES2024. dnt has no types for ES2024,
+    // only for ESNext.
     lib: ["ESNext", "DOM", "DOM.Iterable"],
     noUncheckedIndexedAccess: true,
     useUnknownInCatchVariables: true,
   },
   rootTestDir: "tests",
-  testPattern: `{${(await packedTests()).join(",")}}.ts`,
-  // The assertions' npm form has no types (TS7016). That concerns the tests alone.
+  testPattern: `{${(await includedTests()).join(",")}}.ts`,
+  // The npm package of the assertions has no types (TS7016). Only tests use it.
   filterDiagnostic: ({ code, file }: Diagnostic): boolean =>
     !(code === 7016 && file?.fileName.includes("/src/tests/")),
   postBuild: finish,
-  // With exports of its own: dnt writes the condition "import" alone, which
-  // `require` does not meet.
+  // We write the exports ourselves, because dnt writes only the condition
+  // "import", which `require` does not match.
   package: { ...packageJson(version, "./esm", repositoryOfCi()) },
 });

@@ -1,8 +1,8 @@
 /**
- * Arbitrary input for every parser: `deno task fuzz`.
+ * Feeds arbitrary input to every parser, and to pools: `deno task fuzz`.
  *
- * `--seconds` is shared by the targets; `--seed` makes a run again, with `--target`
- * and `--path` one finding alone.
+ * The targets share the time that `--seconds` gives. `--seed` repeats a run;
+ * together with `--target` and `--path` it repeats one finding.
  *
  * @module
  */
@@ -12,24 +12,30 @@ import fc from "fast-check";
 import { parsers, type Target } from "./fuzz_bytes.ts";
 import { pools } from "./fuzz_pools.ts";
 
-/** A run may not take longer, in milliseconds: it hangs. */
-const HANGS_MS = 10_000;
+/** A run that takes longer counts as hanging. */
+const RUN_TIMEOUT_MS = 10_000;
 
 /** All targets. */
 export const targets: readonly Target[] = [...parsers, ...pools];
 
-/** What came of one target. */
+/** The result of fuzzing one target. */
 export interface Outcome {
   readonly name: string;
   readonly runs: number;
-  /** The smallest input that was found to fail, and how; `undefined`: none. */
+  /**
+   * The smallest input that fails, and how it fails; `undefined` if none was
+   * found.
+   */
   readonly finding: string | undefined;
 }
 
-/** `property`, and a wait for the run that was under way when time was up. */
-function watch(property: fc.IRawProperty<unknown>): {
+/**
+ * Wraps `property`, so that the caller can wait for a run that is still under way
+ * when the time is up.
+ */
+function watchRuns(property: fc.IRawProperty<unknown>): {
   watched: fc.IRawProperty<unknown>;
-  rest: () => Promise<void>;
+  lastRunEnds: () => Promise<void>;
 } {
   let last: unknown;
   const watched: fc.IRawProperty<unknown> = {
@@ -44,15 +50,15 @@ function watch(property: fc.IRawProperty<unknown>): {
       return result;
     },
   };
-  const rest = async (): Promise<void> => {
+  const lastRunEnds = async (): Promise<void> => {
     let timer: ReturnType<typeof setTimeout> | undefined;
-    const hangs = new Promise((resolve) => {
-      timer = setTimeout(resolve, HANGS_MS);
+    const timeout = new Promise((resolve) => {
+      timer = setTimeout(resolve, RUN_TIMEOUT_MS);
     });
-    await Promise.race([last, hangs]);
+    await Promise.race([last, timeout]);
     clearTimeout(timer);
   };
-  return { watched, rest };
+  return { watched, lastRunEnds };
 }
 
 /** Fuzzes one target for `ms` milliseconds, or until it fails. */
@@ -62,16 +68,16 @@ export async function fuzz(
   seed: number,
   path?: string,
 ): Promise<Outcome> {
-  const { watched, rest } = watch(property);
+  const { watched, lastRunEnds } = watchRuns(property);
   const details = await fc.check(watched, {
     seed,
     numRuns: Number.MAX_SAFE_INTEGER,
     interruptAfterTimeLimit: ms,
     markInterruptAsFailure: false,
-    timeout: HANGS_MS,
+    timeout: RUN_TIMEOUT_MS,
     ...(path === undefined ? {} : { path }),
   });
-  await rest();
+  await lastRunEnds();
   const { failed, numRuns, counterexample, counterexamplePath } = details;
   if (!failed) return { name, runs: numRuns, finding: undefined };
   const error = details.errorInstance;
@@ -86,11 +92,11 @@ export async function fuzz(
     .map((part) => /^[\w:-]+$/.test(`${part}`) ? part : `'${part}'`).join(" ");
   const finding = `${fc.stringify(counterexample)}\n${
     error instanceof Error ? error.stack : String(error)
-  }\nagain: deno task fuzz ${replay}`;
+  }\nrepeat it with: deno task fuzz ${replay}`;
   return { name, runs: numRuns, finding };
 }
 
-/** A table of what came of all. */
+/** A table with one row for each outcome. */
 export function tableOf(outcomes: readonly Outcome[]): string {
   const rows = outcomes.map(({ name, runs, finding }) => [
     name,

@@ -1,8 +1,8 @@
 /**
- * What is fuzzed of the parsers: paths, frames, protobuf, requests of Node, flags.
+ * The fuzz targets for parsers: paths, frames, protobuf, Node requests and flags.
  *
- * Each target takes something arbitrary and throws if the code under test does
- * anything but what it documents.
+ * Each target gives arbitrary input to the code under test, and throws if the code
+ * does anything that it does not document.
  *
  * @module
  */
@@ -40,14 +40,14 @@ import {
   withTtl,
 } from "../protocol/wire.ts";
 
-/** One thing that is fuzzed. */
+/** One thing to fuzz. */
 export interface Target {
   readonly name: string;
-  /** Throws, or rejects, on a finding. */
+  /** Throws or rejects when it finds a fault. */
   readonly property: fc.IRawProperty<unknown>;
 }
 
-/** Any string that is well-formed: a key, once it is not empty. */
+/** Any well-formed string. If it is not empty, it is a valid key. */
 export const anyText: fc.Arbitrary<string> = fc.oneof(
   fc.string({ unit: "binary" }),
   fc.string({
@@ -70,7 +70,7 @@ const anyGroup = anyKey.filter((name) =>
   !name.includes("/") && name !== "." && name !== ".."
 );
 
-/** What a URL may end in, escapes that are cut short included. */
+/** The end of a URL, sometimes with escapes that are cut short. */
 export const anyPath: fc.Arbitrary<string> = fc.oneof(
   anyText,
   fc.array(
@@ -94,7 +94,7 @@ export const anyPath: fc.Arbitrary<string> = fc.oneof(
   ).map((parts) => parts.join("")),
 );
 
-/** `valid` as it is, with some of its bytes changed, or cut short. */
+/** `valid` unchanged, with some bytes changed, cut short, or replaced at random. */
 export function damaged(
   valid: fc.Arbitrary<Uint8Array<ArrayBuffer>>,
 ): fc.Arbitrary<Uint8Array<ArrayBuffer>> {
@@ -133,12 +133,15 @@ const anyFrames: fc.Arbitrary<ResultFrame[]> = fc.uniqueArray(
   })
 );
 
-/** A body of results, or what is nearly one. */
+/** A body of results, or something close to one. */
 export const anyResults: fc.Arbitrary<Uint8Array<ArrayBuffer>> = damaged(
   anyFrames.map(encodeResults),
 );
 
-/** What `run` throws, which must be a `kind`; `undefined`: nothing. */
+/**
+ * The error that `run` throws; `undefined` if it throws none. Any error that is not
+ * a `kind` is a finding.
+ */
 function thrownBy(
   kind: new (message: string, code?: number) => Error,
   run: () => void,
@@ -159,9 +162,9 @@ const paths = fc.property(
   (group, key, native, path) => {
     const made = keyPath("/_geecache/", group, key, native);
     if (made === undefined) {
-      assert(key.length > MAX_PATH_LENGTH / 12, "short, and no path");
+      assert(key.length > MAX_PATH_LENGTH / 12, "a short key has no path");
     } else {
-      // A runtime writes a URL anew on its way.
+      // A runtime parses a URL and writes it again before it sends it.
       const sent = pathOf(new URL(`http://h:1${made}`).href);
       assertEquals(readTarget(sent, "/_geecache/", native), {
         group,
@@ -199,7 +202,10 @@ const keys = fc.property(
   },
 );
 
-/** What a reader makes of `body` in these pieces, up to what is wrong with it. */
+/**
+ * What a reader gets from `body` in these pieces: the results, then the message of
+ * the error, if there is one.
+ */
 function readResults(body: Uint8Array, cuts: readonly number[]): unknown[] {
   const reader = new ResultReader(EXPECTED, MAX_BYTES);
   const seen: unknown[] = [];
@@ -225,7 +231,7 @@ const results = fc.property(
   fc.array(fc.nat(), { maxLength: 6 }),
   (body, cuts) => {
     const sorted = cuts.map((n) => n % (body.length + 1)).sort((a, b) => a - b);
-    // Wherever it is cut, it says the same.
+    // The reader gets the same results wherever the body is cut.
     assertEquals(readResults(body, sorted), readResults(body, []));
   },
 );
@@ -289,7 +295,7 @@ const nodeRequests = fc.property(
     if (url !== undefined) {
       assertEquals(new URL(url).href, url);
       assert(pathOf(url).startsWith("/"), url);
-      // No target leads to another host than the one that was asked.
+      // A path never leads to a host other than the one that was asked.
       const origin = `${encrypted ? "https" : "http"}://${host || "localhost"}`;
       if (target.startsWith("/")) {
         assertEquals(new URL(url).origin, new URL(origin).origin);
@@ -325,15 +331,18 @@ const flags = fc.property(fc.array(anyArgument, { maxLength: 6 }), (args) => {
     }
     assert(maxBytes >= 0, `${maxBytes} bytes`);
     for (const text of [host, db, self ?? "-"]) {
-      assert(typeof text === "string" && text !== "", `a text: ${text}`);
+      assert(typeof text === "string" && text !== "", `not a text: ${text}`);
     }
     assert(Array.isArray(peers), `peers ${peers}`);
     assertEquals([typeof verbose, typeof help], ["boolean", "boolean"]);
   });
-  assert(error === undefined || error.message !== "", "an error without words");
+  assert(
+    error === undefined || error.message !== "",
+    "an error without a message",
+  );
 });
 
-/** The parsers. */
+/** The targets for parsers. */
 export const parsers: readonly Target[] = [
   { name: "paths", property: paths },
   { name: "keys in frames", property: keys },

@@ -1,6 +1,6 @@
 /**
- * What is fuzzed of pools: the requests that a handler gets, and the answers that
- * a client gets.
+ * The fuzz targets for pools: the requests that a handler gets, and the answers
+ * that a client gets.
  *
  * @module
  */
@@ -36,7 +36,7 @@ const PROTOCOL: fc.Arbitrary<ProtocolName> = fc.constantFrom<ProtocolName[]>(
   "groupcache",
 );
 
-/** What a runtime takes for the value of a header. */
+/** Texts that a runtime accepts as the value of a header. */
 const headerText = fc.oneof(
   fc.string({ unit: "grapheme-ascii" }),
   fc.string({
@@ -48,7 +48,7 @@ const headerText = fc.oneof(
   fc.constantFrom("9".repeat(400), "0x10", " 1", "1, 1", "1.5", "Infinity"),
 );
 
-/** Headers of one direction, with texts that mean something and others. */
+/** Headers of a request or an answer, with likely values and with arbitrary ones. */
 function headersOf(
   known: Record<string, fc.Arbitrary<string>>,
 ): fc.Arbitrary<Record<string, string>> {
@@ -62,10 +62,10 @@ function headersOf(
   >;
 }
 
-/** A body: its parts, and how it ends. */
+/** A body in parts, and how it ends. */
 interface Body {
   parts: Uint8Array<ArrayBuffer>[];
-  /** `whole`: it is no stream. `silent`: it does not end. */
+  /** `whole` is not a stream. `silent` is a stream that never ends. */
   end: "whole" | "closed" | "broken" | "silent";
 }
 
@@ -92,12 +92,14 @@ function open({ parts, end }: Body): BodyInit {
     start(controller) {
       for (const part of parts) controller.enqueue(part);
       if (end === "closed") controller.close();
-      if (end === "broken") controller.error(new Error("the line is cut"));
+      if (end === "broken") {
+        controller.error(new Error("the connection is cut"));
+      }
     },
   });
 }
 
-/** Lets time pass until `promise` settles: it must. */
+/** Lets time pass until `promise` settles. It is a finding if that never happens. */
 async function inTime<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
   let settled = false;
   const mark = (): void => void (settled = true);
@@ -109,8 +111,8 @@ async function inTime<T>(clock: FakeClock, promise: Promise<T>): Promise<T> {
   return await promise;
 }
 
-/** What a handler may say, as status and `Geecache-Result`. */
-const SAID: ReadonlySet<string> = new Set([
+/** Each pair of status and `Geecache-Result` that a handler may answer with. */
+const ALLOWED_ANSWERS: ReadonlySet<string> = new Set([
   "200 batch",
   "200 value",
   "202 pending",
@@ -132,7 +134,7 @@ const SAID: ReadonlySet<string> = new Set([
 
 const anyRequest = fc.record({
   protocol: PROTOCOL,
-  /** As a runtime writes it, or as it is. */
+  /** Whether the URL stays as it is, instead of being rewritten by the runtime. */
   raw: fc.boolean(),
   path: fc.oneof(
     anyPath,
@@ -162,7 +164,7 @@ const anyRequest = fc.record({
     ),
   ),
   secret: fc.boolean(),
-  /** Whether there is a peer, which refuses everything, and whether it drains. */
+  /** Whether the pool has a peer, and whether it drains. The peer refuses everything. */
   place: fc.constantFrom("alone", "among peers", "draining"),
   maxBodyBytes: fc.constantFrom(0, 20, 1e6),
 });
@@ -206,7 +208,7 @@ const requests = fc.asyncProperty(anyRequest, async (one) => {
     const answered = Promise.resolve().then(() => pool.handler(request));
     const response = await inTime(clock, answered);
     const said = `${response.status} ${response.headers.get(HEADER.result)}`;
-    assert(SAID.has(said), `it says ${said}`);
+    assert(ALLOWED_ANSWERS.has(said), `it answers ${said}`);
     const drains = response.headers.has(HEADER.draining);
     if (said !== "404 null") assertEquals(drains, place === "draining");
     const bytes = await inTime(clock, response.bytes());
@@ -218,14 +220,14 @@ const requests = fc.asyncProperty(anyRequest, async (one) => {
     await pool.close();
   }
   await clock.advance(0);
-  assertEquals(clock.pending, 0, "timers are left");
+  assertEquals(clock.pending, 0, "timers are left over");
 });
 
 const anyAnswer = fc.record({
   status: fc.oneof(
     fc.constantFrom(200, 200, 200, 202, 204, 404, 429, 500, 503),
     fc.integer({ min: 200, max: 599 }),
-    // What no `Response` can be made of: the request failed.
+    // No `Response` can have this status. It stands for a request that failed.
     fc.constant(0),
   ),
   headers: headersOf({
@@ -252,7 +254,7 @@ const anyAnswer = fc.record({
   )),
 });
 
-/** What a caller does with a peer. */
+/** One thing that a caller does with a peer. */
 type Step = "get" | "remove" | "set" | "clear" | "peek" | "wait";
 
 const answers = fc.asyncProperty(
@@ -280,7 +282,8 @@ const answers = fc.asyncProperty(
       maxBodyBytes: 40,
       fetch: () => {
         const answer = left.shift();
-        // A peer that says "pending" for ever is waited for as long.
+        // A caller would wait for ever for a peer that always answers "pending", so
+        // every peer answers something else in the end.
         if (answer === undefined) return Promise.resolve(new Response("end"));
         const { status, headers, body } = answer;
         if (status === 0) return Promise.reject(new TypeError("no connection"));
@@ -303,25 +306,25 @@ const answers = fc.asyncProperty(
       peek: (key) => peer!.peek!("g", key),
     };
     let waiting: Promise<void>[] = [];
-    const rest = async (): Promise<void> => {
+    const allSettled = async (): Promise<void> => {
       await inTime(clock, Promise.all(waiting));
       waiting = [];
     };
     try {
       for (const [i, step] of steps.entries()) {
-        if (step === "wait") await rest();
+        if (step === "wait") await allSettled();
         else waiting.push(expectAnswer(step, run[step](`k${i}`)));
       }
-      await rest();
+      await allSettled();
     } finally {
       await pool.close();
     }
     await clock.advance(0);
-    assertEquals(clock.pending, 0, "timers are left");
+    assertEquals(clock.pending, 0, "timers are left over");
   },
 );
 
-/** Awaits what is a value, or one of the errors that are documented. */
+/** Awaits `promise`, which may also reject with an error that is documented. */
 async function expectAnswer(
   step: string,
   promise: Promise<unknown>,
@@ -337,7 +340,7 @@ async function expectAnswer(
   }
 }
 
-/** The pools. */
+/** The targets for pools. */
 export const pools: readonly Target[] = [
   { name: "requests", property: requests as fc.IRawProperty<unknown> },
   { name: "answers", property: answers as fc.IRawProperty<unknown> },

@@ -1,6 +1,6 @@
 /**
- * Which files the library consists of: the public modules at the root, and the
- * rooms in the folders that `publish.include` of `deno.json` names.
+ * Lists the files of the library: the public modules at the root, and the rooms in
+ * the folders that `publish.include` of `deno.json` names.
  *
  * @module
  */
@@ -10,11 +10,11 @@ import config from "../deno.json" with { type: "json" };
 
 const ROOT = new URL("../", import.meta.url);
 
-/** The folders of rooms, each with a slash at its end. */
+/** The folders that hold rooms. Each ends with a slash. */
 export const FOLDERS: readonly string[] = config.publish.include
   .filter((name) => name.endsWith("/"));
 
-/** The paths of all library files from the project's root, sorted. */
+/** The paths of all library files, relative to the project's root and sorted. */
 export async function libraryFiles(): Promise<string[]> {
   const files: string[] = [];
   for (const folder of ["", ...FOLDERS]) {

@@ -1,9 +1,9 @@
 /**
- * Builds the npm package `geecache` without JSR: `deno task pack [version]`
- * leaves `geecache-<version>.tgz`.
+ * Builds the npm package `geecache` without JSR: `deno task pack [version]` writes
+ * `geecache-<version>.tgz`.
  *
- * `deno pack` makes the code and the types. Its package has JSR's name and knows
- * no `engines`, so its `package.json` gives way to ours.
+ * `deno pack` makes the code and the types. Its `package.json` has the name that
+ * the package has on JSR, and no `engines`, so we replace it with our own.
  *
  * @module
  */
@@ -19,18 +19,18 @@ import { run } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url);
 
-/** What a package came to. */
+/** A finished package and its size. */
 export interface Packed {
   readonly file: string;
-  /** How many files there are in it. */
+  /** How many files it holds. */
   readonly files: number;
-  /** What it takes in the registry, in bytes. */
+  /** Its size in the registry, in bytes. */
   readonly size: number;
-  /** What it takes where it is installed, in bytes. */
+  /** Its size once it is installed, in bytes. */
   readonly unpacked: number;
 }
 
-/** Counts what is in a package. */
+/** Counts the files and the bytes of a package. */
 export async function measure(file: string): Promise<Packed> {
   let files = 0;
   let unpacked = 0;
@@ -85,10 +85,10 @@ if (import.meta.main) {
     const version = versionOf(Deno.args);
     const packed = await pack(version, `geecache-${version}.tgz`);
     console.log(
-      `${packed.file}: ${packed.files} files, ${packed.size} bytes, ${packed.unpacked} unpacked`,
+      `${packed.file}: ${packed.files} files, ${packed.size} bytes, ${packed.unpacked} bytes unpacked`,
     );
   } catch (error) {
-    console.error(`Cannot pack: ${(error as Error).message}`);
+    console.error(`Cannot pack the npm package: ${(error as Error).message}`);
     Deno.exit(error instanceof RangeError ? 2 : 1);
   }
 }

@@ -1,5 +1,6 @@
 /**
- * What the npm package says of itself, whichever tool builds it.
+ * The `package.json` of the npm package. It is the same whichever tool builds the
+ * package.
  *
  * @module
  */
@@ -7,7 +8,7 @@
 import config from "../deno.json" with { type: "json" };
 import { SEMVER } from "./version.ts";
 
-/** A `package.json`, as far as ours goes. */
+/** The fields of `package.json` that we write. */
 export interface PackageJson {
   readonly name: string;
   readonly version: string;
@@ -23,7 +24,7 @@ export interface PackageJson {
   >;
 }
 
-/** What goes into the package beside the code. */
+/** The files that the package holds in addition to the code. */
 export const PAPERS: readonly string[] = [
   "README.md",
   "LICENSE",
@@ -31,9 +32,10 @@ export const PAPERS: readonly string[] = [
 ];
 
 /**
- * The version that a build was asked for; without one, that of `deno.json`.
+ * The version to build: the one in `args`, or the one in `deno.json` if `args` is
+ * empty.
  *
- * @throws {RangeError} If it is none, or there are several
+ * @throws {RangeError} If `args` is not one valid version
  */
 export function versionOf(args: readonly string[]): string {
   const version = args[0] ?? config.version;
@@ -47,10 +49,11 @@ export function versionOf(args: readonly string[]): string {
 }
 
 /**
- * The `package.json` of a package whose code lies in `folder`, such as `./esm`.
+ * The `package.json` of a package that has its code in `folder`, such as `./esm`.
  *
- * @param repository where it is built from, such as `https://github.com/a/b`: npm
- * holds it against the signed statement of where a package comes from
+ * @param repository the repository that the package is built from, such as
+ * `https://github.com/a/b`; npm compares it with the repository in the signed
+ * provenance
  */
 export function packageJson(
   version: string,
@@ -70,7 +73,8 @@ export function packageJson(
     ...(repository === undefined
       ? {}
       : { repository: { type: "git", url: `git+${repository}.git` } }),
-    // No "import" or "require": either may take it, and gets the same classes.
+    // Without the conditions "import" and "require", both load the same file and
+    // get the same classes.
     exports: Object.fromEntries(
       Object.entries(config.exports).map(([name, path]) => {
         const file = `${folder}/${path.replace(/^\.\/|\.ts$/g, "")}`;
@@ -80,7 +84,7 @@ export function packageJson(
   };
 }
 
-/** Where a build on GitHub comes from; `undefined` elsewhere. */
+/** The repository of a build on GitHub; `undefined` elsewhere. */
 export function repositoryOfCi(): string | undefined {
   const server = Deno.env.get("GITHUB_SERVER_URL");
   const name = Deno.env.get("GITHUB_REPOSITORY");

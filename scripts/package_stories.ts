@@ -1,17 +1,17 @@
 /**
- * Programs that use each public module of the installed package: as ESM, as
- * CommonJS, and in TypeScript, from one text each.
+ * Programs that use each public module of the installed package. One story for
+ * each module becomes an ESM program, a CommonJS program, and TypeScript.
  *
  * @module
  */
 
-/** The languages that a program can be written in, by the end of its file's name. */
+/** The kinds of program, named after the extension of the file. */
 export type Kind = "mjs" | "cjs" | "mts" | "cts";
 
 /**
- * What is done with each public module, in the words that JavaScript and
- * TypeScript share. A module goes by the end of its subpath, and `same()` throws
- * if its two arguments are not equal.
+ * What a program does with each public module, in code that is both JavaScript and
+ * TypeScript. The code calls a module by the end of its subpath. `same()` throws if
+ * its two arguments are not equal.
  */
 const STORIES: Readonly<Record<string, string>> = {
   ".": `
@@ -66,12 +66,12 @@ const STORIES: Readonly<Record<string, string>> = {
 `,
 };
 
-/** What a program calls a module: `"./lru"` is `lru`. */
+/** The name of a module in a program, such as `lru` for `"./lru"`. */
 function nameOf(subpath: string): string {
   return subpath === "." ? "geecache" : subpath.slice(2);
 }
 
-/** What the package calls a module: `"./lru"` is `geecache/lru`. */
+/** The specifier that imports a module, such as `geecache/lru` for `"./lru"`. */
 export function specifierOf(subpath: string): string {
   return `geecache${subpath.slice(1)}`;
 }
@@ -84,7 +84,10 @@ function importLine(kind: Kind, subpath: string): string {
   return `import * as ${name} from ${from};`;
 }
 
-/** Says which runtime it was, after a look at how often the classes are there. */
+/**
+ * Code that checks that `require` and `import` give the same classes, and then
+ * prints the version of the runtime.
+ */
 function closing(kind: "mjs" | "cjs", subpaths: readonly string[]): string {
   const compare = subpaths.map((subpath) => {
     const from = `"${specifierOf(subpath)}"`;
@@ -99,10 +102,10 @@ function closing(kind: "mjs" | "cjs", subpaths: readonly string[]): string {
 }
 
 /**
- * A program in `kind` that uses all of `subpaths`. Run, it ends by printing the
- * version of its runtime.
+ * A program of one kind that uses all of `subpaths`. A JavaScript program ends by
+ * printing the version of its runtime.
  *
- * @throws {Error} If there is no story for one of them
+ * @throws {Error} If one of the modules has no story
  */
 export function program(kind: Kind, subpaths: readonly string[]): string {
   const imports = subpaths.map((subpath) => importLine(kind, subpath));
@@ -117,9 +120,9 @@ export function program(kind: Kind, subpaths: readonly string[]): string {
   let end: string;
   if (kind === "mts" || kind === "cts") {
     same = "declare function same(actual: unknown, expected: unknown): void;";
-    // What has no types would be any.
+    // A module without types would be `any`, and then this line would be no error.
     end = subpaths.map((subpath) =>
-      `  // @ts-expect-error: there is no such export.\n  ${
+      `  // @ts-expect-error: the module has no such export.\n  ${
         nameOf(subpath)
       }.nothing;\n`
     ).join("");

@@ -1,42 +1,40 @@
 /**
- * Which test files run on every runtime, and why the others do not.
+ * Lists the test files that run on every runtime, and says why the others do not.
  *
- * A file is portable if it and what it imports name nothing of Deno but
- * `Deno.test`, which has a stand-in elsewhere (`test_preload.ts`).
+ * A file is portable if it and its imports use nothing of Deno but `Deno.test`.
+ * Other runtimes get that one function from `test_preload.ts`.
  *
  * @module
  */
 
 import { readdir, readFile } from "node:fs/promises";
 
-/** The test files that are Deno's by nature, and why. */
-export const OF_DENO: Readonly<Record<string, string>> = {
-  "peer/batch_serve_test.ts": "its sockets are those of Deno's own server",
-  "project/build_npm_test.ts": "starts the script behind deno task npm",
-  "project/check_workflows_test.ts":
-    "tests a part of a script, which Deno runs",
-  "project/examples_test.ts":
-    "starts the examples and the README's program with deno",
+/** The test files that only Deno can run, each with the reason. */
+export const DENO_ONLY: Readonly<Record<string, string>> = {
+  "peer/batch_serve_test.ts": "it tests sockets of Deno's own server",
+  "project/build_npm_test.ts": "it starts the script behind deno task npm",
+  "project/check_workflows_test.ts": "it tests a script that Deno runs",
+  "project/examples_test.ts": "it starts the examples and deno task serve",
   "project/import_by_url_test.ts":
-    "imports the library by URL, which Deno alone does",
-  "handler/limits_serve_test.ts": "its sockets are those of Deno's own server",
-  "project/package_json_test.ts": "tests a part of a script, which Deno runs",
-  "project/readme_test.ts": "starts the README's programs with deno",
-  "project/runtimes_test.ts": "tests a part of a script, which Deno runs",
-  "serve/serve_test.ts": "starts deno task serve and deno task cluster",
-  "project/version_test.ts": "tests a part of a script, which Deno runs",
+    "it imports the library by URL, which only Deno can do",
+  "handler/limits_serve_test.ts": "it tests sockets of Deno's own server",
+  "project/package_json_test.ts": "it tests a script that Deno runs",
+  "project/readme_test.ts": "it starts the README's programs with deno",
+  "project/runtimes_test.ts": "it tests a script that Deno runs",
+  "serve/serve_test.ts": "it starts deno task serve and deno task cluster",
+  "project/version_test.ts": "it tests a script that Deno runs",
 };
 
 const TESTS = new URL("../tests/", import.meta.url);
 const DENO = /\bDeno\.(?!test\b)/;
 const IMPORT = /^(?:import|export)\b(?:[^;"]*\bfrom)?\s*"(\.[^"]+\.ts)"/gm;
 
-/** `code` without its comments; what looks like one in a string goes, too. */
+/** `code` without its comments. Text in a string that looks like one goes, too. */
 export function withoutComments(code: string): string {
   return code.replace(/\/\*[\s\S]*?\*\//g, "").replace(/(^|\s)\/\/.*$/gm, "");
 }
 
-/** Whether the code of `file`, or of what it imports, matches. */
+/** Whether the code of `file` or of any of its imports matches `pattern`. */
 async function reaches(
   file: URL,
   pattern: RegExp,
@@ -52,38 +50,41 @@ async function reaches(
   return false;
 }
 
-/** Whether the test file `name` reads files beside it: no package has those. */
+/**
+ * Whether the test file `name` reads other files of the repository. Such a test
+ * cannot go into a package, which does not have those files.
+ */
 export function readsTheRepository(name: string): Promise<boolean> {
   return reaches(new URL(name, TESTS), /\bimport\.meta\b/);
 }
 
 /**
- * The names of the portable test files in the folder `tests`, in order.
+ * The names of the portable test files in the folder `tests`, sorted.
  *
- * @throws {Error} If `ofDeno` is not exactly the files that need Deno.
+ * @throws {Error} If `denoOnly` does not list exactly the files that need Deno
  */
 export async function portableTests(
   tests: URL = TESTS,
-  ofDeno: Readonly<Record<string, string>> = OF_DENO,
+  denoOnly: Readonly<Record<string, string>> = DENO_ONLY,
 ): Promise<string[]> {
   const names = (await readdir(tests, { recursive: true }))
     .map((name) => name.replaceAll("\\", "/"))
     .filter((name) => name.endsWith("_test.ts")).sort();
   const portable: string[] = [];
-  const faults = Object.keys(ofDeno).filter((name) => !names.includes(name))
+  const faults = Object.keys(denoOnly).filter((name) => !names.includes(name))
     .map((name) => `${name} does not exist`);
   for (const name of names) {
     const needsDeno = await reaches(new URL(name, tests), DENO);
     if (!needsDeno) portable.push(name);
-    if (needsDeno && !Object.hasOwn(ofDeno, name)) {
+    if (needsDeno && !Object.hasOwn(denoOnly, name)) {
       faults.push(`${name} needs Deno and is not listed`);
     }
-    if (!needsDeno && Object.hasOwn(ofDeno, name)) {
+    if (!needsDeno && Object.hasOwn(denoOnly, name)) {
       faults.push(`${name} is listed and needs no Deno`);
     }
   }
   if (faults.length > 0) {
-    const list = "OF_DENO in scripts/portable.ts is not what the files say";
+    const list = "DENO_ONLY in scripts/portable.ts does not match the files";
     throw new Error(`Cannot list the tests: ${list}: ${faults.join("; ")}`);
   }
   return portable;

@@ -1,33 +1,36 @@
 /**
- * Node and Bun as the npm registry has them: one package holds one program for
- * one platform, so that no install script runs and nothing else is reached.
- * What is already on the machine is not used: its version is anybody's guess.
+ * Installs Node and Bun from npm, in versions that are pinned here.
+ *
+ * Each package holds one program for one platform, so no install script runs and
+ * no other server is needed. A Node or Bun that is already on the machine is not
+ * used, because it may be of any version.
  *
  * @module
  */
 
-/** What tests can be run on, beside Deno. */
+/** The runtimes that tests can run on, in addition to Deno. */
 export type RuntimeName = "node20" | "node22" | "node24" | "bun";
 
-/** A program that was started once, and said which it is. */
+/** An installed runtime that reported the expected version. */
 export interface Runtime {
   readonly name: RuntimeName;
-  /** As it says itself, without a `v`: `22.23.3`. */
+  /** The version without a `v`, such as `22.23.3`. */
   readonly version: string;
-  /** The program, as an absolute path. */
+  /** The absolute path of the program. */
   readonly path: string;
 }
 
 /** How a program ended. */
 export interface Outcome {
   readonly code: number;
-  /** Standard output and standard error, one after the other. */
+  /** Standard output, followed by standard error. */
   readonly output: string;
 }
 
 /**
- * The package of each runtime, by platform. Not every release is there for every
- * platform. Apple's own processors run the Node 20 of Intel's, through Rosetta.
+ * The package of each runtime, by platform. npm does not have every release for
+ * every platform. On an Apple processor, Node 20 is the build for Intel, which
+ * Rosetta runs.
  */
 const PACKAGES: Readonly<
   Record<string, Readonly<Record<RuntimeName, string>>>
@@ -64,7 +67,7 @@ const PACKAGES: Readonly<
   },
 };
 
-/** All of them, oldest first. */
+/** All runtimes, oldest Node first. */
 export const RUNTIMES: readonly RuntimeName[] = [
   "node20",
   "node22",
@@ -72,10 +75,10 @@ export const RUNTIMES: readonly RuntimeName[] = [
   "bun",
 ];
 
-/** npm itself, which Deno runs: a machine that has Deno alone has no npm. */
+/** npm itself. Deno runs it, so a machine that has only Deno is enough. */
 const NPM = "npm:npm@11.19.1";
 
-/** Runs a program to its end, and reads all that it writes. */
+/** Runs a program until it ends, and collects its output. */
 export async function run(
   path: string,
   args: readonly string[],
@@ -92,11 +95,11 @@ export async function run(
 }
 
 /**
- * Installs packages from npm into a folder, without their install scripts, and
- * notes them in its `package.json`.
+ * Installs packages from npm into a folder and adds them to its `package.json`.
+ * Install scripts do not run.
  *
- * @param packages each `name@version`, or the path of a `.tgz`
- * @throws {Error} with npm's output, when it fails
+ * @param packages each a `name@version`, or the path of a `.tgz`
+ * @throws {Error} with npm's output, if npm fails
  */
 export async function npmInstall(
   packages: readonly string[],
@@ -105,7 +108,7 @@ export async function npmInstall(
   const { code, output } = await run(Deno.execPath(), [
     ...["run", "--quiet", "--allow-all", "--no-config", "--no-lock"],
     ...["--node-modules-dir=none", NPM, "install", "--ignore-scripts"],
-    // `force`: a program for another processor, which Rosetta runs.
+    // `--force` installs a program for another processor, which Rosetta runs.
     ...["--save-exact", "--no-audit", "--no-fund", "--force", ...packages],
   ], folder);
   if (code !== 0) {
@@ -115,7 +118,10 @@ export async function npmInstall(
   }
 }
 
-/** What to install for a runtime here, and where its program will be. */
+/**
+ * The package to install for a runtime on this platform, and the path that its
+ * program will have.
+ */
 export function packageOf(
   name: RuntimeName,
   { os, arch }: { os: string; arch: string } = Deno.build,
@@ -137,10 +143,11 @@ export function packageOf(
 }
 
 /**
- * Installs a runtime below `folder`, which must exist, unless it is there.
+ * Installs a runtime below `folder`, unless it is already there. The folder must
+ * exist.
  *
- * @throws {Error} when npm has none for this platform, or what was installed is
- * not what the table says
+ * @throws {Error} if npm has no package for this platform, or the program reports
+ * another version than the one in the table
  */
 export async function installRuntime(
   name: RuntimeName,
@@ -160,7 +167,7 @@ export async function installRuntime(
   const received = said?.output.trim().replace(/^v/, "");
   if (received !== version) {
     throw new Error(
-      `Cannot use ${specifier}: it is another version: received ${received}`,
+      `Cannot use ${specifier}: it reports another version: received ${received}`,
     );
   }
   return { name, version, path: program };

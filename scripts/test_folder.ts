@@ -1,9 +1,10 @@
 /**
- * A copy of the project in which Node and Bun find what tests import.
+ * Makes a copy of the project in which Node and Bun find everything that tests
+ * import.
  *
- * The project itself can have neither a `package.json` nor a `node_modules`:
- * they would change how Deno resolves. The copy has both, made of `deno.json`'s
- * `imports` in the versions of `deno.lock`.
+ * The project itself has neither a `package.json` nor a `node_modules`, because
+ * they would change how Deno resolves imports. The copy has both. They come from
+ * the `imports` of `deno.json`, in the versions of `deno.lock`.
  *
  * @module
  */
@@ -14,30 +15,34 @@ import config from "../deno.json" with { type: "json" };
 import { npmInstall } from "./runtimes.ts";
 
 const ROOT = new URL("../", import.meta.url);
-/** What is not the project's source. */
-const LEFT_OUT = /^(\.cache|\.git|coverage|node_modules|npm|site)$/;
-/** A package and a path in it: `@std/cli/parse-args`. */
+/** Names at the root that are not source, and are not copied. */
+const NOT_COPIED = /^(\.cache|\.git|coverage|node_modules|npm|site)$/;
+/** A package and a path in it, such as `@std/cli/parse-args`. */
 const NAME = /^((?:@[^/]+\/)?[^/]+)(\/.+)?$/;
-/** The same behind `npm:`, with a version. */
+/** The same with `npm:` and a version, such as `npm:tar@7.5.23`. */
 const NPM = /^npm:\/?((?:@[^/]+\/)?[^@/]+)@([^/]+)(\/.+)?$/;
 
-/** The npm packages that `deno.json` maps names to, as they are locked. */
+/** The npm packages in the `imports` of `deno.json`, in their locked versions. */
 async function packages(): Promise<string[]> {
   const lock = JSON.parse(await readFile(new URL("deno.lock", ROOT), "utf8"));
   const found = new Set<string>();
   for (const target of Object.values(config.imports)) {
     const match = NPM.exec(target);
-    if (match === null) continue; // JSR's are no test's.
+    // The others are local files, and JSR packages, which no portable test imports.
+    if (match === null) continue;
     const [, name, range] = match;
     const locked = lock.specifiers[`npm:${name}@${range}`] ?? range;
-    // What a package's peers are stands behind its version: 2.1.9_hono@4.13.19.
+    // The lock adds peer dependencies to a version, such as 2.1.9_hono@4.13.19.
     found.add(`${name}@${locked.replace(/_.*/, "")}`);
   }
   return [...found];
 }
 
-/** What a name that `deno.json` maps to `target` stands for in `folder`. */
-function meaning(target: string, folder: string): string | undefined {
+/**
+ * The specifier that means `target` to Node and Bun in `folder`; `undefined` if
+ * there is none.
+ */
+function nodeSpecifier(target: string, folder: string): string | undefined {
   if (target.startsWith("./")) {
     return pathToFileURL(`${folder}/${target.slice(2)}`).href;
   }
@@ -45,24 +50,27 @@ function meaning(target: string, folder: string): string | undefined {
   return match === null ? undefined : `${match[1]}${match[3] ?? ""}`;
 }
 
-/** Packages for the names that `deno.json` maps to something of another name. */
+/**
+ * Writes a small package for each name in `imports` that differs from the name of
+ * its target. The package exports the target again.
+ */
 async function writeAliases(folder: string): Promise<void> {
-  const doors = new Map<string, Record<string, string>>();
+  const aliases = new Map<string, Record<string, string>>();
   for (const [name, target] of Object.entries(config.imports)) {
-    const meant = meaning(target, folder);
-    if (meant === undefined || meant === name) continue;
+    const specifier = nodeSpecifier(target, folder);
+    if (specifier === undefined || specifier === name) continue;
     const [, owner, path] = NAME.exec(name)!;
-    const exports = doors.get(owner!) ?? {};
-    doors.set(owner!, exports);
+    const exports = aliases.get(owner!) ?? {};
+    aliases.set(owner!, exports);
     const file = `./${Object.keys(exports).length}.js`;
     exports[`.${path ?? ""}`] = file;
     await mkdir(`${folder}/node_modules/${owner}`, { recursive: true });
     await writeFile(
       `${folder}/node_modules/${owner}/${file}`,
-      `export * from "${meant}";\n`,
+      `export * from "${specifier}";\n`,
     );
   }
-  for (const [name, exports] of doors) {
+  for (const [name, exports] of aliases) {
     await writeFile(
       `${folder}/node_modules/${name}/package.json`,
       JSON.stringify({ name, type: "module", exports }),
@@ -70,13 +78,13 @@ async function writeAliases(folder: string): Promise<void> {
   }
 }
 
-/** Fills `folder`, which must exist, with the project and its packages. */
+/** Copies the project and its packages into `folder`, which must exist. */
 export async function fill(folder: string): Promise<void> {
   for await (const { name } of Deno.readDir(ROOT)) {
-    if (LEFT_OUT.test(name)) continue;
+    if (NOT_COPIED.test(name)) continue;
     await cp(new URL(name, ROOT), `${folder}/${name}`, { recursive: true });
   }
-  // Under its own name a package finds itself.
+  // With a name and exports, the project can import itself by its name.
   const { name, exports } = config;
   await writeFile(
     `${folder}/package.json`,

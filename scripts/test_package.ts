@@ -2,8 +2,9 @@
  * Installs the npm package into empty projects and uses it there, on Node 20, 22,
  * 24 and Bun, and in TypeScript: `deno task test:package [file.tgz]`.
  *
- * Without a file it packs what is here. Everything comes from npm, by exact
- * versions and without install scripts. The last line is the count.
+ * Without a file, it packs this project first. Everything else comes from npm, in
+ * exact versions and without install scripts. The last line says how many checks
+ * passed and failed.
  *
  * @module
  */
@@ -13,7 +14,7 @@ import { measure, pack } from "./pack.ts";
 import { type Kind, program } from "./package_stories.ts";
 import { installRuntime, npmInstall, run, RUNTIMES } from "./runtimes.ts";
 
-/** The oldest TypeScript whose NodeNext lets `require` take ESM, and the newest. */
+/** The oldest TypeScript in which NodeNext lets `require` load ESM, and the newest. */
 const COMPILERS = {
   "tsc-oldest": "npm:typescript@5.8.3",
   "tsc-newest": "npm:typescript@7.0.2",
@@ -26,7 +27,7 @@ const subpaths = Object.keys(config.exports);
 let passed = 0;
 let failed = 0;
 
-/** Makes a folder with a project in it that has `packages`. */
+/** Makes a project in a new folder and installs `packages` there. */
 async function project(
   folder: string,
   packages: readonly string[],
@@ -37,7 +38,7 @@ async function project(
   return folder;
 }
 
-/** One check: it holds unless it throws. */
+/** Runs one check. It passes unless `holds` throws. */
 async function check(name: string, holds: () => Promise<void>): Promise<void> {
   try {
     await holds();
@@ -49,8 +50,12 @@ async function check(name: string, holds: () => Promise<void>): Promise<void> {
   }
 }
 
-/** Runs a program; what it wrote. It must end well. */
-async function succeed(
+/**
+ * Runs a program and returns its output.
+ *
+ * @throws {Error} if the exit code is not 0
+ */
+async function runOrThrow(
   path: string,
   args: readonly string[],
   cwd: string,
@@ -60,30 +65,36 @@ async function succeed(
   return output;
 }
 
-async function onlyItself(folder: string): Promise<void> {
+async function checkInstalled(folder: string): Promise<void> {
   const installed = [...Deno.readDirSync(`${folder}/node_modules`)]
     .map(({ name }) => name).filter((name) => !name.startsWith("."));
   if (installed.join() !== "geecache") {
-    throw new Error(`it must come alone: received ${installed}`);
+    throw new Error(
+      `the package must install nothing else: received ${installed}`,
+    );
   }
   const read = await Deno.readTextFile(
     `${folder}/node_modules/geecache/package.json`,
   );
   const { exports, sideEffects, engines } = JSON.parse(read);
   if (Object.keys(exports).join() !== subpaths.join()) {
-    throw new Error(`other exports: received ${Object.keys(exports)}`);
+    throw new Error(
+      `exports must be ${subpaths}: received ${Object.keys(exports)}`,
+    );
   }
   if (sideEffects !== false || engines.node !== ">=20.19") {
-    throw new Error(`sideEffects or engines: received ${read}`);
+    throw new Error(
+      `sideEffects must be false, and engines.node >=20.19: received ${read}`,
+    );
   }
 }
 
-/** Programs that `import` and that `require`, on every runtime. */
+/** Runs a program with `import` and one with `require`, on every runtime. */
 async function testRuntimes(folder: string, tarball: string): Promise<void> {
   const home = await project(`${folder}/javascript`, [tarball]);
   await check(
     "It depends on nothing and has every subpath",
-    () => onlyItself(home),
+    () => checkInstalled(home),
   );
   for (const kind of ["mjs", "cjs"] as const) {
     await Deno.writeTextFile(`${home}/main.${kind}`, program(kind, subpaths));
@@ -92,15 +103,15 @@ async function testRuntimes(folder: string, tarball: string): Promise<void> {
     const { version, path } = await installRuntime(name, folder);
     for (const [kind, verb] of [["mjs", "import"], ["cjs", "require"]]) {
       await check(`${name} ${version}: ${verb}`, async () => {
-        const said = await succeed(path, [`main.${kind}`], home);
-        // What was printed is all: no warning stands beside it.
+        const said = await runOrThrow(path, [`main.${kind}`], home);
+        // The version must be the only output, without any warning.
         if (said !== `${version}\n`) throw new Error(`received ${said}`);
       });
     }
   }
 }
 
-/** Checks `files` as a strict project would, library declarations included. */
+/** Checks types as a strict project would, including those in `.d.ts` files. */
 async function typeCheck(
   node: string,
   compiler: string,
@@ -131,7 +142,7 @@ async function typeCheck(
   };
   await Deno.writeTextFile(`${home}/tsconfig.json`, JSON.stringify(options));
   const tsc = `../tools/node_modules/${compiler}/bin/tsc`;
-  await succeed(node, [tsc, "--project", "."], home);
+  await runOrThrow(node, [tsc, "--project", "."], home);
 }
 
 async function testTypes(
@@ -158,7 +169,7 @@ async function testTypes(
   }
 }
 
-/** Linters of packages. */
+/** Runs the linters for packages. */
 async function lint(
   folder: string,
   tarball: string,
@@ -167,17 +178,17 @@ async function lint(
   const modules = `${folder}/tools/node_modules`;
   await check("publint finds nothing", async () => {
     const cli = `${modules}/publint/src/cli.js`;
-    const said = await succeed(node, [cli, "--strict", tarball], folder);
+    const said = await runOrThrow(node, [cli, "--strict", tarball], folder);
     if (!said.includes("All good!")) throw new Error(said);
   });
   await check("Are the types wrong? No", async () => {
     const cli = `${modules}/@arethetypeswrong/cli/dist/index.js`;
-    await succeed(node, [
+    await runOrThrow(node, [
       ...[cli, tarball, "--no-emoji", "--no-color"],
-      // Not the resolution of Node 10, which knows no "exports".
+      // This leaves out the resolution of Node 10, which ignores "exports".
       ...["--profile", "node16"],
-      // "A require call resolved to an ESM JavaScript file, which is an error in
-      // Node": not from 20.19, which `engines` asks for; see main.cjs above.
+      // This rule says that `require` of an ESM file is an error in Node. Since
+      // Node 20.19, which `engines` asks for, it is not: main.cjs above proves it.
       ...["--ignore-rules", "cjs-resolves-to-esm"],
     ], folder);
   });
@@ -190,7 +201,7 @@ async function main(): Promise<void> {
     const { file, files, size, unpacked } = given === undefined
       ? await pack(config.version, `${folder}/geecache.tgz`)
       : await measure(await Deno.realPath(given));
-    console.log(`${files} files, ${size} bytes, ${unpacked} unpacked`);
+    console.log(`${files} files, ${size} bytes, ${unpacked} bytes unpacked`);
     await testRuntimes(folder, file);
     const { path } = await installRuntime("node24", folder);
     const compilers = Object.entries(COMPILERS).map((pair) => pair.join("@"));

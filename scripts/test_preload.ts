@@ -1,6 +1,6 @@
 /**
- * What the portable tests need of Deno, where there is no Deno: `Deno.test`,
- * over `node:test`, which Node and Bun have. Loaded before the tests.
+ * Gives the portable tests `Deno.test` on Node and Bun, where it runs on top of
+ * `node:test`. It is loaded before the tests.
  *
  * @module
  */

@@ -1,8 +1,9 @@
 /**
- * Runs the portable tests on Node 24, Node 22 and Bun, from npm.
+ * Runs the portable tests on Node 24, Node 22 and Bun, which it installs from npm.
  *
- * `deno task test:runtimes [node24] [node22] [bun]`; without a name, on all.
- * A line for each says how it went: `node 24.21.0: 345 passed, 0 failed`.
+ * `deno task test:runtimes [node24] [node22] [bun]` runs them on all three if no
+ * name is given. It prints one line for each runtime, such as
+ * `node 24.21.0: 345 passed, 0 failed`.
  *
  * @module
  */
@@ -10,19 +11,19 @@
 import { mkdir, mkdtemp, readFile, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { OF_DENO, portableTests } from "./portable.ts";
+import { DENO_ONLY, portableTests } from "./portable.ts";
 import { installRuntime } from "./runtimes.ts";
 import { fill } from "./test_folder.ts";
 
-/** Those that run TypeScript as it is. */
+/** The runtimes that run TypeScript without a build. */
 const NAMES = ["node24", "node22", "bun"] as const;
 type Name = typeof NAMES[number];
 
-/** How long one test may take. Only one that hangs takes so long. */
+/** How long one test may take. Only a test that hangs takes this long. */
 const TIMEOUT_MS = 120_000;
 const PRELOAD = "./scripts/test_preload.ts";
 
-/** How each runtime runs `files`, with a JUnit report to `report`. */
+/** The arguments that run `files` on a runtime and write a JUnit report to `report`. */
 function testArgs(name: Name, files: string[], report: string): string[] {
   if (name === "bun") {
     return [
@@ -39,7 +40,7 @@ function testArgs(name: Name, files: string[], report: string): string[] {
   ];
 }
 
-/** Runs the tests on one runtime; whether there were any, and all passed. */
+/** Runs the tests on one runtime. Returns whether at least one ran and all passed. */
 async function testOn(
   name: Name,
   folder: string,
@@ -56,7 +57,7 @@ async function testOn(
     signal,
   }).spawn().status;
   signal.throwIfAborted();
-  // Without a report the runtime broke before its first test.
+  // If there is no report, the runtime failed before its first test.
   const xml = await readFile(report, "utf8").catch(() => "");
   const count = (tag: RegExp) => xml.match(tag)?.length ?? 0;
   const bad = count(/<(failure|error|skipped)\b/g);
@@ -85,8 +86,8 @@ async function main(args: string[], signal: AbortSignal): Promise<boolean> {
     for (const name of names) {
       good = await testOn(name, folder, files, signal) && good;
     }
-    for (const [name, why] of Object.entries(OF_DENO)) {
-      console.log(`On Deno alone: tests/${name} ${why}`);
+    for (const [name, why] of Object.entries(DENO_ONLY)) {
+      console.log(`Only on Deno: tests/${name}: ${why}`);
     }
     return good;
   } finally {

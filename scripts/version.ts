@@ -1,19 +1,19 @@
 /**
- * Whether a tag may be released: `deno task version v1.2.3`.
+ * Checks that a tag may be released: `deno task version v1.2.3`.
  *
- * The tag, `deno.json` and `CHANGELOG.md` must name one version, so that what
- * JSR and npm are given is what the changelog describes.
+ * The tag, `deno.json` and `CHANGELOG.md` must all name the same version, so that
+ * the changelog describes what JSR and npm get.
  *
  * @module
  */
 
 import config from "../deno.json" with { type: "json" };
 
-/** A version as https://semver.org has it. */
+/** A version in the form that https://semver.org defines. */
 export const SEMVER: RegExp =
   /^(0|[1-9]\d*)(\.(0|[1-9]\d*)){2}(-(0|[1-9]\d*|\d*[a-z-][\da-z-]*)(\.(0|[1-9]\d*|\d*[a-z-][\da-z-]*))*)?(\+[\da-z-]+(\.[\da-z-]+)*)?$/i;
 
-/** Why `tag` is no release of `version`, in words; `undefined` if it is. */
+/** Why `tag` cannot release `version`, in words; `undefined` if it can. */
 export function whyNot(
   tag: string,
   version: string,

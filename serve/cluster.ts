@@ -1,6 +1,7 @@
 /**
- * Starts three nodes on one database, like GeeCache's own script: `deno task
- * cluster`. It stops all of them on Ctrl-C, or when one dies.
+ * The program behind `deno task cluster`: three nodes on one database, like the
+ * script of the original GeeCache. It stops all of them on Ctrl-C, or when one
+ * dies.
  *
  * @module
  */

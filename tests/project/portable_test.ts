@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
 import {
-  OF_DENO,
+  DENO_ONLY,
   portableTests,
   readsTheRepository,
 } from "../../scripts/portable.ts";
@@ -36,7 +36,7 @@ async function withFiles(run: (tests: URL) => Promise<void>): Promise<void> {
 Deno.test("Every test file runs on every runtime or is listed with the reason", async () => {
   const portable = await portableTests();
   assert(portable.includes("lru_test.ts"));
-  for (const [name, why] of Object.entries(OF_DENO)) {
+  for (const [name, why] of Object.entries(DENO_ONLY)) {
     assert(!portable.includes(name) && why.length > 10, name);
   }
 });
