@@ -197,13 +197,13 @@ export class Link {
     const startedAt = isHeard ? clock.now() : 0;
     let error: unknown;
     try {
-      const answer = await this.#wait(signal, (wait) => {
+      return await this.#wait(signal, (wait) => {
         this.#requests++;
-        return this.transport.exchange(this.id, question, wait);
+        return this.transport.exchange(this.id, question, wait, (headers) => {
+          this.#understandsBatches = protocol.native &&
+            headers.has(HEADER.batch);
+        });
       });
-      this.#understandsBatches = protocol.native &&
-        answer.headers.has(HEADER.batch);
-      return answer;
     } catch (thrown) {
       error = thrown;
       if (!signal?.aborted) this.#errors++;

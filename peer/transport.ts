@@ -116,12 +116,15 @@ export class Transport {
    * Sends one request to the peer at `origin` and reads its answer.
    *
    * @param wait Ends the exchange when the peer is silent or nobody waits.
+   * @param onAnswer Called once the head shows that this is an answer, before its
+   *   body is read.
    * @throws {PeerError} If the peer is silent, refuses, or gives no answer.
    */
   async exchange(
     origin: string,
     question: Question,
     wait: Watchdog,
+    onAnswer: (headers: Headers) => void,
   ): Promise<Answer> {
     const { protocol, timeoutMs } = this;
     wait.watch(
@@ -156,6 +159,7 @@ export class Transport {
         { status },
       );
     }
+    onAnswer(headers);
     try {
       if (isBatch) {
         const body = await this.#pass(response, head, question, wait);

@@ -165,6 +165,38 @@ Deno.test("A peer is sent batches only after it has shown that it understands th
     assertEquals(methodsOf(seen), ["GET", "POST"]);
   }));
 
+Deno.test("A peer shows that it understands batches with the head of its first answer, before the body has come", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.nodes as [Node, Node];
+    const seen: Seen[] = [];
+    const rest = gate();
+    let isFirst = true;
+    watch(cluster, owner, seen, async (_seen, next) => {
+      const response = await next();
+      if (!isFirst) return response;
+      isFirst = false;
+      const bytes = new Uint8Array(await response.arrayBuffer());
+      const body = new ReadableStream<Uint8Array>({
+        async pull(controller) {
+          await rest.opened;
+          controller.enqueue(bytes);
+          controller.close();
+        },
+      }, { highWaterMark: 0 });
+      const headers = new Headers(response.headers);
+      headers.delete("Content-Length");
+      return new Response(body, { headers });
+    });
+    const all = keysOwnedBy(cluster, owner, 6);
+    const first = ask(asker, all[0]!);
+    await settle();
+    const more = all.slice(1).map((key) => ask(asker, key));
+    assertEquals(await textsOf(more), valuesOf(all.slice(1)));
+    assertEquals(methodsOf(seen), ["GET", "GET", "POST"]);
+    rest.open();
+    assertEquals(await textOf(first), `<${all[0]}>`);
+  }));
+
 Deno.test("A peer that sends no Geecache-Batch gets plain requests only, also for long keys", () =>
   withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.nodes as [Node, Node];
