@@ -51,8 +51,10 @@ export class Observer {
         Object.assign(this.#listeners, { [name]: listeners });
       } else delete this.#listeners[name];
     };
-    set([...this.#of(name), listener]);
-    return () => set(this.#of(name).filter((other) => other !== listener));
+    // A function of its own: the same listener may have been given twice.
+    const own: Listener<E> = (event) => listener(event);
+    set([...this.#of(name), own]);
+    return () => set(this.#of(name).filter((other) => other !== own));
   }
 
   /** Whether anybody listens. Ask before measuring or building what is told. */

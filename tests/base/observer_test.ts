@@ -15,6 +15,20 @@ Deno.test("Observer tells all who listen to an event, in order, until they stop"
   assertEquals(heard, ["a hot", "b hot", "b main"]);
 });
 
+Deno.test("A listener that was given twice is called twice, and each registration ends by itself", () => {
+  const observer = new Observer();
+  let calls = 0;
+  const listener = () => void calls++;
+  const stop = observer.on("eviction", listener);
+  observer.on("eviction", listener);
+  observer.emit("eviction", eviction);
+  assertEquals(calls, 2);
+  stop();
+  stop();
+  observer.emit("eviction", eviction);
+  assertEquals(calls, 3);
+});
+
 Deno.test("Observer.hears() is true only while somebody listens", () => {
   const observer = new Observer();
   assertEquals(observer.hears("eviction"), false);
