@@ -42,14 +42,15 @@ const scratch = new Uint8Array(3 * 256);
  * Where a value came from. It decides what becomes of it when the list of peers
  * changes, and when a peer turns out to have missed a removal.
  *
- * - `"loaded"`: from the getter, or from a `set`. In main nobody else had it first.
- *   In hot this process loaded it in the owner's place: it becomes this process's
- *   own if that is the next owner.
+ * - `"loaded"`: in main, from the getter or from a `set`; no other process had it
+ *   first. In hot, from the getter, in the owner's place: it becomes this process's own
+ *   if this process is the next owner.
  * - `"inherited"`: from the memory of a process that owned the key, or held here in
  *   the owner's place until this process became the owner. It may be a value that
  *   its last owner should have dropped.
- * - `"mirrored"`: a copy of what the owner answered or, after a change of the list,
- *   of what this process owned. It never becomes this process's own.
+ * - `"mirrored"`: a copy of what the owner answered, of a `set` that reached this
+ *   process although another one owns the key, or of what this process owned before
+ *   the list changed. It never becomes this process's own.
  */
 export type Source = "loaded" | "inherited" | "mirrored";
 
@@ -60,11 +61,11 @@ interface Annotated {
   readonly expiresAt: number;
   /** When it would end if it were not a copy; absent: when it ends. */
   readonly ownExpiresAt?: number;
-  /** Absent: as most of its store are. */
+  /** Absent: the usual one of its store. */
   source?: Source;
 }
 
-/** What is told of a value that is to be kept. */
+/** What is known of a value that is to be kept. */
 export interface KeepOptions {
   /** How long it would live if it were not a copy; default: as long as it does. */
   ownTtlMs?: number;
@@ -190,7 +191,7 @@ export class Cache {
     this.#lru.clear();
   }
 
-  /** Where the value under `key` came from; `undefined`: there is none. */
+  /** Where the value under `key` came from, even if it has expired; `undefined`: there is none. */
   sourceOf(key: string): Source | undefined {
     const stored = this.#lru.peek(key);
     if (stored === undefined) return undefined;

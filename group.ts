@@ -281,7 +281,8 @@ export class Group {
       } catch (error) {
         if (isFinal(error) || signal.aborted) throw error;
         this.#local.counts.peerErrors++;
-        // An owner that drains still has its copies; one that failed was asked for more.
+        // Only an owner that drains may still have a copy: a busy one has none, and
+        // one that failed does not answer.
         skipPeek ??= !isDraining(error);
         // A busy owner is alive: no third process should load its key.
         if (isBusy(error)) break;

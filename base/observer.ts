@@ -1,5 +1,5 @@
 /**
- * What a pool and its groups do, for whoever listens.
+ * Tells listeners what a pool and its groups do.
  *
  * Rooms that do something worth knowing emit an event; rooms that log, count or
  * show it listen. Neither knows the other. An event that nobody listens to costs
@@ -8,13 +8,17 @@
  * @module
  */
 
-/** The events, by name, each with what is told of it. */
+/** The events by name, and what a listener is told of each. */
 export interface Events {
-  /** A getter ran. `error` is what it failed with, `undefined` if it gave a value. */
+  /**
+   * A load ended. `ms` includes the wait for its turn. `error` is what the getter
+   * failed with, or why it did not run; `undefined` if it gave a value.
+   */
   load: { group: string; key: string; ms: number; error: unknown };
   /**
    * A request to a peer ended: one key or many, a write or a probe. `error` is why
-   * the peer gave no answer, `undefined` if it gave one.
+   * there is no answer: the peer's fault, or the reason of a caller that left. It is
+   * `undefined` if there is one.
    */
   request: { peer: string; method: string; ms: number; error: unknown };
   /** A peer is out of reach (`"open"`), or answers again (`"closed"`). */
@@ -39,11 +43,11 @@ export interface Events {
 
 type Listener<E extends keyof Events> = (event: Events[E]) => void;
 
-/** Hands each event to those who listen to it. */
+/** Hands each event to its listeners. */
 export class Observer {
   readonly #listeners: { [E in keyof Events]?: readonly Listener<E>[] } = {};
 
-  /** Calls `listener` for each event of that name. Returns what ends that. */
+  /** Calls `listener` for each event of that name. Returns a function that ends it. */
   on<E extends keyof Events>(name: E, listener: Listener<E>): () => void {
     const set = (listeners: readonly Listener<E>[]): void => {
       // Absent when empty, so that hears() is one look.
@@ -57,14 +61,14 @@ export class Observer {
     return () => set(this.#of(name).filter((other) => other !== own));
   }
 
-  /** Whether anybody listens. Ask before measuring or building what is told. */
+  /** Whether anybody listens. Ask before you measure or build what an event tells. */
   hears(name: keyof Events): boolean {
     return this.#listeners[name] !== undefined;
   }
 
   /**
-   * Tells all who listen, in the order in which they began to. What a listener
-   * throws is dropped: it must not disturb what it listens to.
+   * Calls the listeners in the order in which they were added. What a listener throws
+   * is dropped: it must not disturb what it listens to.
    */
   emit<E extends keyof Events>(name: E, event: Events[E]): void {
     for (const listener of this.#of(name)) {

@@ -1,8 +1,9 @@
 /**
  * The interfaces between a group and its cluster.
  *
- * A group knows its cluster through these interfaces alone. `HTTPPool`
- * implements them over HTTP. Anything else that can carry bytes may do so, too.
+ * A group knows its cluster through these interfaces alone. The groups of an
+ * `HTTPPool` get an implementation over HTTP. Anything else that can carry bytes may
+ * implement them, too.
  *
  * @module
  */
@@ -66,9 +67,9 @@ export interface Peer {
    */
   owe?(group: string, keys?: readonly string[]): void;
   /**
-   * The value that the peer has in memory, or `undefined` if it has nothing or cannot be
-   * asked. It answers at once: it loads nothing and asks nobody. A peer without
-   * this method hands out no copies.
+   * The value that the peer has in memory, or `undefined` if it has nothing or cannot
+   * be asked. It answers at once: it loads nothing and asks nobody. A peer without this
+   * method hands out no copies.
    */
   peek?(
     group: string,
@@ -96,8 +97,8 @@ export interface PeerPicker {
    */
   holders?(key: string, owner: Peer | undefined): Iterable<Peer>;
   /**
-   * Hears of each write that leaves this process, so that those who are no peers
-   * at the moment can be told later; without keys, of a `clear`.
+   * Hears of each write that leaves this process, so that processes that are no peers
+   * at the moment can be told later. A call without keys means a `clear`.
    */
   onWrite?(group: string, keys?: readonly string[]): void;
 }

@@ -24,7 +24,7 @@ export interface OwnRing {
   compareRing(fingerprint: string, peer: () => string): void;
 }
 
-/** What a request passes before it is read, and before it may load something. */
+/** Checks a request before it is read, and again before it may load something. */
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #ring: OwnRing;
@@ -72,7 +72,7 @@ export class Admission {
       }
     }
     const ring = headers.get(HEADER.ring);
-    // A process that drains is taken out of the others' lists, as it should be.
+    // While this process drains, the others take it out of their lists, as they should.
     if (ring !== null && !this.#draining) {
       this.#ring.compareRing(ring, () => headers.get(HEADER.peer) ?? "");
     }
@@ -81,8 +81,8 @@ export class Admission {
 
   /**
    * The refusal of a request that needs a load; `undefined`: the load may begin. Go
-   * processes are never refused: they know no such answer, and would all load what one
-   * of ours can load for them.
+   * processes and other HTTP clients are never refused: they know no such answer, and
+   * Go processes would all load what one of ours can load for them.
    */
   refuseLoad(request: Request): Response | undefined {
     const { protocol, maxPeerRequests } = this.#options;

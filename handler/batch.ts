@@ -190,7 +190,7 @@ class HeldAnswer {
       return this.#settle(index, failureFrame(index, error));
     }
     if (this.#over) return;
-    // Cut short, the answer is none, and the next node is asked.
+    // An answer that is cut short is no answer, so the next node is asked.
     this.#end();
     this.#controller.error(error);
   }

@@ -30,11 +30,11 @@ import type { Question } from "./transport.ts";
 
 /** One way to ask a peer: for values, or for what is in its memory. */
 export interface Way {
-  /** Beside those that every batch has. */
+  /** Added to those that every request has. */
   readonly headers: Readonly<Record<string, string>>;
-  /** Of its own: what is in memory must not wait behind what is loading. */
+  /** Each way has its own: what is in memory must not wait behind what is loading. */
   readonly slots: Slots;
-  /** Those of each group. */
+  /** By group. */
   readonly batchers: Map<string, Batcher>;
 }
 
@@ -64,7 +64,7 @@ export class Slots {
     this.#batchers.push(batcher);
   }
 
-  /** A place may be free. */
+  /** A slot may be free. */
   freed(): void {
     for (const batcher of this.#batchers) batcher.flush();
     // The first one changes, so that no group keeps another from leaving.
@@ -97,7 +97,7 @@ export class Batcher {
   readonly #group: string;
   readonly #link: Link;
   readonly #way: Way;
-  /** Keys that nobody asked for yet. */
+  /** Keys that the peer was not asked for yet. */
   #fresh: Asked[] = [];
   /** Keys that the peer was still loading. */
   #pending: Asked[] = [];
@@ -119,15 +119,15 @@ export class Batcher {
   }
 
   /**
-   * Counts a request of one key that goes by itself. It takes no place: a slow
-   * key may hold it for long. Returns what ends it.
+   * Counts a request of one key that goes by itself. It takes no slot, because a slow
+   * key may hold it for long. Returns a function that ends it.
    */
   begin(): () => void {
     this.#alone++;
     return once(() => this.#alone--);
   }
 
-  /** The peer is out of reach: what waits for a place need not wait for as long again. */
+  /** The peer is out of reach: keys that wait for a slot fail at once, too. */
   fail(error: unknown): void {
     const waiting = [...this.#fresh, ...this.#pending];
     this.#fresh = [];
@@ -190,7 +190,7 @@ export class Batcher {
     const { slots } = this.#way;
     const { maxBodyBytes, timeoutMs } = this.#link.transport;
     while (slots.waiting < MAX_WAITING && slots.open < MAX_OPEN) {
-      // With every place for slow keys taken, only what is in memory is wanted.
+      // If slow keys have taken all their slots, only what is in memory is wanted.
       const mayHold = slots.held < MAX_HELD;
       const batch: Asked[] = [];
       let room = Math.min(MAX_BYTES, maxBodyBytes);
@@ -337,7 +337,7 @@ function take(
   return [from.slice(i), room];
 }
 
-/** Calls `run` the first time alone. */
+/** Calls `run` the first time only. */
 function once(run: () => void): () => void {
   let over = false;
   return () => {

@@ -20,12 +20,12 @@ import {
 /** The shortest wait before a peer that did not wait itself is asked again. */
 const MIN_WAIT_MS = 50;
 
-/** The parts of a {@linkcode Link} beside the peer's origin. */
+/** Options for a {@linkcode Link}. */
 export interface LinkOptions {
   transport: Transport;
   /** From 0 to less than 1: for the jitter of waits and probes. */
   random: () => number;
-  /** Hears of requests, and when the peer is given up or is back. */
+  /** Hears of each request, and when the peer is given up or is back. */
   observer: Observer;
 }
 
@@ -111,7 +111,7 @@ export class Link {
     }
   }
 
-  /** Asks the peer even if it may be out of reach. For probes. */
+  /** Asks the peer even if it may be out of reach: for probes, and what they deliver. */
   async tell(question: Question): Promise<Answer> {
     const answer = await this.#send(question);
     this.#noteDraining(answer.headers);

@@ -1,8 +1,8 @@
 /**
  * One request to a peer and its answer, over `fetch`.
  *
- * It carries bytes and says whether what comes back is an answer at all. Whether a
- * peer should be asked, and what its answers mean to a key, others know.
+ * It carries bytes and says whether what comes back is an answer at all. Other rooms
+ * know whether a peer should be asked, and what its answer means for a key.
  *
  * @module
  */
@@ -45,7 +45,7 @@ export interface Question {
   path: string;
   headers?: Record<string, string>;
   body?: Uint8Array<ArrayBuffer>;
-  /** Called when an answer begins, unless it is "busy". */
+  /** Called when an answer begins, unless it is "busy" or a batch that comes in one go. */
   onHead?: () => void;
   /** Takes the body of a batch as it arrives. If it throws, the request ends. */
   onChunk?: (chunk: Uint8Array) => void;

@@ -16,7 +16,7 @@ export function logEvents(
   members: Members,
 ): void {
   observer.on("state", ({ peer, state }) => {
-    // A peer that left is asked for copies for a while; how it is concerns nobody.
+    // A peer that left is asked for copies for a while, but nobody relies on it.
     if (!members.has(peer)) return;
     if (state === "closed") logger.info(`[Pool ${self}] ${peer} is back`);
     else {

@@ -13,7 +13,7 @@ import type { MissedRemoves, Removal } from "../peer/missed_removes.ts";
 import type { Transport } from "../peer/transport.ts";
 import { crc32, type Ring } from "../protocol/consistent_hash.ts";
 
-/** The parts of {@linkcode Members} beside what links to peers need. */
+/** Options for {@linkcode Members}, beside those of its links. */
 export interface MembersOptions extends LinkOptions {
   self: string;
   /** For how long after a change the last owner of a key is asked for its copy. */

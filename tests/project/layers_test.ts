@@ -77,7 +77,7 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   // A group knows no wire: peers are an interface to it.
   group: ["base", "cache"],
   protocol: ["base"],
-  // Those who ask and those who answer never meet, and who asks knows no group.
+  // The side that asks and the side that answers never meet. The first knows no group.
   peer: ["base", "protocol"],
   handler: ["base", "group", "protocol"],
   pool: ["base", "protocol", "peer"],
