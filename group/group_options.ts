@@ -28,7 +28,10 @@ export interface GroupOptions {
    * @default {67108864} 64 MiB
    */
   maxBytes?: number;
-  /** Knows which peer owns a key. Without it this process owns all keys. */
+  /**
+   * Knows which peer owns a key. Without it this process owns all keys. For the peers
+   * of an `HTTPPool`, call its `group()` instead.
+   */
   peers?: PeerPicker;
   /**
    * Whether to keep a copy of a value that the key's owner answered. An answer of a
@@ -102,5 +105,10 @@ export function groupSettingsOf(
   checkFunctions(action, { shouldMirror });
   checkMethods(action, "clock", clock, ["now", "after"]);
   checkMethods(action, "peers", peers, ["pickPeer", "peers"]);
+  if (peers !== undefined && "group" in peers) {
+    throw new TypeError(
+      `${action}: peers must not be a pool: call pool.group() instead`,
+    );
+  }
   return { maxBytes, mirrorTtlMs, maxStandInLoads, clock, peers, shouldMirror };
 }
