@@ -78,7 +78,9 @@ export interface HTTPPoolOptions {
    * characters. Of several, the first is sent and any is accepted, so that it can be
    * changed one process at a time. Only in protocol `"native"`.
    *
-   * Default: none. Anybody who reaches the port may read every key then.
+   * Default: none. Anybody who reaches the port may read every key then. Leave the
+   * option out to have none: `undefined` is a `TypeError`, since a variable that is not
+   * set has this value.
    */
   secret?: string | readonly string[];
   /**
@@ -171,6 +173,12 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
   checkFunctions(ACTION, { fetch, random });
   checkMethods(ACTION, "clock", clock, ["now", "after"]);
   checkMethods(ACTION, "logger", logger, ["debug", "info", "warn", "error"]);
+  // The value of a variable that is not set would open the pool to everybody.
+  if (secret === undefined && "secret" in options) {
+    throw new TypeError(
+      `${ACTION}: secret must be left out where there is none: received undefined`,
+    );
+  }
   if (secret !== undefined && !protocol.native) {
     throw new TypeError(
       `${ACTION}: secret is for protocol native alone: received protocol ${
