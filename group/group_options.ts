@@ -12,7 +12,8 @@ import {
   checkFunctions,
   checkMethods,
   checkNumbers,
-  checkObject,
+  checkOptions,
+  type Names,
 } from "../base/checks.ts";
 import type { PeerPicker } from "../base/peers.ts";
 
@@ -63,6 +64,16 @@ export interface GroupOptions {
   clock?: Clock;
 }
 
+/** The names of all options of a group. */
+export const GROUP_OPTIONS: Names<GroupOptions> = {
+  maxBytes: true,
+  peers: true,
+  shouldMirror: true,
+  mirrorTtlMs: true,
+  maxStandInLoads: true,
+  clock: true,
+};
+
 /** Options that were checked, with the defaults filled in. */
 export interface GroupSettings {
   maxBytes: number;
@@ -86,7 +97,7 @@ export function groupSettingsOf(
 ): GroupSettings {
   checkGroupName(name);
   const action = `Cannot create Group ${quote(name)}`;
-  checkObject(action, options);
+  checkOptions(action, options, GROUP_OPTIONS);
   const {
     maxBytes = 64 * 1024 * 1024,
     mirrorTtlMs = 60_000,

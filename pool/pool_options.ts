@@ -12,7 +12,8 @@ import {
   checkFunctions,
   checkMethods,
   checkNumbers,
-  checkObject,
+  checkOptions,
+  type Names,
 } from "../base/checks.ts";
 import {
   type Protocol,
@@ -114,6 +115,24 @@ export interface DrainOptions {
   timeoutMs?: number;
 }
 
+/** The names of all options of a pool. */
+const POOL_OPTIONS: Names<HTTPPoolOptions> = {
+  protocol: true,
+  basePath: true,
+  fetch: true,
+  timeoutMs: true,
+  maxBodyBytes: true,
+  maxPeerRequests: true,
+  handoverMs: true,
+  secret: true,
+  random: true,
+  clock: true,
+  logger: true,
+};
+
+/** The names of all options of a drain. */
+export const DRAIN_OPTIONS: Names<DrainOptions> = { timeoutMs: true };
+
 /** Options that were checked, with the defaults filled in. */
 export interface Settings {
   self: string;
@@ -144,7 +163,7 @@ const ACTION = "Cannot create HTTPPool";
  * @throws {RangeError} If a number is out of range.
  */
 export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
-  checkObject(ACTION, options);
+  checkOptions(ACTION, options, POOL_OPTIONS);
   const {
     protocol: name = "native",
     fetch,
