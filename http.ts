@@ -72,7 +72,7 @@ export interface PoolStats {
   ringDisagreements: number;
   /** How many requests of peers wait for loads here. */
   serving: number;
-  /** How many requests came without the pool's secret. */
+  /** How many requests came without the pool's secret, or from peers of another cluster. */
   refused: number;
   /** Whether it is about to close. */
   draining: boolean;

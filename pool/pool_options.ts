@@ -85,6 +85,15 @@ export interface HTTPPoolOptions {
    */
   secret?: string | readonly string[];
   /**
+   * The name of the cluster, for which an address may be re-used by another service
+   * that has a group of the same name. Peers say it with each request and each answer;
+   * those of another cluster are refused, and their answers count as none. 1 to 100
+   * visible ASCII characters, the same in all processes. Only in protocol `"native"`.
+   *
+   * Default: none. Such processes are a cluster of their own.
+   */
+  cluster?: string;
+  /**
    * Where time comes from, for the pool and its groups.
    *
    * @default {Clock} the runtime's
@@ -125,6 +134,7 @@ const POOL_OPTIONS: Names<HTTPPoolOptions> = {
   maxPeerRequests: true,
   handoverMs: true,
   secret: true,
+  cluster: true,
   random: true,
   clock: true,
   logger: true,
@@ -144,6 +154,7 @@ export interface Settings {
   maxPeerRequests: number;
   handoverMs: number;
   secrets: readonly string[] | undefined;
+  cluster: string | undefined;
   clock: Clock;
   random: () => number;
   logger: Logger | undefined;
@@ -172,6 +183,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     maxPeerRequests = 1024,
     handoverMs = 30_000,
     secret,
+    cluster,
     clock = systemClock,
     random = Math.random,
     logger,
@@ -192,19 +204,8 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
   checkFunctions(ACTION, { fetch, random });
   checkMethods(ACTION, "clock", clock, ["now", "after"]);
   checkMethods(ACTION, "logger", logger, ["debug", "info", "warn", "error"]);
-  // The value of a variable that is not set would open the pool to everybody.
-  if (secret === undefined && "secret" in options) {
-    throw new TypeError(
-      `${ACTION}: secret must be left out where there is none: received undefined`,
-    );
-  }
-  if (secret !== undefined && !protocol.native) {
-    throw new TypeError(
-      `${ACTION}: secret is for protocol native alone: received protocol ${
-        quote(name)
-      }`,
-    );
-  }
+  checkForPeers(options, protocol, ["secret", "cluster"]);
+  checkCluster(cluster);
   return {
     self: origin,
     protocol,
@@ -216,6 +217,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     maxPeerRequests,
     handoverMs,
     secrets: secret === undefined ? undefined : secretsOf(secret),
+    cluster,
     clock,
     random,
     logger,
@@ -243,4 +245,39 @@ function checkBasePath(basePath: unknown): void {
         `received ${describe(basePath)}`,
     );
   }
+}
+
+/**
+ * Checks what peers prove to each other. The value of a variable that is not set would
+ * let in everybody.
+ */
+function checkForPeers(
+  options: HTTPPoolOptions,
+  { native, name }: Protocol,
+  proofs: readonly ("secret" | "cluster")[],
+): void {
+  for (const proof of proofs) {
+    if (!(proof in options)) continue;
+    if (options[proof] === undefined) {
+      throw new TypeError(
+        `${ACTION}: ${proof} must be left out where there is none: received undefined`,
+      );
+    }
+    if (native) continue;
+    throw new TypeError(
+      `${ACTION}: ${proof} is for protocol native alone: received protocol ${
+        quote(name)
+      }`,
+    );
+  }
+}
+
+function checkCluster(cluster: unknown): void {
+  if (cluster === undefined) return;
+  // A header carries only these characters unharmed.
+  if (typeof cluster === "string" && /^[!-~]{1,100}$/.test(cluster)) return;
+  throw new TypeError(
+    `${ACTION}: cluster must be a name of 1 to 100 visible ASCII characters: ` +
+      `received ${describe(cluster)}`,
+  );
 }
