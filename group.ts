@@ -28,7 +28,13 @@ import { type Getter, toPeerValue } from "./group/getter.ts";
 import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
-import { checkList, checkObject, signalRule } from "./base/checks.ts";
+import {
+  checkList,
+  checkOptions,
+  type Names,
+  optionsRule,
+  signalRule,
+} from "./base/checks.ts";
 import type { Peer, PeerPicker, PeerValue } from "./base/peers.ts";
 import type { Flight } from "./group/singleflight.ts";
 import { Writes } from "./group/writes.ts";
@@ -61,6 +67,19 @@ export interface GetOptions {
    */
   signal?: AbortSignal;
 }
+
+const GET_OPTIONS: Names<GetOptions> = { signal: true };
+
+/** Options for {@linkcode Group.set}. */
+export interface SetOptions {
+  /**
+   * How long the value lives, in milliseconds. 0 stores nothing, so that the key is
+   * only removed. Default: for ever.
+   */
+  ttlMs?: number;
+}
+
+const SET_OPTIONS: Names<SetOptions> = { ttlMs: true };
 
 /** What a group did and holds, at one moment. */
 export interface GroupStats extends GroupCounts {
@@ -153,7 +172,10 @@ export class Group {
     keys: Iterable<string>,
     options?: GetOptions,
   ): Promise<Map<string, ByteView | Error>> {
-    checkList(`Cannot get keys of group ${quote(this.name)}`, "keys", keys);
+    const action = `Cannot get keys of group ${quote(this.name)}`;
+    checkList(action, "keys", keys);
+    const rule = optionsRule(options, GET_OPTIONS) ?? signalRule(options);
+    if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
     const answers = new Map<string, Promise<ByteView | Error>>();
     for (const key of keys) {
       if (answers.has(key)) continue;
@@ -176,8 +198,6 @@ export class Group {
   /**
    * Stores a value at the key's owner and removes it everywhere else.
    *
-   * @param options.ttlMs How long it lives, in milliseconds; default: for ever;
-   *   0 stores nothing, so that it only removes.
    * @throws {TypeError} If the key, the value or the options are of the wrong kind.
    * @throws {RangeError} If `ttlMs` is negative or NaN.
    * @throws {AggregateError} If some peers could not be told; its `errors` name
@@ -186,11 +206,11 @@ export class Group {
   async set(
     key: string,
     value: BytesLike,
-    options?: { ttlMs?: number },
+    options?: SetOptions,
   ): Promise<void> {
     this.#check(key, "set");
     const action = `Cannot set ${quote(key)} of group ${quote(this.name)}`;
-    checkObject(action, options);
+    checkOptions(action, options, SET_OPTIONS);
     const ttlMs = options?.ttlMs;
     const timed = ttlMs === undefined ? { value } : { value, ttlMs };
     const stored = toPeerValue(timed, action);
@@ -259,7 +279,7 @@ export class Group {
   }
 
   #load(key: string, options?: GetOptions): Promise<ByteView> {
-    const error = this.#keyError(key, "get", options?.signal);
+    const error = this.#keyError(key, "get", options);
     if (error !== undefined) return Promise.reject(error);
     return this.#local.join(key, (flight) => this.#ask(key, flight), options);
   }
@@ -325,8 +345,13 @@ export class Group {
     if (error !== undefined) throw error;
   }
 
-  #keyError(key: string, verb: string, signal?: unknown): Error | undefined {
-    const rule = keyRule(key) ?? signalRule(signal);
+  #keyError(
+    key: string,
+    verb: string,
+    options?: GetOptions,
+  ): Error | undefined {
+    const rule = keyRule(key) ?? optionsRule(options, GET_OPTIONS) ??
+      signalRule(options);
     return rule === undefined ? undefined : new TypeError(
       `Cannot ${verb} a key of group ${quote(this.name)}: ${rule}`,
     );

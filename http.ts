@@ -26,13 +26,14 @@
  * @module
  */
 
-import { checkList, checkNumbers, checkObject } from "./base/checks.ts";
+import { checkList, checkNumbers, checkOptions } from "./base/checks.ts";
 import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
 import type { Peer } from "./base/peers.ts";
 import { Group, type GroupOptions } from "./group.ts";
 import type { Getter } from "./group/getter.ts";
+import { GROUP_OPTIONS as ALL_GROUP_OPTIONS } from "./group/group_options.ts";
 import { type LocalGroup, localOf } from "./group/local_group.ts";
 import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
@@ -41,6 +42,7 @@ import { Transport } from "./peer/transport.ts";
 import { logEvents } from "./pool/log.ts";
 import { Members } from "./pool/members.ts";
 import {
+  DRAIN_OPTIONS,
   type DrainOptions,
   type HTTPPoolOptions,
   type Settings,
@@ -55,6 +57,9 @@ export type { DrainOptions, HTTPPoolOptions } from "./pool/pool_options.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
 
+/** The options of a pool's group: the pool itself knows the peers. */
+const { peers: _, ...GROUP_OPTIONS } = ALL_GROUP_OPTIONS;
+
 /** What a pool knows of its cluster, at one moment. */
 export interface PoolStats {
   /** The names on the ring, sorted; empty where the pool is alone. */
@@ -67,7 +72,7 @@ export interface PoolStats {
   ringDisagreements: number;
   /** How many requests of peers wait for loads here. */
   serving: number;
-  /** How many requests came without the pool's secret. */
+  /** How many requests came without the pool's secret, or from peers of another cluster. */
   refused: number;
   /** Whether it is about to close. */
   draining: boolean;
@@ -223,6 +228,7 @@ export class HTTPPool {
     if (this.#groups.has(name)) {
       throw new TypeError(`${action}: the pool has a group of that name`);
     }
+    checkOptions(action, options, GROUP_OPTIONS);
     const group = new Group(name, getter, {
       clock: this.#settings.clock,
       ...options,
@@ -263,7 +269,7 @@ export class HTTPPool {
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     const action = "Cannot drain HTTPPool";
-    checkObject(action, options);
+    checkOptions(action, options, DRAIN_OPTIONS);
     const { timeoutMs = 5_000 } = options;
     checkNumbers(action, "a non-negative number", { timeoutMs });
     this.#admission.drain();

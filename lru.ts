@@ -28,6 +28,8 @@
  * @module
  */
 
+import { checkOptions, type Names } from "./base/checks.ts";
+
 /**
  * Why an entry left.
  *
@@ -63,6 +65,13 @@ export interface LRUOptions<K, V> {
    */
   onEvict?: (key: K, value: V, reason: EvictionReason) => void;
 }
+
+/** The names of all options. */
+const OPTIONS: Names<LRUOptions<unknown, unknown>> = {
+  maxWeight: true,
+  weigh: true,
+  onEvict: true,
+};
 
 /** How many slots an empty LRU has. */
 const FIRST_SLOTS = 16;
@@ -106,10 +115,12 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   /**
    * Makes an empty LRU.
    *
-   * @throws {TypeError} If `weigh` or `onEvict` is not a function.
+   * @throws {TypeError} If `weigh` or `onEvict` is not a function, or there is no such
+   *   option.
    * @throws {RangeError} If `maxWeight` is not more than 0.
    */
   constructor(options: LRUOptions<K, V> = {}) {
+    checkOptions<LRUOptions<K, V>>("Cannot create LRU", options, OPTIONS);
     const { maxWeight = Infinity, weigh, onEvict } = options;
     for (const [name, option] of Object.entries({ weigh, onEvict })) {
       if (option !== undefined && typeof option !== "function") {

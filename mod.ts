@@ -43,6 +43,7 @@ export {
   Group,
   type GroupOptions,
   type GroupStats,
+  type SetOptions,
 } from "./group.ts";
 export {
   type DrainOptions,

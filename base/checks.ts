@@ -6,7 +6,7 @@
  * @module
  */
 
-import { describe } from "./errors.ts";
+import { describe, quote } from "./errors.ts";
 
 /** The rules for numbers, each in words and in code. */
 const RULES = {
@@ -15,18 +15,87 @@ const RULES = {
   "a non-negative number": (value: number): boolean => value >= 0,
 } as const;
 
+/** Names that an object may have. A type of them keeps such a list complete. */
+export type Names<T> = Readonly<Record<keyof T, true>>;
+
 /**
- * Checks that `options`, if given, is an object.
+ * Checks that `options`, if given, is an object with known names only.
  *
  * @param action What could not be done. The message begins with it.
- * @throws {TypeError} If it is something else.
+ * @throws {TypeError} If it is something else, or has an unknown option.
  */
-export function checkObject(action: string, options: unknown): void {
-  if (options === undefined) return;
-  if (typeof options === "object" && options !== null) return;
-  throw new TypeError(
-    `${action}: options must be an object: received ${describe(options)}`,
-  );
+export function checkOptions<T>(
+  action: string,
+  options: T | undefined,
+  known: Names<T>,
+): void {
+  const rule = optionsRule(options, known);
+  if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
+}
+
+/**
+ * The rule that options break, for an error message, or `undefined` if they break
+ * none.
+ */
+export function optionsRule(
+  options: unknown,
+  known: Readonly<Record<string, true>>,
+): string | undefined {
+  if (options === undefined) return undefined;
+  return typeof options === "object" && options !== null
+    ? namesRule("option", options, known)
+    : `options must be an object: received ${describe(options)}`;
+}
+
+/**
+ * The rule that the names of `object` break, or `undefined` if all are known. What it
+ * inherits is not looked at: an `AbortController` may stand for `{ signal }`.
+ *
+ * @param what What the names are called in the message, such as `"option"`.
+ */
+export function namesRule(
+  what: string,
+  object: object,
+  known: Readonly<Record<string, true>>,
+): string | undefined {
+  for (const name in object) {
+    if (known[name] === true || !Object.hasOwn(object, name)) continue;
+    const names = Object.keys(known);
+    const nearest = nearestOf(name, names);
+    return `there is no ${what} ${quote(name)}: ` +
+      (nearest === undefined
+        ? `the ${what}s are ${names.join(", ")}`
+        : `did you mean ${quote(nearest)}?`);
+  }
+  return undefined;
+}
+
+/** The name that was probably meant, or `undefined` if none has half of it in common. */
+function nearestOf(name: string, names: readonly string[]): string | undefined {
+  let nearest: string | undefined;
+  let least = Infinity;
+  for (const one of names) {
+    const distance = distanceOf(name.toLowerCase(), one.toLowerCase());
+    const isNear = distance <= Math.max(name.length, one.length) / 2;
+    if (!isNear || distance >= least) continue;
+    nearest = one;
+    least = distance;
+  }
+  return nearest;
+}
+
+/** How many characters have to be added, dropped or changed (Levenshtein, 1965). */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, j) => j);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const change = row[j - 1]! + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(change, row[j]! + 1, next[j - 1]! + 1));
+    }
+    row = next;
+  }
+  return row[b.length]!;
 }
 
 /**
@@ -89,15 +158,27 @@ export function checkMethods(
 }
 
 /**
- * The rule that an optional signal breaks, for an error message, or `undefined` if
- * it breaks none.
+ * The rule that options with a signal break, for an error message, or `undefined` if
+ * they break none. A signal in the place of the options would never be heard.
  */
-export function signalRule(signal: unknown): string | undefined {
-  if (signal === undefined) return undefined;
-  const { aborted, addEventListener } = (signal ?? {}) as Partial<AbortSignal>;
-  return typeof aborted === "boolean" && typeof addEventListener === "function"
+export function signalRule(
+  options: { readonly signal?: unknown } | undefined,
+): string | undefined {
+  if (options === undefined) return undefined;
+  if (isSignal(options)) {
+    return `options must be an object such as { signal }: received ${
+      describe(options)
+    }`;
+  }
+  const { signal } = options;
+  return signal === undefined || isSignal(signal)
     ? undefined
     : `signal must be an AbortSignal: received ${describe(signal)}`;
+}
+
+function isSignal(value: unknown): boolean {
+  const { aborted, addEventListener } = (value ?? {}) as Partial<AbortSignal>;
+  return typeof aborted === "boolean" && typeof addEventListener === "function";
 }
 
 /**

@@ -101,4 +101,9 @@ export interface PeerPicker {
    * at the moment can be told later. A call without keys means a `clear`.
    */
   onWrite?(group: string, keys?: readonly string[]): void;
+  /**
+   * A picker has no such method. An `HTTPPool` has one, and makes its groups with it:
+   * a group that only picks peers there is one that its peers do not know.
+   */
+  readonly group?: never;
 }

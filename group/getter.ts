@@ -5,6 +5,7 @@
  */
 
 import { type BytesLike, ByteView } from "../base/byte_view.ts";
+import { type Names, namesRule } from "../base/checks.ts";
 import { describe } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
 
@@ -20,8 +21,16 @@ export type Loaded =
     value: BytesLike;
     /** How long they live, in milliseconds. Absent: for ever. 0: not kept at all. */
     ttlMs?: number;
+    /** Not a field: what is meant is `ttlMs`. */
+    ttl?: never;
   }
   | undefined;
+
+/** The fields of an answer with a time to live. */
+const ENVELOPE: Names<{ value: unknown; ttlMs: unknown }> = {
+  value: true,
+  ttlMs: true,
+};
 
 /** The second argument of a getter. */
 export interface GetterContext {
@@ -45,7 +54,10 @@ export function toPeerValue(
   loaded: NonNullable<Loaded>,
   action: string,
 ): PeerValue {
-  const { value, ttlMs } = isEnvelope(loaded)
+  const hasEnvelope = isEnvelope(loaded);
+  const rule = hasEnvelope ? namesRule("field", loaded, ENVELOPE) : undefined;
+  if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
+  const { value, ttlMs } = hasEnvelope
     ? loaded
     : { value: loaded, ttlMs: undefined };
   let view: ByteView;

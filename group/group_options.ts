@@ -12,7 +12,8 @@ import {
   checkFunctions,
   checkMethods,
   checkNumbers,
-  checkObject,
+  checkOptions,
+  type Names,
 } from "../base/checks.ts";
 import type { PeerPicker } from "../base/peers.ts";
 
@@ -28,7 +29,10 @@ export interface GroupOptions {
    * @default {67108864} 64 MiB
    */
   maxBytes?: number;
-  /** Knows which peer owns a key. Without it this process owns all keys. */
+  /**
+   * Knows which peer owns a key. Without it this process owns all keys. For the peers
+   * of an `HTTPPool`, call its `group()` instead.
+   */
   peers?: PeerPicker;
   /**
    * Whether to keep a copy of a value that the key's owner answered. An answer of a
@@ -60,6 +64,16 @@ export interface GroupOptions {
   clock?: Clock;
 }
 
+/** The names of all options of a group. */
+export const GROUP_OPTIONS: Names<GroupOptions> = {
+  maxBytes: true,
+  peers: true,
+  shouldMirror: true,
+  mirrorTtlMs: true,
+  maxStandInLoads: true,
+  clock: true,
+};
+
 /** Options that were checked, with the defaults filled in. */
 export interface GroupSettings {
   maxBytes: number;
@@ -83,7 +97,7 @@ export function groupSettingsOf(
 ): GroupSettings {
   checkGroupName(name);
   const action = `Cannot create Group ${quote(name)}`;
-  checkObject(action, options);
+  checkOptions(action, options, GROUP_OPTIONS);
   const {
     maxBytes = 64 * 1024 * 1024,
     mirrorTtlMs = 60_000,
@@ -102,5 +116,10 @@ export function groupSettingsOf(
   checkFunctions(action, { shouldMirror });
   checkMethods(action, "clock", clock, ["now", "after"]);
   checkMethods(action, "peers", peers, ["pickPeer", "peers"]);
+  if (peers !== undefined && "group" in peers) {
+    throw new TypeError(
+      `${action}: peers must not be a pool: call pool.group() instead`,
+    );
+  }
   return { maxBytes, mirrorTtlMs, maxStandInLoads, clock, peers, shouldMirror };
 }

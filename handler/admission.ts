@@ -14,6 +14,8 @@ export interface AdmissionOptions {
   protocol: Protocol;
   /** Each of them lets a request in; `undefined`: every request is let in. */
   secrets: readonly string[] | undefined;
+  /** The name of this process's cluster, if it has one. */
+  cluster: string | undefined;
   /** How many requests of peers may wait for loads at a time. */
   maxPeerRequests: number;
 }
@@ -42,7 +44,7 @@ export class Admission {
     return this.#serving;
   }
 
-  /** How many requests came without the secret. */
+  /** How many requests came without the secret, or from peers of another cluster. */
   get refused(): number {
     return this.#refused;
   }
@@ -71,12 +73,26 @@ export class Admission {
         return text(request, 401, message, "refused");
       }
     }
+    const stranger = this.#refuseStranger(request);
+    if (stranger !== undefined) return stranger;
     const ring = headers.get(HEADER.ring);
     // While this process drains, the others take it out of their lists, as they should.
     if (ring !== null && !this.#draining) {
       this.#ring.compareRing(ring, () => headers.get(HEADER.peer) ?? "");
     }
     return undefined;
+  }
+
+  /** The refusal of a peer of another cluster. A program that is no peer may ask. */
+  #refuseStranger(request: Request): Response | undefined {
+    const { protocol, cluster = null } = this.#options;
+    const { headers } = request;
+    const theirs = protocol.native ? headers.get(HEADER.cluster) : null;
+    if (theirs === cluster) return undefined;
+    if (theirs === null && !headers.has(HEADER.peer)) return undefined;
+    this.#refused++;
+    const message = "this process belongs to another cluster";
+    return text(request, 403, message, "refused");
   }
 
   /**

@@ -21,6 +21,10 @@ type Respond = (
   body: Body | null,
 ) => Response;
 
+/** Under this symbol an answer may bring a cheaper way to add a header; see `node/lazy.ts`. */
+const MARK = Symbol.for("geecache.mark");
+type Mark = (name: string, value: string) => void;
+
 function respond(
   request: Request,
   status: number,
@@ -141,4 +145,19 @@ export function busy(request: Request, message: string): Response {
 /** The message of whatever was thrown. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
+}
+
+/** Adds a header that every answer has. */
+export function mark(
+  answer: Promise<Response> | Response,
+  name: string,
+  value: string,
+): Promise<Response> | Response {
+  if (answer instanceof Promise) {
+    return answer.then((response) => mark(response, name, value));
+  }
+  const own = (answer as { [MARK]?: Mark })[MARK];
+  if (own === undefined) answer.headers.set(name, value);
+  else own.call(answer, name, value);
+  return answer;
 }

@@ -10,7 +10,15 @@
 import { ByteView } from "../base/byte_view.ts";
 import type { Logger } from "../base/logger.ts";
 import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
-import { badRequest, done, failure, noGroup, text, value } from "./answers.ts";
+import {
+  badRequest,
+  done,
+  failure,
+  mark,
+  noGroup,
+  text,
+  value,
+} from "./answers.ts";
 import { Bodies, type BodiesOptions } from "./bodies.ts";
 import type { Admission } from "./admission.ts";
 import { answerFromMemory, answerMany } from "./batch.ts";
@@ -35,6 +43,8 @@ export interface HandlerOptions extends BodiesOptions {
   basePath: string;
   logger: Logger | undefined;
   protocol: Protocol;
+  /** The name of this process's cluster, if it has one. */
+  cluster: string | undefined;
 }
 
 const READING = "GET, HEAD";
@@ -70,7 +80,7 @@ export class Handler {
   }
 
   handle(request: Request): Promise<Response> | Response {
-    const { self, basePath, logger } = this.#options;
+    const { self, basePath, logger, cluster } = this.#options;
     const admission = this.#admission;
     const path = pathOf(request.url);
     logger?.debug(`[Server ${self}] ${request.method} ${path}`);
@@ -78,7 +88,11 @@ export class Handler {
       return text(request, 404, `${path} is outside of ${basePath}`);
     }
     const answer = admission.enter(request) ?? this.#answer(request, path);
-    return admission.draining ? markDraining(answer) : answer;
+    const named = cluster === undefined
+      ? answer
+      : mark(answer, HEADER.cluster, cluster);
+    // Askers go to the next node then.
+    return admission.draining ? mark(named, HEADER.draining, "1") : named;
   }
 
   #answer(request: Request, path: string): Promise<Response> | Response {
@@ -278,15 +292,6 @@ export class Handler {
       clock: this.#options.clock,
     });
   }
-}
-
-/** While the pool drains every answer says so, and askers go to the next node. */
-async function markDraining(
-  answer: Promise<Response> | Response,
-): Promise<Response> {
-  const response = await answer;
-  response.headers.set(HEADER.draining, "1");
-  return response;
 }
 
 function askerOf(request: Request): string {

@@ -78,10 +78,16 @@ const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
  */
 export function toNodeHandler(
   handler: (request: Request) => Response | Promise<Response>,
-  { onError = console.error }: NodeHandlerOptions = {},
+  options: NodeHandlerOptions = {},
 ): NodeListener {
-  const options = Object.entries({ handler, onError });
-  for (const [name, option] of options) {
+  for (const name of Object.keys(options)) {
+    if (name === "onError") continue;
+    throw new TypeError(
+      `Cannot make a Node handler: there is no option "${name}": did you mean "onError"?`,
+    );
+  }
+  const { onError = console.error } = options;
+  for (const [name, option] of Object.entries({ handler, onError })) {
     if (typeof option === "function") continue;
     throw new TypeError(
       `Cannot make a Node handler: ${name} must be a function, such as ${

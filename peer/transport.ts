@@ -36,6 +36,8 @@ export interface TransportOptions {
   maxBodyBytes: number;
   /** The first one is sent; `undefined`: the pool has none. */
   secrets: readonly string[] | undefined;
+  /** The name of this process's cluster, if it has one. */
+  cluster: string | undefined;
   clock: Clock;
 }
 
@@ -88,6 +90,8 @@ export class Transport {
   readonly timeoutMs: number;
   readonly maxBodyBytes: number;
   readonly clock: Clock;
+  /** The name of this process's cluster, if it has one. */
+  readonly cluster: string | undefined;
   readonly #options: TransportOptions;
   /** What every request says of this process. */
   #headers: Readonly<Record<string, string>> = {};
@@ -99,16 +103,18 @@ export class Transport {
     this.timeoutMs = timeoutMs;
     this.maxBodyBytes = maxBodyBytes;
     this.clock = clock;
+    this.cluster = options.cluster;
     this.#options = options;
   }
 
   /** Tells peers from now on which list of nodes this process has. */
   announce(fingerprint: string): void {
-    const { self, secrets } = this.#options;
+    const { self, secrets, cluster } = this.#options;
     this.#headers = {
       [HEADER.peer]: self,
       [HEADER.ring]: fingerprint,
       ...(secrets === undefined ? {} : { [HEADER.secret]: secrets[0]! }),
+      ...(cluster === undefined ? {} : { [HEADER.cluster]: cluster }),
     };
   }
 
@@ -156,6 +162,17 @@ export class Transport {
           : `${status} ${
             sayResult(headers)
           } is no answer in protocol ${protocol.name}`,
+        { status },
+      );
+    }
+    const cluster = protocol.native ? headers.get(HEADER.cluster) : null;
+    if (cluster !== (this.cluster ?? null)) {
+      await drop(response);
+      throw peerError(
+        origin,
+        `it belongs to ${sayCluster(cluster)}, and this process to ${
+          sayCluster(this.cluster)
+        }`,
         { status },
       );
     }
@@ -268,6 +285,10 @@ export function peerError(
 /** Ends a body that nobody reads; it may have broken off before. */
 async function drop({ body }: Response): Promise<void> {
   await body?.cancel().catch(() => {});
+}
+
+function sayCluster(cluster: string | null | undefined): string {
+  return cluster == null ? "no cluster" : `cluster ${quote(cluster)}`;
 }
 
 function sayResult(headers: Headers): string {

@@ -61,7 +61,7 @@ export class Members implements PeerPicker {
     this.#transport = transport;
     this.#observer = observer;
     this.#ring = transport.protocol.ring([]);
-    this.#fingerprint = fingerprintOf(this.#ring);
+    this.#fingerprint = fingerprintOf(this.#ring, transport.cluster);
     this.#last = { ring: this.#ring, until: -Infinity };
     observer.on("outdated", (event) => this.#dropCopiesElsewhere(event));
   }
@@ -89,9 +89,9 @@ export class Members implements PeerPicker {
    */
   set(origins: ReadonlyMap<string, string>): void {
     const { self, handoverMs } = this.#options;
-    const { protocol, clock } = this.#transport;
+    const { protocol, clock, cluster } = this.#transport;
     const ring = protocol.ring(origins.keys());
-    const fingerprint = fingerprintOf(ring);
+    const fingerprint = fingerprintOf(ring, cluster);
     const isChange = fingerprint !== this.#fingerprint;
     const stay = new Set(origins.values());
     for (const [origin, peer] of this.#peers) {
@@ -284,7 +284,8 @@ export class Members implements PeerPicker {
   }
 }
 
-function fingerprintOf({ nodes }: Ring): string {
-  const names = new TextEncoder().encode(nodes.join("\n"));
+function fingerprintOf({ nodes }: Ring, cluster: string | undefined): string {
+  const all = cluster === undefined ? nodes : [cluster, ...nodes];
+  const names = new TextEncoder().encode(all.join("\n"));
   return crc32(names).toString(16).padStart(8, "0");
 }

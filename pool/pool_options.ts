@@ -12,7 +12,8 @@ import {
   checkFunctions,
   checkMethods,
   checkNumbers,
-  checkObject,
+  checkOptions,
+  type Names,
 } from "../base/checks.ts";
 import {
   type Protocol,
@@ -78,9 +79,20 @@ export interface HTTPPoolOptions {
    * characters. Of several, the first is sent and any is accepted, so that it can be
    * changed one process at a time. Only in protocol `"native"`.
    *
-   * Default: none. Anybody who reaches the port may read every key then.
+   * Default: none. Anybody who reaches the port may read every key then. Leave the
+   * option out to have none: `undefined` is a `TypeError`, since a variable that is not
+   * set has this value.
    */
   secret?: string | readonly string[];
+  /**
+   * The name of the cluster, for which an address may be re-used by another service
+   * that has a group of the same name. Peers say it with each request and each answer;
+   * those of another cluster are refused, and their answers count as none. 1 to 100
+   * visible ASCII characters, the same in all processes. Only in protocol `"native"`.
+   *
+   * Default: none. Such processes are a cluster of their own.
+   */
+  cluster?: string;
   /**
    * Where time comes from, for the pool and its groups.
    *
@@ -112,6 +124,25 @@ export interface DrainOptions {
   timeoutMs?: number;
 }
 
+/** The names of all options of a pool. */
+const POOL_OPTIONS: Names<HTTPPoolOptions> = {
+  protocol: true,
+  basePath: true,
+  fetch: true,
+  timeoutMs: true,
+  maxBodyBytes: true,
+  maxPeerRequests: true,
+  handoverMs: true,
+  secret: true,
+  cluster: true,
+  random: true,
+  clock: true,
+  logger: true,
+};
+
+/** The names of all options of a drain. */
+export const DRAIN_OPTIONS: Names<DrainOptions> = { timeoutMs: true };
+
 /** Options that were checked, with the defaults filled in. */
 export interface Settings {
   self: string;
@@ -123,6 +154,7 @@ export interface Settings {
   maxPeerRequests: number;
   handoverMs: number;
   secrets: readonly string[] | undefined;
+  cluster: string | undefined;
   clock: Clock;
   random: () => number;
   logger: Logger | undefined;
@@ -142,7 +174,7 @@ const ACTION = "Cannot create HTTPPool";
  * @throws {RangeError} If a number is out of range.
  */
 export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
-  checkObject(ACTION, options);
+  checkOptions(ACTION, options, POOL_OPTIONS);
   const {
     protocol: name = "native",
     fetch,
@@ -151,6 +183,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     maxPeerRequests = 1024,
     handoverMs = 30_000,
     secret,
+    cluster,
     clock = systemClock,
     random = Math.random,
     logger,
@@ -171,13 +204,8 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
   checkFunctions(ACTION, { fetch, random });
   checkMethods(ACTION, "clock", clock, ["now", "after"]);
   checkMethods(ACTION, "logger", logger, ["debug", "info", "warn", "error"]);
-  if (secret !== undefined && !protocol.native) {
-    throw new TypeError(
-      `${ACTION}: secret is for protocol native alone: received protocol ${
-        quote(name)
-      }`,
-    );
-  }
+  checkForPeers(options, protocol, ["secret", "cluster"]);
+  checkCluster(cluster);
   return {
     self: origin,
     protocol,
@@ -189,6 +217,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     maxPeerRequests,
     handoverMs,
     secrets: secret === undefined ? undefined : secretsOf(secret),
+    cluster,
     clock,
     random,
     logger,
@@ -216,4 +245,39 @@ function checkBasePath(basePath: unknown): void {
         `received ${describe(basePath)}`,
     );
   }
+}
+
+/**
+ * Checks what peers prove to each other. The value of a variable that is not set would
+ * let in everybody.
+ */
+function checkForPeers(
+  options: HTTPPoolOptions,
+  { native, name }: Protocol,
+  proofs: readonly ("secret" | "cluster")[],
+): void {
+  for (const proof of proofs) {
+    if (!(proof in options)) continue;
+    if (options[proof] === undefined) {
+      throw new TypeError(
+        `${ACTION}: ${proof} must be left out where there is none: received undefined`,
+      );
+    }
+    if (native) continue;
+    throw new TypeError(
+      `${ACTION}: ${proof} is for protocol native alone: received protocol ${
+        quote(name)
+      }`,
+    );
+  }
+}
+
+function checkCluster(cluster: unknown): void {
+  if (cluster === undefined) return;
+  // A header carries only these characters unharmed.
+  if (typeof cluster === "string" && /^[!-~]{1,100}$/.test(cluster)) return;
+  throw new TypeError(
+    `${ACTION}: cluster must be a name of 1 to 100 visible ASCII characters: ` +
+      `received ${describe(cluster)}`,
+  );
 }

@@ -9,6 +9,8 @@
  * @module
  */
 
+import { checkOptions, type Names } from "../base/checks.ts";
+
 /**
  * Assigns each key to a node.
  *
@@ -92,6 +94,8 @@ export interface ConsistentHashOptions {
   hash?: HashFunction;
 }
 
+const OPTIONS: Names<ConsistentHashOptions> = { replicas: true, hash: true };
+
 /**
  * The ring of GeeCache and groupcache.
  *
@@ -120,12 +124,14 @@ export class ConsistentHash implements Ring {
   /**
    * Makes a ring.
    *
+   * @throws {TypeError} If there is no such option.
    * @throws {RangeError} If `replicas` is not a whole number of at least 1.
    */
   constructor(
     nodes: Iterable<string> = [],
     options: ConsistentHashOptions = {},
   ) {
+    checkOptions("Cannot create ConsistentHash", options, OPTIONS);
     const { replicas = 50, hash = crc32 } = options;
     if (!Number.isSafeInteger(replicas) || replicas < 1) {
       throw new RangeError(

@@ -18,6 +18,8 @@ export const HEADER = {
   ring: "Geecache-Ring",
   /** On a request: the pool's secret. */
   secret: "Geecache-Secret",
+  /** On a request and on every answer: the name of the sender's cluster, if it has one. */
+  cluster: "Geecache-Cluster",
   /** On a request: the asker wants only a value in memory. */
   peek: "Geecache-Peek",
   /** On a POST: the method that it stands for. Its body is then framed. */

@@ -152,6 +152,7 @@ const anyRequest = fc.record({
     [HEADER.wait]: fc.nat(5_000).map(String),
     [HEADER.ring]: fc.constant("ring"),
     [HEADER.secret]: fc.constant(SECRET),
+    [HEADER.cluster]: fc.constantFrom("mine", "theirs"),
     [HEADER.peek]: fc.constant("1"),
     [HEADER.method]: fc.constantFrom("GET", "PUT", "DELETE"),
     [HEADER.ttl]: fc.nat(5_000).map(String),

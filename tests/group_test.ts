@@ -167,6 +167,23 @@ Deno.test("A ttlMs in an envelope that is no number is a TypeError that shows it
   }
 });
 
+Deno.test("A misspelled field of an envelope fails that key, and the error names the one that was meant", async () => {
+  // @ts-expect-error: the field is called ttlMs.
+  const group = new Group("g", () => ({ value: "v", ttl: 60_000 }));
+  await assertRejects(
+    () => group.get("k"),
+    TypeError,
+    'Cannot load "k" of group "g": there is no field "ttl": did you mean "ttlMs"?',
+  );
+  const row = new Group("g", () => ({ value: "v", id: 5 }));
+  await assertRejects(
+    () => row.get("k"),
+    TypeError,
+    'there is no field "id": the fields are value, ttlMs',
+  );
+  assertEquals([...group.keys(), ...row.keys()], []);
+});
+
 Deno.test("Only a plain object counts as an envelope", async () => {
   class Odd extends Uint8Array {
     value = "not this";

@@ -1,6 +1,6 @@
 /** The pool itself: its options, its groups, and its end. */
 
-import { HTTPPool } from "../mod.ts";
+import { Group, HTTPPool } from "../mod.ts";
 import {
   assert,
   assertEquals,
@@ -47,6 +47,18 @@ Deno.test("A pool refuses a second group of the same name", () => {
     TypeError,
     'Cannot create Group "scores": the pool has a group of that name',
   );
+});
+
+Deno.test("A group that is given a pool as its peers is told to be made by pool.group()", async () => {
+  const pool = new HTTPPool(SELF);
+  assertThrows(
+    () =>
+      // @ts-expect-error: a pool is no PeerPicker.
+      new Group("g", () => "v", { peers: pool }),
+    TypeError,
+    'Cannot create Group "g": peers must not be a pool: call pool.group() instead',
+  );
+  await pool.close();
 });
 
 Deno.test("A group has the pool's clock, or its own", async () => {

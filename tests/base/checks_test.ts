@@ -2,8 +2,10 @@
 
 import { Group } from "../../group.ts";
 import { HTTPPool, type HTTPPoolOptions } from "../../http.ts";
-import { LRU } from "../../lru.ts";
+import { ConsistentHash, LRU } from "../../mod.ts";
+import { toNodeHandler } from "../../node.ts";
 import {
+  assert,
   assertEquals,
   assertRejects,
   assertThrows,
@@ -207,4 +209,76 @@ Deno.test("get() refuses a value that is no signal before it loads", async () =>
     );
   }
   assertEquals(loads, 0);
+});
+
+Deno.test("A misspelled option is refused, and the error names the one that was meant", async () => {
+  const pool = new HTTPPool(SELF);
+  const group = pool.group("g", () => "v");
+  const { signal } = new AbortController();
+  const named: [() => unknown, string][] = [
+    [poolWith({ timeout: 5 }), "timeoutMs"],
+    [poolWith({ secrets: "0123456789abcdef" }), "secret"],
+    [poolWith({ basepath: "/x/" }), "basePath"],
+    [groupWith({ maxByte: 5 }), "maxBytes"],
+    [
+      () => pool.group("h", () => "v", { mirrorTtl: 5 } as never),
+      "mirrorTtlMs",
+    ],
+    [() => new LRU({ maxWeights: 5 } as never), "maxWeight"],
+    [() => new ConsistentHash([], { replica: 5 } as never), "replicas"],
+    [
+      () => toNodeHandler(() => new Response(), { onerror() {} } as never),
+      "onError",
+    ],
+    [() => group.set("k", "v", { ttl: 5 } as never), "ttlMs"],
+    [() => group.get("k", { signals: signal } as never), "signal"],
+    [() => group.getMany(["k"], { Signal: signal } as never), "signal"],
+    [() => pool.drain({ timeout: 5 } as never), "timeoutMs"],
+  ];
+  for (const [call, meant] of named) {
+    const error = await assertRejects(async () => await call(), TypeError);
+    assert(
+      /^Cannot .*: there is no option "\w+": did you mean "/.test(
+        error.message,
+      ),
+      error.message,
+    );
+    assert(error.message.endsWith(`: did you mean "${meant}"?`), error.message);
+  }
+  assertEquals([pool.stats().draining, pool.getGroup("h")], [false, undefined]);
+  await pool.close();
+});
+
+Deno.test("An option that is like none of them is refused with a list of all", async () => {
+  const group = new Group("g", () => "v");
+  await assertRejects(
+    () => group.get("k", { forever: true } as never),
+    TypeError,
+    'Cannot get a key of group "g": there is no option "forever": the options are signal',
+  );
+  // A signal in the place of the options is meant, and would never fire.
+  await assertRejects(
+    () => group.get("k", new AbortController().signal as never),
+    TypeError,
+    'Cannot get a key of group "g": options must be an object such as { signal }: received [object AbortSignal]',
+  );
+  const pool = new HTTPPool(SELF);
+  const peers = { pickPeer: () => undefined, peers: () => [] };
+  assertThrows(
+    () => pool.group("g", () => "v", { peers } as never),
+    TypeError,
+    'Cannot create Group "g": there is no option "peers"',
+  );
+  await pool.close();
+});
+
+Deno.test("An AbortController may stand for the options of a get", async () => {
+  const controller = new AbortController();
+  const group = new Group("g", () => new Promise<string>(() => {}));
+  const get = group.get("k", controller);
+  const all = group.getMany(["k"], controller);
+  controller.abort(new Error("enough"));
+  for (const wait of [get, all]) {
+    await assertRejects(() => wait, Error, "enough");
+  }
 });

@@ -29,6 +29,18 @@ function restart(
   return pool;
 }
 
+Deno.test("A secret from a variable that is not set does not open the pool in silence", () => {
+  const unset: { SECRET?: string } = {};
+  for (const options of [{ secret: unset.SECRET! }, { secret: undefined! }]) {
+    assertThrows(
+      () => new HTTPPool("http://a", options),
+      TypeError,
+      "Cannot create HTTPPool: secret must be left out where there is none: received undefined",
+    );
+  }
+  new HTTPPool("http://a", {});
+});
+
 Deno.test("Every request without the secret gets a 401, and nothing is done", async () => {
   const loads: string[] = [];
   const pool = new HTTPPool("http://a", { secret: OLD });

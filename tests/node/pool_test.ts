@@ -25,7 +25,7 @@ Deno.test("Two pools over node:http are one cache for keys, batches and writes",
           const fetches = [keepAliveFetch(), keepAliveFetch()];
           const origins = [a, b].map((port) => `http://127.0.0.1:${port}`);
           const pools = origins.map((origin, i) =>
-            new HTTPPool(origin, { fetch: fetches[i]! })
+            new HTTPPool(origin, { fetch: fetches[i]!, cluster: "shop" })
           );
           [first, second] = pools as [HTTPPool, HTTPPool];
           let loads = 0;

@@ -72,7 +72,7 @@ const NODE_ROOMS = [
  */
 const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   base: [],
-  lru: [],
+  lru: ["base"],
   cache: ["base", "lru"],
   // A group knows no wire: peers are an interface to it.
   group: ["base", "cache"],
