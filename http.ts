@@ -134,10 +134,7 @@ export class HTTPPool {
       transport: new Transport(settings),
       observer: this.#observer,
     });
-    const { logger } = settings;
-    if (logger !== undefined) {
-      logEvents(this.#observer, logger, this.self, this.#members);
-    }
+    logEvents(this.#observer, settings.logger, this.self, this.#members);
     this.#admission = new Admission(settings, this.#members);
     this.#handler = new Handler(settings, this.#admission, this.#locals);
     this.handler = (request) => this.#handler.handle(request);
@@ -170,7 +167,7 @@ export class HTTPPool {
     this.#members.set(origins);
     if (this.#members.fingerprint === fingerprint) return;
     if (!this.#members.ownsKeys) {
-      this.#settings.logger?.info(
+      this.#settings.logger.info(
         `[Pool ${this.self}] is not in its own list of peers: it owns no key`,
       );
     }
