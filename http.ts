@@ -67,7 +67,7 @@ export interface PoolStats {
   ringDisagreements: number;
   /** How many requests of peers wait for loads here. */
   serving: number;
-  /** How many requests came without the pool's secret. */
+  /** How many requests came without the pool's secret, or from a page in a browser. */
   refused: number;
   /** Whether it is about to close. */
   draining: boolean;

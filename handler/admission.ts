@@ -11,6 +11,8 @@ import { HEADER } from "../protocol/wire.ts";
 
 /** Options for {@linkcode Admission}. */
 export interface AdmissionOptions {
+  /** This process's own origin. */
+  self: string;
   protocol: Protocol;
   /** Each of them lets a request in; `undefined`: every request is let in. */
   secrets: readonly string[] | undefined;
@@ -28,6 +30,7 @@ export interface OwnRing {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #ring: OwnRing;
+  readonly #hostname: string;
   #serving = 0;
   #refused = 0;
   #draining = false;
@@ -35,6 +38,7 @@ export class Admission {
   constructor(options: AdmissionOptions, ring: OwnRing) {
     this.#options = options;
     this.#ring = ring;
+    this.#hostname = new URL(options.self).hostname;
   }
 
   /** How many requests of peers wait for loads. */
@@ -42,7 +46,7 @@ export class Admission {
     return this.#serving;
   }
 
-  /** How many requests came without the secret. */
+  /** How many requests came without the secret, or from a page in a browser. */
   get refused(): number {
     return this.#refused;
   }
@@ -71,12 +75,44 @@ export class Admission {
         return text(request, 401, message, "refused");
       }
     }
+    const page = this.#pageRule(request);
+    if (page !== undefined) {
+      this.#refused++;
+      return text(request, 403, page, "refused");
+    }
     const ring = headers.get(HEADER.ring);
     // A process that drains is taken out of the others' lists, as it should be.
     if (ring !== null && !this.#draining) {
       this.#ring.compareRing(ring, () => headers.get(HEADER.peer) ?? "");
     }
     return undefined;
+  }
+
+  /**
+   * The rule that a page in a browser breaks, or `undefined` if the request is of none,
+   * or of a page of this process's own. A page of another origin may not even have a
+   * key loaded. Nor may a page whose name leads here only since it was loaded (DNS
+   * rebinding): the browser takes that for the page's own origin.
+   */
+  #pageRule({ headers, url }: Request): string | undefined {
+    const site = headers.get("Sec-Fetch-Site");
+    const origin = headers.get("Origin");
+    // Browsers send `Sec-Fetch-Site` only over TLS and to loopback, and `Origin` not
+    // with each GET.
+    const isPage = site !== null || origin !== null ||
+      headers.has("Referer") ||
+      headers.get("User-Agent")?.startsWith("Mozilla/");
+    if (!isPage) return undefined;
+    // A request without a host has a URL that cannot be read.
+    const { host, hostname } = URL.canParse(url)
+      ? new URL(url)
+      : { host: "", hostname: "" };
+    const isCross = (site !== null && site !== "same-origin" &&
+      site !== "none") || (origin !== null && hostOf(origin) !== host);
+    if (isCross) return "a page of another origin may not ask this process";
+    return hostname === this.#hostname || isLoopback(hostname)
+      ? undefined
+      : `a page may ask this process only as ${this.#hostname} or localhost`;
   }
 
   /**
@@ -107,4 +143,14 @@ export class Admission {
       this.#serving--;
     };
   }
+}
+
+/** The host of an origin; that of `null`, which hides what it is, is none. */
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+/** Whether a name or an address means the machine that looks it up, by definition. */
+function isLoopback(hostname: string): boolean {
+  return /^(?:.+\.)?localhost\.?$|^127(?:\.\d+){3}$|^\[::1\]$/.test(hostname);
 }

@@ -514,7 +514,12 @@ Deno.test("A load without room is answered as busy to our own processes, also in
     asker: "",
     waitMs: 50,
     admission: new Admission(
-      { protocol: PROTOCOLS.native, secrets: undefined, maxPeerRequests: 1 },
+      {
+        self: "http://a",
+        protocol: PROTOCOLS.native,
+        secrets: undefined,
+        maxPeerRequests: 1,
+      },
       { compareRing: () => {} },
     ),
     waits: new Waits(clock),
