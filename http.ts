@@ -72,7 +72,7 @@ export interface PoolStats {
   ringDisagreements: number;
   /** How many requests of peers wait for loads here. */
   serving: number;
-  /** How many requests came without the pool's secret, or from peers of another cluster. */
+  /** How many requests came without the pool's secret, from another cluster, or from a page. */
   refused: number;
   /** Whether it is about to close. */
   draining: boolean;
@@ -139,10 +139,7 @@ export class HTTPPool {
       transport: new Transport(settings),
       observer: this.#observer,
     });
-    const { logger } = settings;
-    if (logger !== undefined) {
-      logEvents(this.#observer, logger, this.self, this.#members);
-    }
+    logEvents(this.#observer, settings.logger, this.self, this.#members);
     this.#admission = new Admission(settings, this.#members);
     this.#handler = new Handler(settings, this.#admission, this.#locals);
     this.handler = (request) => this.#handler.handle(request);
@@ -175,7 +172,7 @@ export class HTTPPool {
     this.#members.set(origins);
     if (this.#members.fingerprint === fingerprint) return;
     if (!this.#members.ownsKeys) {
-      this.#settings.logger?.info(
+      this.#settings.logger.info(
         `[Pool ${this.self}] is not in its own list of peers: it owns no key`,
       );
     }

@@ -21,6 +21,12 @@ const scratch = new Uint8Array(MAX_PACKED_BYTES * 3);
 // deno-lint-ignore no-control-regex
 const ASCII = /^[\x00-\x7f]*$/;
 
+/** Node, Deno and Bun all ask under this symbol how a console shows an object. */
+const INSPECT = Symbol.for("nodejs.util.inspect.custom");
+
+/** A console shows at most so many characters of a text, and half as many bytes. */
+const MAX_SHOWN = 100;
+
 /** Whether `data` is a `Uint8Array`, from any realm. */
 function isUint8Array(data: unknown): data is Uint8Array {
   return ArrayBuffer.isView(data) &&
@@ -82,6 +88,13 @@ export class ByteView {
       typeof view.#data === "string" && ASCII.test(view.#data)
         ? view.#data
         : view.bytes();
+    // Not a member of the class: nobody but a console should call it.
+    Object.defineProperty(ByteView.prototype, INSPECT, {
+      value(this: ByteView): unknown {
+        // A console may also be given the prototype, which has no bytes.
+        return #data in this ? this.#shown() : this;
+      },
+    });
   }
 
   // A string holds one byte per character, 0 to 255.
@@ -143,6 +156,19 @@ export class ByteView {
     return ASCII.test(data) ? data : decoder.decode(this.bytes());
   }
 
+  /** The same as {@linkcode text}, so that `String(view)` shows the value. */
+  toString(): string {
+    return this.text();
+  }
+
+  /**
+   * The same as {@linkcode text}, so that `JSON.stringify` shows the value. Bytes
+   * that are not UTF-8 do not survive this.
+   */
+  toJSON(): string {
+    return this.text();
+  }
+
   /**
    * The bytes as JSON. The type is the caller's claim; nothing checks it.
    *
@@ -198,5 +224,26 @@ export class ByteView {
     return typeof data === "string" || data.length === data.buffer.byteLength
       ? this
       : new ByteView(new Uint8Array(data));
+  }
+
+  /** What a console shows: `ByteView(3) "630"`, or `ByteView(2) <ff 00>`. */
+  #shown(): string {
+    const { byteLength } = this;
+    const head = `ByteView(${byteLength})`;
+    // No character has more than 4 bytes. The last one may be cut in two.
+    const part = this.slice(0, MAX_SHOWN * 4).bytes();
+    try {
+      const isWhole = part.length === byteLength;
+      const strict = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+      const text = strict.decode(part, { stream: !isWhole });
+      const shown = [...text].slice(0, MAX_SHOWN).join("");
+      const isCut = shown.length < text.length || !isWhole;
+      return `${head} ${JSON.stringify(isCut ? shown + "…" : shown)}`;
+    } catch {
+      const bytes = [...part.subarray(0, MAX_SHOWN / 2)];
+      const hex = bytes.map((byte) => byte.toString(16).padStart(2, "0"));
+      if (bytes.length < byteLength) hex.push("…");
+      return `${head} <${hex.join(" ")}>`;
+    }
   }
 }

@@ -1,6 +1,8 @@
 /**
  * The logger that a pool writes its messages to.
  *
+ * Whatever a user's logger does, it never disturbs the pool.
+ *
  * @module
  */
 
@@ -14,4 +16,35 @@ export interface Logger {
   warn(message: string): void;
   /** A fault. */
   error(message: string): void;
+}
+
+/** A logger that never throws. Without a `debug`, its messages need not be built. */
+export type SafeLogger =
+  & Pick<Logger, "info" | "warn" | "error">
+  & { readonly debug: Logger["debug"] | undefined };
+
+/** Guards the logger of a pool. Without one, nothing is written. */
+export function safeLogger(logger: Logger | undefined): SafeLogger {
+  return {
+    debug: logger && guarded(logger, "debug"),
+    info: guarded(logger, "info"),
+    warn: guarded(logger, "warn"),
+    error: guarded(logger, "error"),
+  };
+}
+
+/** One method of a logger. What it throws, or rejects with, is dropped. */
+function guarded(
+  logger: Logger | undefined,
+  level: keyof Logger,
+): (message: string) => void {
+  return (message) => {
+    try {
+      // A logger may be asynchronous, although nothing waits for it.
+      const written = logger?.[level](message) as unknown;
+      if (written instanceof Promise) written.catch(() => {});
+    } catch {
+      // A pool whose messages are lost still works.
+    }
+  };
 }

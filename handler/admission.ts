@@ -11,6 +11,8 @@ import { HEADER } from "../protocol/wire.ts";
 
 /** Options for {@linkcode Admission}. */
 export interface AdmissionOptions {
+  /** This process's own origin. */
+  self: string;
   protocol: Protocol;
   /** Each of them lets a request in; `undefined`: every request is let in. */
   secrets: readonly string[] | undefined;
@@ -30,6 +32,7 @@ export interface OwnRing {
 export class Admission {
   readonly #options: AdmissionOptions;
   readonly #ring: OwnRing;
+  readonly #hostname: string;
   #serving = 0;
   #refused = 0;
   #draining = false;
@@ -37,6 +40,7 @@ export class Admission {
   constructor(options: AdmissionOptions, ring: OwnRing) {
     this.#options = options;
     this.#ring = ring;
+    this.#hostname = new URL(options.self).hostname;
   }
 
   /** How many requests of peers wait for loads. */
@@ -44,7 +48,7 @@ export class Admission {
     return this.#serving;
   }
 
-  /** How many requests came without the secret, or from peers of another cluster. */
+  /** How many requests came without the secret, from another cluster, or from a page. */
   get refused(): number {
     return this.#refused;
   }
@@ -73,8 +77,11 @@ export class Admission {
         return text(request, 401, message, "refused");
       }
     }
-    const stranger = this.#refuseStranger(request);
-    if (stranger !== undefined) return stranger;
+    const rule = this.#clusterRule(request) ?? this.#pageRule(request);
+    if (rule !== undefined) {
+      this.#refused++;
+      return text(request, 403, rule, "refused");
+    }
     const ring = headers.get(HEADER.ring);
     // While this process drains, the others take it out of their lists, as they should.
     if (ring !== null && !this.#draining) {
@@ -83,16 +90,40 @@ export class Admission {
     return undefined;
   }
 
-  /** The refusal of a peer of another cluster. A program that is no peer may ask. */
-  #refuseStranger(request: Request): Response | undefined {
+  /** The rule that a peer of another cluster breaks. A program that is no peer may ask. */
+  #clusterRule({ headers }: Request): string | undefined {
     const { protocol, cluster = null } = this.#options;
-    const { headers } = request;
     const theirs = protocol.native ? headers.get(HEADER.cluster) : null;
     if (theirs === cluster) return undefined;
     if (theirs === null && !headers.has(HEADER.peer)) return undefined;
-    this.#refused++;
-    const message = "this process belongs to another cluster";
-    return text(request, 403, message, "refused");
+    return "this process belongs to another cluster";
+  }
+
+  /**
+   * The rule that a page in a browser breaks, or `undefined` if the request is of none,
+   * or of a page of this process's own. A page of another origin may not even have a
+   * key loaded. Nor may a page whose name leads here only since it was loaded (DNS
+   * rebinding): the browser takes that for the page's own origin.
+   */
+  #pageRule({ headers, url }: Request): string | undefined {
+    const site = headers.get("Sec-Fetch-Site");
+    const origin = headers.get("Origin");
+    // Browsers send `Sec-Fetch-Site` only over TLS and to loopback, and `Origin` not
+    // with each GET.
+    const isPage = site !== null || origin !== null ||
+      headers.has("Referer") ||
+      headers.get("User-Agent")?.startsWith("Mozilla/");
+    if (!isPage) return undefined;
+    // A request without a host has a URL that cannot be read.
+    const { host, hostname } = URL.canParse(url)
+      ? new URL(url)
+      : { host: "", hostname: "" };
+    const isCross = (site !== null && site !== "same-origin" &&
+      site !== "none") || (origin !== null && hostOf(origin) !== host);
+    if (isCross) return "a page of another origin may not ask this process";
+    return hostname === this.#hostname || isLoopback(hostname)
+      ? undefined
+      : `a page may ask this process only as ${this.#hostname} or localhost`;
   }
 
   /**
@@ -123,4 +154,14 @@ export class Admission {
       this.#serving--;
     };
   }
+}
+
+/** The host of an origin; that of `null`, which hides what it is, is none. */
+function hostOf(origin: string): string | undefined {
+  return URL.canParse(origin) ? new URL(origin).host : undefined;
+}
+
+/** Whether a name or an address means the machine that looks it up, by definition. */
+function isLoopback(hostname: string): boolean {
+  return /^(?:.+\.)?localhost\.?$|^127(?:\.\d+){3}$|^\[::1\]$/.test(hostname);
 }

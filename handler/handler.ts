@@ -8,7 +8,7 @@
  */
 
 import { ByteView } from "../base/byte_view.ts";
-import type { Logger } from "../base/logger.ts";
+import type { SafeLogger } from "../base/logger.ts";
 import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
 import {
   badRequest,
@@ -41,7 +41,7 @@ import {
 export interface HandlerOptions extends BodiesOptions {
   self: string;
   basePath: string;
-  logger: Logger | undefined;
+  logger: SafeLogger;
   protocol: Protocol;
   /** The name of this process's cluster, if it has one. */
   cluster: string | undefined;
@@ -83,7 +83,7 @@ export class Handler {
     const { self, basePath, logger, cluster } = this.#options;
     const admission = this.#admission;
     const path = pathOf(request.url);
-    logger?.debug(`[Server ${self}] ${request.method} ${path}`);
+    logger.debug?.(`[Server ${self}] ${request.method} ${path}`);
     if (!path.startsWith(basePath)) {
       return text(request, 404, `${path} is outside of ${basePath}`);
     }

@@ -13,7 +13,8 @@ import { hasLeft, LazyRequest, urlOf } from "./request.ts";
 /** Options for {@linkcode toNodeHandler}. */
 export interface NodeHandlerOptions {
   /**
-   * Called with what the handler throws, and with what breaks an answer off.
+   * Called with what the handler throws, and with what breaks an answer off. What
+   * it throws itself is dropped.
    *
    * @default {console.error}
    */
@@ -95,10 +96,19 @@ export function toNodeHandler(
       }: received ${option}`,
     );
   }
+  // Most of its calls come from where nobody catches, so a throw would end the process.
+  const report = (error: unknown): void => {
+    try {
+      const reported = onError(error) as unknown;
+      if (reported instanceof Promise) reported.catch(() => {});
+    } catch {
+      // What it was told is lost.
+    }
+  };
   return (req, res) => {
     // The objects of HTTP/2 are compatible with those of HTTP/1.
     const own = res as ServerResponse;
-    const exchange = new Exchange(req as IncomingMessage, own, onError);
+    const exchange = new Exchange(req as IncomingMessage, own, report);
     // A response has no socket while others on its connection come first. Its answer
     // would be held in memory, and one packet of a client that reads nothing can
     // hold thousands of requests.
@@ -243,15 +253,12 @@ class Exchange {
     const res = this.#res;
     const left = hasLeft(res) && error instanceof DOMException &&
       error.name === "AbortError";
-    try {
-      if (!left) this.#onError(error);
-    } finally {
-      // If the answer were ended here, the client would take it for a shorter one.
-      if (res.headersSent) res.destroy();
-      else {
-        const headers = { "Content-Type": "text/plain" };
-        this.#end(500, headers, "internal server error\n");
-      }
+    if (!left) this.#onError(error);
+    // If the answer were ended here, the client would take it for a shorter one.
+    if (res.headersSent) res.destroy();
+    else {
+      const headers = { "Content-Type": "text/plain" };
+      this.#end(500, headers, "internal server error\n");
     }
   }
 

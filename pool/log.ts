@@ -4,14 +4,14 @@
  * @module
  */
 
-import type { Logger } from "../base/logger.ts";
+import type { SafeLogger } from "../base/logger.ts";
 import type { Observer } from "../base/observer.ts";
 import type { Members } from "./members.ts";
 
 /** Writes a line for each change of a peer's state, and for each list that differs. */
 export function logEvents(
   observer: Observer,
-  logger: Logger,
+  logger: SafeLogger,
   self: string,
   members: Members,
 ): void {

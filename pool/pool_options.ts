@@ -6,7 +6,7 @@
 
 import { type Clock, systemClock } from "../base/clock.ts";
 import { describe, quote } from "../base/errors.ts";
-import type { Logger } from "../base/logger.ts";
+import { type Logger, type SafeLogger, safeLogger } from "../base/logger.ts";
 import { originOf } from "../base/names.ts";
 import {
   checkFunctions,
@@ -100,7 +100,8 @@ export interface HTTPPoolOptions {
    */
   clock?: Clock;
   /**
-   * A number from 0 to less than 1, for the jitter of waits.
+   * A number from 0 to less than 1, for the jitter of waits. If it throws or gives
+   * anything else, `Math.random` takes its place.
    *
    * @default {Math.random}
    */
@@ -108,7 +109,7 @@ export interface HTTPPoolOptions {
   /**
    * Where messages go. Each request is a `debug` line. A peer that is given up or has
    * another list is a `warn`; a peer that is back, or a list without this process, is
-   * an `info`. Default: nowhere.
+   * an `info`. What the logger throws is dropped. Default: nowhere.
    */
   logger?: Logger;
 }
@@ -157,7 +158,7 @@ export interface Settings {
   cluster: string | undefined;
   clock: Clock;
   random: () => number;
-  logger: Logger | undefined;
+  logger: SafeLogger;
 }
 
 /** Under this symbol a `fetch` may bring a form that takes no `Request`; see `node/fetch.ts`. */
@@ -219,8 +220,21 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     secrets: secret === undefined ? undefined : secretsOf(secret),
     cluster,
     clock,
-    random,
-    logger,
+    random: safeRandom(random),
+    logger: safeLogger(logger),
+  };
+}
+
+/** Guards the option `random`, which is also called by timers, where nobody catches. */
+function safeRandom(random: () => number): () => number {
+  return () => {
+    try {
+      const number = random();
+      if (number >= 0 && number < 1) return number;
+    } catch {
+      // Jitter of any size will do.
+    }
+    return Math.random();
   };
 }
 

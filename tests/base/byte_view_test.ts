@@ -1,3 +1,4 @@
+import { inspect } from "node:util";
 import fc from "fast-check";
 import {
   bodyOf,
@@ -7,6 +8,7 @@ import {
   promiseOf,
 } from "../../base/byte_view.ts";
 import {
+  assert,
   assertEquals,
   assertNotStrictEquals,
   assertStrictEquals,
@@ -233,6 +235,30 @@ Deno.test("ByteView.json() parses the text, and throws a SyntaxError if it is no
   for (const text of ["", "{", "\ufeff1"]) {
     assertThrows(() => ByteView.from(text).json(), SyntaxError);
   }
+});
+
+Deno.test("A value shows what it is: as a string, as JSON, and in the console of each runtime", () => {
+  const shown = (data: BytesLike) => inspect(ByteView.from(data));
+  const view = ByteView.from("630");
+  assertEquals(String(view), "630");
+  assertEquals(`${view}`, "630");
+  assertEquals(JSON.stringify({ Tom: view }), '{"Tom":"630"}');
+  assertEquals(shown("630"), 'ByteView(3) "630"');
+  assertEquals(shown(""), 'ByteView(0) ""');
+  assertEquals(shown('a\n"é'), 'ByteView(5) "a\\n\\"é"');
+  assertEquals(inspect([view]), '[ ByteView(3) "630" ]');
+  assertEquals(shown("x".repeat(100)), `ByteView(100) "${"x".repeat(100)}"`);
+  assertEquals(shown("x".repeat(101)), `ByteView(101) "${"x".repeat(100)}…"`);
+  assertEquals(
+    shown("x" + "😀".repeat(1000)),
+    `ByteView(4001) "x${"😀".repeat(99)}…"`,
+  );
+  assertEquals(shown(Uint8Array.of(0xff, 0)), "ByteView(2) <ff 00>");
+  assertEquals(
+    shown(filled(1000).fill(0xfe)),
+    `ByteView(1000) <${"fe ".repeat(50)}…>`,
+  );
+  assert(inspect(ByteView.prototype) !== "");
 });
 
 Deno.test("ByteView.compact() copies only a view that keeps a larger buffer alive", () => {

@@ -345,3 +345,101 @@ Deno.test("A body that has come leaves no listener behind", async () => {
     await pool.close();
   }
 });
+
+/** What a browser of today sends with every request. */
+const BROWSER = {
+  "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0",
+  "Accept-Language": "en",
+};
+
+Deno.test("A page under a name that was pointed here neither reads nor writes", async () => {
+  const pool = new HTTPPool("http://10.0.0.1:9999");
+  const loads: string[] = [];
+  const group = pool.group("g", (key) => {
+    loads.push(key);
+    return key;
+  });
+  await group.set("held", "v");
+  const url = "http://evil.example:9999/_geecache/g";
+  const origin = { Origin: "http://evil.example:9999" };
+  const peer = { "Geecache-Peer": "http://10.0.0.1:9999" };
+  const pages: Record<string, string>[] = [
+    { ...BROWSER, ...origin, "Sec-Fetch-Site": "same-origin" },
+    { "Sec-Fetch-Site": "none" },
+    origin,
+    { Origin: "null" },
+    { Referer: "http://evil.example:9999/" },
+    BROWSER,
+  ];
+  let refused = 0;
+  for (const page of pages) {
+    for (const method of ["GET", "HEAD", "PUT", "DELETE", "POST"]) {
+      for (const path of ["/held", "/other", "?clear", ""]) {
+        const init = { method, headers: { ...page, ...peer } };
+        const body = /PUT|POST/.test(method) ? { body: "x" } : {};
+        const request = new Request(url + path, { ...init, ...body });
+        const response = await pool.handler(request);
+        assertEquals(response.status, 403);
+        assertEquals(response.headers.get("Geecache-Result"), "refused");
+        await response.body?.cancel();
+        refused++;
+      }
+    }
+  }
+  assertEquals([group.peek("held")?.text(), loads], ["v", []]);
+  assertEquals(pool.stats().refused, refused);
+  await pool.close();
+});
+
+Deno.test("A page of another origin or site is refused, whatever it asks for", async () => {
+  const pool = new HTTPPool("http://10.0.0.1:9999");
+  pool.group("g", (key) => key);
+  const pages: Record<string, string>[] = [
+    { "Sec-Fetch-Site": "cross-site" },
+    { "Sec-Fetch-Site": "same-site" },
+    { "Sec-Fetch-Site": "anything" },
+    { Origin: "http://10.0.0.1:3000" },
+    { Origin: "http://localhost:9999" },
+    { Origin: "https://evil.example", "Sec-Fetch-Site": "none" },
+    { Origin: "null" },
+    { Origin: "" },
+  ];
+  for (const headers of pages) {
+    for (const method of ["GET", "OPTIONS"]) {
+      const request = new Request("http://10.0.0.1:9999/_geecache/g/k", {
+        method,
+        headers: { ...BROWSER, ...headers },
+      });
+      const response = await pool.handler(request);
+      assertEquals(response.status, 403, JSON.stringify(headers));
+      await response.body?.cancel();
+    }
+  }
+  await pool.close();
+});
+
+Deno.test("A key can be opened in a browser's address bar, and asked for by programs under any name", async () => {
+  const pool = new HTTPPool("http://10.0.0.1:9999");
+  pool.group("g", (key) => key);
+  const bar = { ...BROWSER, "Sec-Fetch-Site": "none" };
+  const own = { ...BROWSER, "Sec-Fetch-Site": "same-origin" };
+  const asked: [host: string, headers: Record<string, string>][] = [
+    ...["10.0.0.1:9999", "10.0.0.1", "localhost:9999", "a.localhost"].map((
+      host,
+    ): [string, Record<string, string>] => [host, bar]),
+    ["127.0.0.1:9999", bar],
+    ["[::1]:9999", bar],
+    ["localhost:1", { ...own, Origin: "http://localhost:1" }],
+    // Over TLS in front of this process.
+    ["10.0.0.1", { ...own, Origin: "https://10.0.0.1" }],
+    ["cache.example:9999", { "User-Agent": "curl/8.0" }],
+    // Node's fetch sends these.
+    ["cache.example", { "Sec-Fetch-Mode": "cors", "User-Agent": "node" }],
+  ];
+  for (const [host, headers] of asked) {
+    const url = `http://${host}/_geecache/g/k`;
+    const response = await pool.handler(new Request(url, { headers }));
+    assertEquals(await response.text(), "k", host);
+  }
+  await pool.close();
+});

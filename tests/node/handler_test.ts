@@ -386,6 +386,22 @@ Deno.test("A malformed Host or target gets a 400, also over a socket", async () 
   );
 });
 
+Deno.test("An onError that throws or rejects ends neither the answer nor the process", async () => {
+  const fail = (): never => {
+    throw new Error("the disk is full");
+  };
+  for (const onError of [fail, () => Promise.reject(new Error("full"))]) {
+    const handlers = [fail, () => Promise.reject(new Error("a fault"))];
+    for (const handler of handlers) {
+      await withServer(toNodeHandler(handler, { onError }), async (port) => {
+        const answer = await fetch(`http://127.0.0.1:${port}/`);
+        assertEquals(answer.status, 500);
+        assertEquals(await answer.text(), "internal server error\n");
+      });
+    }
+  }
+});
+
 Deno.test("A handler that throws causes a 500, and the server goes on", async () => {
   const told: unknown[] = [];
   const thrown = new Error("no luck");

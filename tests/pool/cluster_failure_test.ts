@@ -515,6 +515,7 @@ Deno.test("A load without room is answered as busy to our own processes, also in
     waitMs: 50,
     admission: new Admission(
       {
+        self: "http://a",
         protocol: PROTOCOLS.native,
         secrets: undefined,
         cluster: undefined,
