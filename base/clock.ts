@@ -31,20 +31,27 @@ export interface Clock {
   /**
    * Calls `run` once, `ms` milliseconds from now.
    *
+   * @param inBackground No caller waits for it, so it does not keep the process alive.
    * @returns A function that cancels the call.
    */
-  after(ms: number, run: () => void): () => void;
+  after(ms: number, run: () => void, inBackground?: boolean): () => void;
 }
 
 /** The longest wait that `setTimeout` accepts. A longer one would fire at once. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1;
 
-function after(ms: number, run: () => void): () => void {
+function after(
+  ms: number,
+  run: () => void,
+  inBackground = false,
+): () => void {
   let timer: ReturnType<typeof setTimeout>;
   const wait = (left: number): void => {
     timer = left > MAX_TIMEOUT_MS
       ? setTimeout(() => wait(left - MAX_TIMEOUT_MS), MAX_TIMEOUT_MS)
       : setTimeout(run, left);
+    // A number, which a timer is on the web, has no such method.
+    if (inBackground) (timer as unknown as { unref?: () => void }).unref?.();
   };
   wait(ms);
   return () => clearTimeout(timer);

@@ -11,7 +11,7 @@
  *     curl http://localhost:8001/squares/12
  *     curl http://localhost:8001/stats
  *
- * Then stop the first one with `kill -TERM`, and ask the others again.
+ * Then stop the first one with Ctrl-C or `kill -TERM`, and ask the others again.
  */
 
 import { HTTPPool } from "@geecache/geecache";
@@ -50,15 +50,25 @@ const server = Deno.serve(
   },
 );
 
-// Windows has no SIGTERM.
-Deno.addSignalListener(
-  Deno.build.os === "windows" ? "SIGINT" : "SIGTERM",
-  async () => {
-    // By now, your platform should have stopped sending clients here. Your
-    // discovery should be removing this process from the lists of the others.
-    await pool.drain({ timeoutMs: Number(drainMs) });
-    await server.shutdown();
-    console.log(`[${port}] handed over`);
-    Deno.exit(0);
-  },
-);
+/** How long clients may take to send the rest of their requests. */
+const SHUTDOWN_MS = 2_000;
+// Platforms send SIGTERM. Ctrl-C and PM2 send SIGINT. Windows has no SIGTERM.
+const signals: Deno.Signal[] = Deno.build.os === "windows"
+  ? ["SIGINT"]
+  : ["SIGINT", "SIGTERM"];
+
+async function stop(): Promise<void> {
+  // A second signal ends the process at once.
+  for (const signal of signals) Deno.removeSignalListener(signal, stop);
+  // By now, your platform should have stopped sending clients here. Your
+  // discovery should be removing this process from the lists of the others.
+  await pool.drain({ timeoutMs: Number(drainMs) });
+  // A client that has sent half a request would hold up `shutdown` for ever.
+  await Promise.race([
+    server.shutdown(),
+    new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS)),
+  ]);
+  console.log(`[${port}] handed over`);
+  Deno.exit(0);
+}
+for (const signal of signals) Deno.addSignalListener(signal, stop);

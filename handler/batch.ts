@@ -189,10 +189,10 @@ class HeldAnswer {
     if (!this.#local.closed) {
       return this.#settle(index, failureFrame(index, error));
     }
-    if (this.#over) return;
-    // An answer that is cut short is no answer, so the next node is asked.
-    this.#end();
-    this.#controller.error(error);
+    // A body without a result for each key is no answer, so the next node is asked.
+    // Servers print a stack trace for a body that fails, so it ends in order.
+    this.#waiting.clear();
+    this.#flush();
   }
 
   #flush(): void {

@@ -88,7 +88,7 @@ export class Waits {
       this.#remove(id, lingering);
       wait.leave(new Error("the asker did not ask again"));
     };
-    const cancel = this.#clock.after(LINGER_MS, giveUp);
+    const cancel = this.#clock.after(LINGER_MS, giveUp, true);
     const lingering: Lingering = { wait, writes, cancel };
     const all = this.#lingering.get(id);
     if (all === undefined) this.#lingering.set(id, [lingering]);

@@ -45,6 +45,11 @@ function listen(
     // An error without a listener would end the process.
     message.on("error", () => {});
   };
+  // Nothing of it would ever arrive.
+  if (message.readableDidRead || message.readableEnded) {
+    onError(new TypeError("Cannot read the body: it was read before"));
+    return () => {};
+  }
   message.on("end", end);
   message.on("error", onFail);
   message.on("close", onClose);

@@ -144,7 +144,8 @@ class Agents {
   readonly #https: TLSAgent;
   readonly #retryHttp: Agent;
   readonly #retryHttps: TLSAgent;
-  readonly #underWay = new Set<ClientRequest>();
+  /** Each ends one request. */
+  readonly #underWay = new Set<(reason: unknown) => void>();
 
   constructor(options: KeepAliveFetchOptions) {
     this.#http = new Agent({ ...options, keepAlive: true });
@@ -154,9 +155,7 @@ class Agents {
   }
 
   close(): void {
-    for (const request of this.#underWay) {
-      request.destroy(new Error("the fetch was closed"));
-    }
+    for (const end of this.#underWay) end(new Error("the fetch was closed"));
     for (
       const agent of [
         this.#http,
@@ -195,41 +194,59 @@ class Agents {
       headers,
       agent,
     });
-    this.#underWay.add(request);
-    const abort = (): void => {
-      request.destroy(signal!.reason);
-    };
     const finish = (): void => {
-      this.#underWay.delete(request);
+      this.#underWay.delete(end);
       signal?.removeEventListener("abort", abort);
     };
+    // Once it is settled, what becomes of the request changes nothing.
+    let settled = false;
+    const fail = (reason: unknown): void => {
+      if (settled) return;
+      settled = true;
+      finish();
+      reject(reason);
+    };
+    const end = (reason: unknown): void => {
+      request.destroy(reason as Error);
+      // A request that waits for a socket reports no error before it has one.
+      fail(reason);
+    };
+    const abort = (): void => end(signal!.reason);
+    this.#underWay.add(end);
     signal?.addEventListener("abort", abort, { once: true });
     let readBefore = 0;
-    let answered = false;
     request.once("socket", (socket) => readBefore = socket.bytesRead);
-    request.on("close", finish);
+    request.on("close", () => {
+      finish();
+      fail(new Error("the connection was closed without an answer"));
+    });
+    request.on("upgrade", (_, socket) => {
+      socket.destroy();
+      fail(new TypeError("Cannot fetch: the answer is in another protocol"));
+    });
     request.on("error", (error: NodeJS.ErrnoException) => {
-      if (answered) return;
+      if (settled) return;
       finish();
       // The agents for a retry keep no sockets, so there is no second retry.
       const stale = request.reusedSocket && !signal?.aborted &&
         (error.code === "ECONNRESET" || error.code === "EPIPE") &&
         request.socket?.bytesRead === readBefore &&
         !(body instanceof ReadableStream);
-      if (stale) this.#try(outgoing, true, resolve, reject);
-      else reject(signal?.aborted ? signal.reason : error);
+      if (!stale) return fail(error);
+      settled = true;
+      this.#try(outgoing, true, resolve, reject);
     });
     request.on("response", (message) => {
-      answered = true;
       // Without this, an error before the first read would end the process. A later
       // read still rejects.
       message.on("error", () => {});
       const encoding = message.headers["content-encoding"];
       if (encoding !== undefined && encoding !== "identity") {
         message.destroy();
-        reject(new TypeError(`Cannot fetch: the answer is in ${encoding}`));
+        fail(new TypeError(`Cannot fetch: the answer is in ${encoding}`));
         return;
       }
+      settled = true;
       resolve(
         new LazyResponse(
           url.href,

@@ -85,7 +85,7 @@ export class Breaker {
     this.#callOff = clock.after(pause * (1 + random()) / 2, () => {
       this.#callOff = undefined;
       this.#probe();
-    });
+    }, true);
   }
 
   /** Stops probing for good. */

@@ -265,7 +265,7 @@ export class Members implements PeerPicker {
     const cancel = this.#transport.clock.after(handoverMs, () => {
       end();
       tellOthers();
-    });
+    }, true);
     const end = (): void => {
       cancel();
       peer?.close();

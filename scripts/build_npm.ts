@@ -6,7 +6,7 @@
  * them on Node.
  *
  * The package has only ESM. A second format would load a second copy of every
- * class, and `require` can load ESM since Node 20.19.
+ * class, and `require` can load ESM since Node 20.19 and 22.12.
  *
  * @module
  */
@@ -14,6 +14,7 @@
 import config from "../deno.json" with { type: "json" };
 import {
   packageJson,
+  paperOf,
   PAPERS,
   repositoryOfCi,
   versionOf,
@@ -46,7 +47,8 @@ async function includedTests(): Promise<string[]> {
 /** Copies the papers into the package, and checks what dnt made of the library. */
 async function finish(): Promise<void> {
   for (const name of PAPERS) {
-    await Deno.copyFile(name, `${OUT}/${name}`);
+    const text = await Deno.readTextFile(name);
+    await Deno.writeTextFile(`${OUT}/${name}`, paperOf(text, repositoryOfCi()));
   }
   // dnt adds shims, polyfills and dependencies silently.
   const { dependencies } = JSON.parse(

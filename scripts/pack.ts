@@ -11,6 +11,7 @@
 import { create, extract, list } from "tar";
 import {
   packageJson,
+  paperOf,
   PAPERS,
   repositoryOfCi,
   versionOf,
@@ -55,8 +56,10 @@ export async function pack(version: string, file: string): Promise<Packed> {
     if (code !== 0) throw new Error(`deno pack failed: ${output}`);
     await extract({ file: `${folder}/jsr.tgz`, cwd: folder });
     const root = `${folder}/package`;
+    const repository = repositoryOfCi();
     for (const name of PAPERS) {
-      await Deno.copyFile(new URL(name, ROOT), `${root}/${name}`);
+      const text = await Deno.readTextFile(new URL(name, ROOT));
+      await Deno.writeTextFile(`${root}/${name}`, paperOf(text, repository));
     }
     const { dependencies } = JSON.parse(
       await Deno.readTextFile(`${root}/package.json`),
@@ -64,7 +67,7 @@ export async function pack(version: string, file: string): Promise<Packed> {
     if (dependencies !== undefined) {
       throw new Error(`the package depends on ${Object.keys(dependencies)}`);
     }
-    const manifest = packageJson(version, ".", repositoryOfCi());
+    const manifest = packageJson(version, ".", repository);
     await Deno.writeTextFile(
       `${root}/package.json`,
       JSON.stringify(manifest, null, 2) + "\n",

@@ -18,9 +18,14 @@ export interface PackageJson {
   readonly type: "module";
   readonly engines: Readonly<Record<string, string>>;
   readonly sideEffects: false;
+  readonly homepage?: string;
+  readonly bugs?: { url: string };
   readonly repository?: { type: string; url: string };
   readonly exports: Readonly<
-    Record<string, { readonly types: string; readonly default: string }>
+    Record<
+      string,
+      string | { readonly types: string; readonly default: string }
+    >
   >;
 }
 
@@ -65,23 +70,66 @@ export function packageJson(
     version,
     description:
       "A read-through cache that lives inside your processes: every key is loaded once, kept within a byte budget, and shared over HTTP",
-    keywords: ["cache", "groupcache", "geecache", "lru", "singleflight"],
+    keywords: [
+      "cache",
+      "distributed-cache",
+      "distributed",
+      "read-through",
+      "stampede",
+      "singleflight",
+      "lru",
+      "consistent-hashing",
+      "groupcache",
+      "geecache",
+      "node",
+      "deno",
+      "bun",
+    ],
     license: config.license,
     type: "module",
-    engines: { node: ">=20.19" },
+    // From these versions on, `require` takes ESM.
+    engines: { node: "^20.19.0 || >=22.12.0" },
     sideEffects: false,
-    ...(repository === undefined
-      ? {}
-      : { repository: { type: "git", url: `git+${repository}.git` } }),
+    ...(repository === undefined ? {} : {
+      homepage: `${repository}#readme`,
+      bugs: { url: `${repository}/issues` },
+      repository: { type: "git", url: `git+${repository}.git` },
+    }),
     // Without the conditions "import" and "require", both load the same file and
     // get the same classes.
-    exports: Object.fromEntries(
-      Object.entries(config.exports).map(([name, path]) => {
-        const file = `${folder}/${path.replace(/^\.\/|\.ts$/g, "")}`;
-        return [name, { types: `${file}.d.ts`, default: `${file}.js` }];
-      }),
-    ),
+    exports: {
+      ...Object.fromEntries(
+        Object.entries(config.exports).map(([name, path]) => {
+          const file = `${folder}/${path.replace(/^\.\/|\.ts$/g, "")}`;
+          return [name, { types: `${file}.d.ts`, default: `${file}.js` }];
+        }),
+      ),
+      // Tools look into it, and without this line they may not.
+      "./package.json": "./package.json",
+    },
   };
+}
+
+/**
+ * A paper as the package holds it. Its links lead into the repository, because the
+ * files that they name are not in the package, and npm's page has another address.
+ * Without a repository it stays as it is.
+ */
+export function paperOf(text: string, repository?: string): string {
+  if (repository === undefined) return text;
+  const absolute = (path: string, kind: "blob" | "raw"): string =>
+    new URL(path, `${repository}/${kind}/HEAD/`).href;
+  return text
+    // [text](./path) and [name]: ./path
+    .replace(
+      /(\]\(|^\[[^\]]+\]: )(\.{1,2}\/[^\s)]+)/gm,
+      (_, before, path) =>
+        before + absolute(path, path.endsWith(".svg") ? "raw" : "blob"),
+    )
+    .replace(
+      /(\b(?:src|srcset)=")(\.{1,2}\/[^"]+)/g,
+      (_, before, path) => before + absolute(path, "raw"),
+    );
 }
 
 /** The repository of a build on GitHub; `undefined` elsewhere. */

@@ -77,14 +77,16 @@ async function checkInstalled(folder: string): Promise<void> {
     `${folder}/node_modules/geecache/package.json`,
   );
   const { exports, sideEffects, engines } = JSON.parse(read);
-  if (Object.keys(exports).join() !== subpaths.join()) {
+  const expected = [...subpaths, "./package.json"];
+  if (Object.keys(exports).join() !== expected.join()) {
     throw new Error(
-      `exports must be ${subpaths}: received ${Object.keys(exports)}`,
+      `exports must be ${expected}: received ${Object.keys(exports)}`,
     );
   }
-  if (sideEffects !== false || engines.node !== ">=20.19") {
+  const node = "^20.19.0 || >=22.12.0";
+  if (sideEffects !== false || engines.node !== node) {
     throw new Error(
-      `sideEffects must be false, and engines.node >=20.19: received ${read}`,
+      `sideEffects must be false, and engines.node ${node}: received ${read}`,
     );
   }
 }

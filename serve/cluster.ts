@@ -1,7 +1,7 @@
 /**
  * The program behind `deno task cluster`: three nodes on one database, like the
- * script of the original GeeCache. It stops all of them on Ctrl-C, or when one
- * dies.
+ * script of the original GeeCache. It stops all of them on Ctrl-C, or if one cannot
+ * start. If one is killed later, the others go on.
  *
  * @module
  */
@@ -41,18 +41,26 @@ const serve = new URL("./serve.ts", import.meta.url);
 const STOP_TIMEOUT_MS = 5_000;
 
 let stopping = false;
-/** Whether a node ended before it was told to stop. */
-let died = false;
+/** Whether all nodes have started. */
+let started = false;
+/** How many nodes have not ended. */
+let alive = ports.length;
+
+/** What `serve.ts` is told. */
+function argsOf(port: string): string[] {
+  const last = port === ports.at(-1);
+  return [
+    ...["--port", port, "--peers", origins.join(), "--db", flags.db],
+    ...(last ? ["--api", flags.api] : []),
+    ...(flags.verbose ? ["--verbose"] : []),
+  ];
+}
 
 function start(port: string): Deno.ChildProcess {
-  const last = port === ports.at(-1);
   return new Deno.Command(Deno.execPath(), {
     args: [
       ...["run", "--quiet", "--allow-net", "--allow-read"],
-      ...["--allow-write", serve.href],
-      ...["--port", port, "--peers", origins.join(), "--db", flags.db],
-      ...(last ? ["--api", flags.api] : []),
-      ...(flags.verbose ? ["--verbose"] : []),
+      ...["--allow-write", serve.href, ...argsOf(port)],
     ],
     stdin: "null",
     stdout: "piped",
@@ -89,16 +97,31 @@ function follow(child: Deno.ChildProcess, port: string): Promise<boolean> {
   });
 }
 
-const nodes = ports.map(start);
-const ended = nodes.map(async (child, i) => {
+/** Waits until a node ends. Resolves with its exit code if that counts for ours. */
+async function end(child: Deno.ChildProcess, port: string): Promise<number> {
   const { code } = await child.status;
-  if (!stopping) {
-    console.log(`[${ports[i]}] ended with exit code ${code}: stopping all`);
-    died = true;
+  alive--;
+  // A node that is stopped before it listens for signals ends with code 143.
+  if (stopping) return code;
+  const what = `[${port}] ended with exit code ${code}`;
+  if (!started) {
+    console.log(`${what}: stopping all`);
     stop("SIGTERM");
+    return 1;
   }
-  return code;
-});
+  if (alive === 0) {
+    console.log(`${what}: no node is left`);
+    return 1;
+  }
+  console.log(`${what}: the others go on. To start it again:
+
+  deno task serve ${argsOf(port).join(" ")}
+`);
+  return 0;
+}
+
+const nodes = ports.map(start);
+const ended = nodes.map((child, i) => end(child, ports[i]!));
 for (const signal of ["SIGINT", "SIGTERM"] as const) {
   if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
   Deno.addSignalListener(signal, () => {
@@ -109,6 +132,9 @@ for (const signal of ["SIGINT", "SIGTERM"] as const) {
 
 const running = await Promise.all(nodes.map((c, i) => follow(c, ports[i]!)));
 if (running.every(Boolean)) {
+  started = true;
+  const kill = Deno.build.os === "windows" ? "taskkill /F /PID" : "kill -9";
+  const kills = nodes.map(({ pid }, i) => `  ${kill} ${pid}   # ${ports[i]}`);
   console.log(`
 All nodes are running. Ask twice: only one node loads Tom, and only once.
 
@@ -116,9 +142,12 @@ All nodes are running. Ask twice: only one node loads Tom, and only once.
   curl 'http://localhost:${ports[0]}/api?key=Tom'
   curl http://localhost:${ports[0]}/_geecache/scores/Tom   # asks that node only
 
+Kill one and ask again: the others stand in for it.
+
+${kills.join("\n")}
+
 Ctrl-C stops them.
 `);
 }
 const codes = await Promise.all(ended);
-// A node that is stopped before it listens for signals ends with code 143.
-Deno.exit(died ? 1 : Math.max(...codes));
+Deno.exit(codes.includes(1) ? 1 : Math.max(...codes));

@@ -13,6 +13,9 @@ import { type Answer, frontDoor, statusResponse } from "./front_door.ts";
 import { openLog } from "./log.ts";
 import { openScores } from "./scores.ts";
 
+/** How long a server may take to stop before its connections are cut. */
+const STOP_TIMEOUT_MS = 2_000;
+
 /** Resolves when the program is told to stop. */
 function stopSignal(): Promise<void> {
   return new Promise((resolve) => {
@@ -104,15 +107,20 @@ async function main(args: string[]): Promise<void> {
   // The pool closes first. This ends the requests that wait for other nodes, so
   // they cannot delay the shutdown of a server.
   await pool.close();
-  await Promise.all(servers.map((server) => server.shutdown()));
+  // A client that has sent half a request would hold up a shutdown for ever. The
+  // program ends in any case once this is over.
+  await Promise.race([
+    Promise.all(servers.map((server) => server.shutdown())),
+    new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS)),
+  ]);
   database.close();
 }
 
 if (import.meta.main) {
   try {
     await main(Deno.args);
-    // Without this call, an import of `@std/log` that never settles would keep
-    // the process alive.
+    // Without this call, a client that has sent half a request would keep the
+    // process alive, and so would an import of `@std/log` that never settles.
     Deno.exit(0);
   } catch (error) {
     if (!(error instanceof Exit)) throw error;

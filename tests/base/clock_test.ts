@@ -8,6 +8,27 @@ function elapsed(ms: number): Promise<void> {
   return new Promise((resolve) => void systemClock.after(ms, resolve));
 }
 
+Deno.test("systemClock.after() keeps the process alive, unless it runs in the background", () => {
+  const real = globalThis.setTimeout;
+  let released = 0;
+  try {
+    for (const timer of [{ unref: () => released++ }, 5]) {
+      Object.assign(globalThis, { setTimeout: () => timer });
+      systemClock.after(1, () => {});
+      assertEquals(released, 0);
+      systemClock.after(1, () => {}, true);
+      // A timer that is a number cannot be let go.
+      assertEquals(released, typeof timer === "number" ? 0 : 1);
+      released = 0;
+      systemClock.after(Infinity, () => {}, true);
+      assertEquals(released, typeof timer === "number" ? 0 : 1);
+      released = 0;
+    }
+  } finally {
+    Object.assign(globalThis, { setTimeout: real });
+  }
+});
+
 /** Runs `test` with a `setTimeout` that only records its calls. */
 function withTimers(
   test: (timers: Map<number, { ms: number; run: () => void }>) => void,

@@ -296,3 +296,16 @@ Deno.test("The handler does not throw when an asker leaves just as it is given t
   assertEquals((await read).done, false);
   await pool.close();
 });
+
+Deno.test("A pool that closes ends a batch in order, without the keys that are loading", async () => {
+  const { pool, post } = server((key) =>
+    key === "quick" ? "v" : new Promise(() => {})
+  );
+  const headers = { "Geecache-Wait": "50" };
+  const response = await post(encodeKeys(["a", "quick", "b"]), headers);
+  await settle();
+  await pool.close();
+  const body = new Uint8Array(await response.arrayBuffer());
+  const results = [...new ResultReader(3, 1024).push(body)];
+  assertEquals(results.map(({ index }) => index), [1]);
+});

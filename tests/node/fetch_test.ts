@@ -233,6 +233,57 @@ Deno.test("An abort ends a request that waits for its answer", () =>
     });
   }));
 
+Deno.test("An abort ends a request that waits for a socket", async () => {
+  const fetch = keepAliveFetch({ maxSockets: 1 });
+  const arrived = gate();
+  try {
+    await withServer(() => arrived.open(), async (port) => {
+      const url = `http://127.0.0.1:${port}/`;
+      const first = fetch(url);
+      await arrived.opened;
+      const controller = new AbortController();
+      const { signal } = controller;
+      const reason = new Error("enough");
+      const second = fetch(url, { signal });
+      const third = fetch(url, { method: "PUT", body: "x", signal });
+      controller.abort(reason);
+      assertEquals(await assertRejects(() => second, Error), reason);
+      assertEquals(await assertRejects(() => third, Error), reason);
+      fetch.close();
+      await assertRejects(() => first, Error, "the fetch was closed");
+    });
+  } finally {
+    fetch.close();
+  }
+});
+
+Deno.test("close() ends the requests that wait for a socket", async () => {
+  const fetch = keepAliveFetch({ maxSockets: 1 });
+  const arrived = gate();
+  await withServer(() => arrived.open(), async (port) => {
+    const url = `http://127.0.0.1:${port}/`;
+    const requests = [1, 2, 3, 4].map(() => fetch(url));
+    for (const request of requests) request.catch(() => {});
+    await arrived.opened;
+    fetch.close();
+    for (const request of requests) {
+      await assertRejects(() => request, Error, "the fetch was closed");
+    }
+  });
+});
+
+Deno.test("An answer that switches to another protocol is an error", () =>
+  withFetch((fetch) =>
+    withSockets((socket) => {
+      socket.write(
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\n" +
+          "Upgrade: other\r\n\r\n",
+      );
+    }, async (url) => {
+      await assertRejects(() => fetch(url), Error);
+    })
+  ));
+
 Deno.test("An abort or a cancel ends a body that is being read", () =>
   withFetch((fetch) => {
     let left = gate();

@@ -288,6 +288,34 @@ function incoming(
   >[0];
 }
 
+Deno.test("A body that something else has read before is an error, and a 400 from a pool", async () => {
+  const pool = echoPool();
+  const errors: unknown[] = [];
+  const pooled = toNodeHandler(pool.handler);
+  const reads = toNodeHandler(async (request) => {
+    for (const read of [() => request.clone().text(), () => request.text()]) {
+      await read().catch((error) => errors.push(error));
+    }
+    return new Response("read");
+  });
+  await withServer((req, res) => {
+    // As a body parser does.
+    req.on("data", () => {});
+    req.on("end", () => (req.url === "/" ? reads : pooled)(req, res));
+  }, async (port) => {
+    const body = ["Content-Length: 1", "", "k"];
+    const post = (path: string) => request(`POST ${path}`, PEER, ...body);
+    const trimmed = (text: string) => text.replace(/\r\n\r\n$/, "");
+    const own = await answerTo(port, trimmed(post("/")));
+    assertEquals(parsed(own), [200, "read"]);
+    assertEquals(errors.length, 2);
+    assert(errors.every((error) => error instanceof TypeError));
+    const answer = await answerTo(port, trimmed(post("/_geecache/g")));
+    assertEquals(parsed(answer), [400, "the body could not be read\n"]);
+  });
+  await pool.close();
+});
+
 Deno.test("A path keeps its segments of dots, so that the handler gets the key that was sent", async () => {
   const pool = echoPool({ protocol: "groupcache" });
   const root = echoPool({ basePath: "/" });

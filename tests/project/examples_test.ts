@@ -10,7 +10,7 @@ import {
   textOf,
   withPrograms,
 } from "../support/examples.ts";
-import { freePorts, Program } from "../support/process.ts";
+import { freePorts, Program, sendHalf } from "../support/process.ts";
 
 async function withProgram(
   args: string[],
@@ -113,6 +113,25 @@ Deno.test("examples/trusted.ts lets no stranger in, and hands over its values wh
     // All but the first key, whose answer said that the process drains.
     assertEquals(loadsOf(programs), 25);
   });
+});
+
+Deno.test("examples/trusted.ts stops on SIGINT and SIGTERM, although a client has sent half a request", async () => {
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    const [port] = freePorts(1);
+    const program = new Program([
+      ...["run", "--allow-net", "--allow-env=SECRET", "examples/trusted.ts"],
+      `${port}`,
+    ], { env: { SECRET: "a-secret-of-this-test" } });
+    await program.said(/Listening on/);
+    const half = await sendHalf(port!);
+    try {
+      program.kill(signal);
+      assertEquals(await program.ended, 0);
+      assertEquals(program.count(/ handed over$/), 1);
+    } finally {
+      half.close();
+    }
+  }
 });
 
 Deno.test("examples/client.ts asks a cluster without being part of it", async () => {

@@ -2,7 +2,7 @@
 
 import { DatabaseSync } from "node:sqlite";
 import { assert, assertEquals, assertMatch } from "../support/assert.ts";
-import { freePorts, Program } from "../support/process.ts";
+import { freePorts, Program, sendHalf } from "../support/process.ts";
 
 const SERVE = [
   "run",
@@ -119,6 +119,17 @@ Deno.test("serve stops with exit 0 on SIGINT and SIGTERM, also through deno task
     }
   }
 });
+
+Deno.test("serve stops although a client has sent half a request", () =>
+  withNode([], async ({ program, url }) => {
+    const half = await sendHalf(Number(new URL(url).port));
+    try {
+      program.kill("SIGTERM");
+      assertEquals(await program.ended, 0);
+    } finally {
+      half.close();
+    }
+  }));
 
 Deno.test("Several nodes may start at once on one new database file", () =>
   inFolder(async (folder) => {
@@ -317,7 +328,57 @@ Deno.test("deno task cluster runs three nodes as one cache, and stops them all",
     }
   }));
 
-Deno.test("deno task cluster stops all nodes when one of them dies", () =>
+Deno.test("deno task cluster says how to kill a node, and goes on without it", () =>
+  inFolder(async (folder) => {
+    const [a, b, c, api] = freePorts(4);
+    const program = new Program([
+      ...["task", "cluster", "--ports", `${a},${b},${c}`],
+      ...["--api", `${api}`, "--db", `${folder}/scores.db`],
+    ]);
+    try {
+      await program.said(/^All nodes are running/);
+      const [, pid] = await program.said(
+        new RegExp(`^ +kill -9 (\\d+) +# ${b}$`),
+      );
+      Deno.kill(Number(pid), "SIGKILL");
+      await program.said(
+        new RegExp(`^\\[${b}\\] ended with exit code 137: the others go on`),
+      );
+      const [, again] = await program.said(/^ +deno task (serve .*)$/);
+      for (const name of ["Tom", "Jack", "Sam"]) {
+        for (const port of [a, c, api]) {
+          const url = `http://localhost:${port}/api?key=${name}`;
+          assertEquals((await text(url))[0], 200);
+        }
+      }
+      // What it says starts the node again.
+      const back = new Program(["task", ...again!.split(" ")]);
+      try {
+        await back.said(RUNNING);
+        const url = `http://localhost:${b}/api?key=Tom`;
+        assertEquals(await text(url), [200, "630"]);
+      } finally {
+        await back.stop();
+      }
+    } finally {
+      program.kill("SIGINT");
+    }
+    assertEquals(await program.ended, 0);
+  }));
+
+Deno.test("deno task cluster ends when the last node is killed", () =>
+  inFolder(async (folder) => {
+    const [a, api] = freePorts(2);
+    const program = new Program([
+      ...["task", "cluster", "--ports", `${a}`],
+      ...["--api", `${api}`, "--db", `${folder}/scores.db`],
+    ]);
+    const [, pid] = await program.said(/^ +kill -9 (\d+)/);
+    Deno.kill(Number(pid), "SIGKILL");
+    assertEquals(await program.ended, 1);
+  }));
+
+Deno.test("deno task cluster stops all nodes when one of them cannot start", () =>
   inFolder(async (folder) => {
     const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     const { port } = listener.addr as Deno.NetAddr;

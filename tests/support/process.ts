@@ -111,3 +111,13 @@ export function freePorts(count: number): number[] {
   for (const listener of listeners) listener.close();
   return ports;
 }
+
+/** Connects to a server and sends half a request; resolves when the server has begun to read it. */
+export async function sendHalf(port: number): Promise<Deno.Conn> {
+  const half = await Deno.connect({ hostname: "127.0.0.1", port });
+  const lines = ["PUT / HTTP/1.1", "Host: h", "Content-Length: 9", "", "half"];
+  await half.write(new TextEncoder().encode(lines.join("\r\n")));
+  // The answer comes before the rest of the body.
+  await half.read(new Uint8Array(1024));
+  return half;
+}
