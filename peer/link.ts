@@ -38,6 +38,12 @@ export interface LinkOptions {
   observer: Observer;
 }
 
+/** A request that waits for its turn. */
+interface Turn {
+  begin(): void;
+  fail(error: unknown): void;
+}
+
 /** The way to one peer. */
 export class Link {
   readonly id: string;
@@ -57,7 +63,7 @@ export class Link {
   /** How many requests are under way, apart from probes. */
   #sending = 0;
   /** Those that wait for their turn. */
-  readonly #turns = new Set<() => void>();
+  readonly #turns = new Set<Turn>();
   #draining = false;
   #closed = false;
 
@@ -155,10 +161,17 @@ export class Link {
     let answer: Answer;
     if (this.#sending < MAX_REQUESTS) this.#sending++;
     else await this.#turn(signal);
+    const sentAt = this.transport.clock.now();
     try {
       answer = await this.#sendTwice(question, signal);
     } catch (error) {
-      if (!signal?.aborted && !this.#saysGo(error)) this.#breaker.fail();
+      if (!signal?.aborted) {
+        if (!this.#saysGo(error)) this.#breaker.fail();
+        if (this.isOutOfReach(error, sentAt)) {
+          for (const turn of this.#turns) turn.fail(error);
+          this.#turns.clear();
+        }
+      }
       throw error;
     } finally {
       this.#endTurn();
@@ -259,23 +272,30 @@ export class Link {
 
   /** Waits until one of the requests under way has ended. */
   async #turn(signal: AbortSignal | undefined): Promise<void> {
-    let begin!: () => void;
-    const begun = new Promise<void>((resolve) => begin = resolve);
-    this.#turns.add(begin);
+    let turn!: Turn;
+    let hasBegun = false;
+    const begun = new Promise<void>((resolve, fail) => {
+      const begin = (): void => {
+        hasBegun = true;
+        resolve();
+      };
+      turn = { begin, fail };
+      this.#turns.add(turn);
+    });
     try {
       await this.#wait(signal, () => begun);
-      if (this.isGivenUp) throw this.unavailable();
     } catch (error) {
+      this.#turns.delete(turn);
       // A turn that nobody takes goes to the next one.
-      if (!this.#turns.delete(begin)) this.#endTurn();
+      if (hasBegun) this.#endTurn();
       throw error;
     }
   }
 
   #endTurn(): void {
-    for (const begin of this.#turns) {
-      this.#turns.delete(begin);
-      return begin();
+    for (const turn of this.#turns) {
+      this.#turns.delete(turn);
+      return turn.begin();
     }
     this.#sending--;
   }
