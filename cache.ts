@@ -7,6 +7,7 @@
 
 import { ByteView, MAX_PACKED_BYTES } from "./base/byte_view.ts";
 import type { Clock } from "./base/clock.ts";
+import { detach, utf8 } from "./base/keys.ts";
 import { LRU } from "./lru.ts";
 
 /** The contents and the counters of one store of a group, at one moment. */
@@ -33,10 +34,6 @@ const ENTRY_OVERHEAD = 640;
 const PACKED_BYTE_OVERHEAD = 4;
 /** Replaces both for an entry whose value has an `ArrayBuffer` of its own. */
 const BUFFER_ENTRY_OVERHEAD = 1400;
-
-const encoder = new TextEncoder();
-const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
-const scratch = new Uint8Array(3 * 256);
 
 /**
  * Where a value came from. It decides what becomes of it when the list of peers
@@ -357,23 +354,9 @@ export class CachePair {
   }
 }
 
-function utf8(key: string): Uint8Array {
-  return key.length * 3 <= scratch.length
-    ? scratch.subarray(0, encoder.encodeInto(key, scratch).written)
-    : encoder.encode(key);
-}
-
 function chargeOf(key: string, { byteLength }: ByteView): number {
   const overhead = byteLength <= MAX_PACKED_BYTES
     ? ENTRY_OVERHEAD + PACKED_BYTE_OVERHEAD * byteLength
     : BUFFER_ENTRY_OVERHEAD;
   return utf8(key).length + byteLength + overhead;
-}
-
-/**
- * A copy of `key` that shares no memory with the string it may have been cut
- * from, such as a whole URL.
- */
-function detach(key: string): string {
-  return decoder.decode(utf8(key));
 }

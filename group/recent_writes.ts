@@ -9,6 +9,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { detach } from "../base/keys.ts";
 
 /** With more keys than this, all keys count as written. */
 const MAX_KEYS = 100_000;
@@ -37,7 +38,9 @@ export class RecentWrites {
   add(key: string): void {
     this.#expire();
     if (!this.#isActive() || this.#written === undefined) return;
-    if (this.#written.add(key).size > MAX_KEYS) this.#written = undefined;
+    if (this.#written.has(key)) return;
+    this.#written.add(detach(key));
+    if (this.#written.size > MAX_KEYS) this.#written = undefined;
   }
 
   addAll(): void {

@@ -61,6 +61,11 @@ export class Breaker {
     return this.#state;
   }
 
+  /** Whether nothing has failed since the last answer. */
+  get isWell(): boolean {
+    return this.#failures === 0 && this.#state === "closed";
+  }
+
   /** The peer answered. */
   succeed(): void {
     // An open breaker stays open: this may answer a question from before it opened.

@@ -7,6 +7,7 @@
 import type { ByteView } from "../base/byte_view.ts";
 import { LoadError, NotFoundError } from "../base/errors.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import { afterListening } from "../base/watchdog.ts";
 import {
   encodeKey,
   groupPath,
@@ -15,7 +16,7 @@ import {
   MAX_PATH_LENGTH,
   withTtl,
 } from "../protocol/wire.ts";
-import { Batcher, Slots, type Way } from "./batch.ts";
+import { Batcher, HOLD_MS, Slots, type Way } from "./batch.ts";
 import type { BreakerState } from "./breaker.ts";
 import { Link, type LinkOptions } from "./link.ts";
 import { MissedRemoves } from "./missed_removes.ts";
@@ -58,16 +59,8 @@ export class HTTPPeer implements Peer {
   readonly #transport: Transport;
   readonly #link: Link;
   readonly #writes: PeerWrites;
-  readonly #asking: Way = {
-    headers: {},
-    slots: new Slots(),
-    batchers: new Map(),
-  };
-  readonly #peeking: Way = {
-    headers: { [HEADER.peek]: "1" },
-    slots: new Slots(),
-    batchers: new Map(),
-  };
+  readonly #asking: Way = this.#way({});
+  readonly #peeking: Way = this.#way({ [HEADER.peek]: "1" });
 
   /** @param missed What it is known to have missed, if it was a peer before. */
   constructor(id: string, options: LinkOptions, missed?: MissedRemoves) {
@@ -79,6 +72,10 @@ export class HTTPPeer implements Peer {
       missed ?? new MissedRemoves(),
       options.observer,
     );
+    this.#link.onFirstAnswer = () => {
+      this.#asking.slots.freed();
+      this.#peeking.slots.freed();
+    };
     // A write may have been in flight when it left the list; probe soon to find out.
     if (missed !== undefined) this.#link.lookLater();
   }
@@ -109,7 +106,7 @@ export class HTTPPeer implements Peer {
     signal?.addEventListener("abort", leave, { once: true });
     if (signal?.aborted) leave();
     const { clock, timeoutMs } = this.#transport;
-    const callOff = clock.after(Math.min(PEEK_MS, timeoutMs), () => {
+    const callOff = afterListening(clock, Math.min(PEEK_MS, timeoutMs), () => {
       this.#link.lookLater();
       controller.abort(this.#link.error("it has no copy at hand"));
     });
@@ -192,11 +189,20 @@ export class HTTPPeer implements Peer {
   ): Promise<PeerValue> {
     const batcher = this.#batcher(way, group);
     // A path is made only where it is needed: it costs as much as all the rest.
-    const together = this.#link.understandsBatches &&
-      (!batcher.idle || key.length > MAX_PATH_LENGTH);
-    return together
-      ? batcher.get(key, signal)
-      : this.#readAlone(way, group, key, batcher, signal);
+    const isLong = key.length > MAX_PATH_LENGTH;
+    return batcher.mayGoAlone && !(isLong && this.#link.understandsBatches)
+      ? way.alone(group, key, signal)
+      : batcher.get(key, signal);
+  }
+
+  #way(headers: Way["headers"]): Way {
+    const way: Way = {
+      headers,
+      slots: new Slots(),
+      batchers: new Map(),
+      alone: (group, key, signal) => this.#readAlone(way, group, key, signal),
+    };
+    return way;
   }
 
   /** One key in one request, and again for as long as the peer still loads it. */
@@ -204,36 +210,46 @@ export class HTTPPeer implements Peer {
     way: Way,
     group: string,
     key: string,
-    batcher: Batcher,
     signal: AbortSignal | undefined,
   ): Promise<PeerValue> {
     const { basePath, timeoutMs, clock } = this.#transport;
     const path = this.#path(group, key);
     if (path === undefined && this.#link.understandsBatches) {
-      return await batcher.get(key, signal);
+      return await this.#batcher(way, group).get(key, signal);
     }
-    // Half of the time it may be silent, so that "pending" arrives before that is over.
-    const waitMs = Math.floor(timeoutMs / 2);
-    const headers = { ...way.headers, [HEADER.wait]: String(waitMs) };
     const question: Question = path === undefined
       ? {
         method: "POST",
         path: groupPath(basePath, group),
-        headers,
         body: encodeKey(key),
       }
-      : { method: "GET", path, headers };
+      : { method: "GET", path };
     for (;;) {
       const askedAt = clock.now();
+      const batcher = this.#batcher(way, group);
+      const { isNew } = this.#link;
+      // Half of the time it may be silent, so that "pending" arrives before that is
+      // over. With a new peer the others wait for an answer, so one of two is to come
+      // soon.
+      const halfMs = Math.floor(timeoutMs / 2);
+      const waitMs = isNew && way.slots.alone > 0
+        ? Math.min(HOLD_MS, halfMs)
+        : halfMs;
+      const headers = { ...way.headers, [HEADER.wait]: String(waitMs) };
       const onHead = batcher.begin();
       let answer: Answer;
       try {
-        answer = await this.#link.ask({ ...question, onHead }, signal);
+        answer = await this.#link.ask(
+          { ...question, headers, repeatable: true, onHead },
+          signal,
+        );
       } catch (error) {
-        if (!signal?.aborted) batcher.fail(error);
+        if (!signal?.aborted) batcher.failed(error, askedAt);
         throw error;
       } finally {
         onHead();
+        // If nothing is known of the peer yet, another key has to find out.
+        if (isNew) way.slots.freed();
       }
       switch (answer.meaning) {
         case "200 value":
@@ -247,8 +263,8 @@ export class HTTPPeer implements Peer {
           if (clock.now() - askedAt <= waitMs / 2) {
             await this.#link.pause(signal);
           }
-          if (this.#link.understandsBatches && !batcher.idle) {
-            return await batcher.get(key, signal);
+          if (!this.#batcher(way, group).mayGoAlone) {
+            return await this.#batcher(way, group).get(key, signal);
           }
           break;
         default:
@@ -288,11 +304,6 @@ export class HTTPPeer implements Peer {
   }
 
   #batcher(way: Way, group: string): Batcher {
-    let batcher = way.batchers.get(group);
-    if (batcher === undefined) {
-      batcher = new Batcher(group, this.#link, way);
-      way.batchers.set(group, batcher);
-    }
-    return batcher;
+    return way.batchers.get(group) ?? new Batcher(group, this.#link, way);
   }
 }

@@ -15,10 +15,19 @@ import {
   type Question,
   textOf,
   type Transport,
+  wasReset,
+  wasSilent,
 } from "./transport.ts";
 
 /** The shortest wait before a peer that did not wait itself is asked again. */
-const MIN_WAIT_MS = 50;
+export const MIN_WAIT_MS = 50;
+
+/**
+ * How many requests to a peer are under way at a time, apart from probes; the others
+ * wait for their turn, and that wait is not the peer's silence. Runtimes and systems
+ * have limits of their own: Bun has 256 connections in all.
+ */
+const MAX_REQUESTS = 64;
 
 /** Options for a {@linkcode Link}. */
 export interface LinkOptions {
@@ -27,6 +36,12 @@ export interface LinkOptions {
   random: () => number;
   /** Hears of each request, and when the peer is given up or is back. */
   observer: Observer;
+}
+
+/** A request that waits for its turn. */
+interface Turn {
+  begin(): void;
+  fail(error: unknown): void;
 }
 
 /** The way to one peer. */
@@ -39,7 +54,16 @@ export class Link {
   readonly #underWay = new Set<Watchdog>();
   #requests = 0;
   #errors = 0;
-  #understandsBatches = false;
+  /** Called when it is known whether the peer takes many keys in one request. */
+  onFirstAnswer: () => void = () => {};
+  /** When it last answered. */
+  #answeredAt = -Infinity;
+  /** `undefined`: it has not answered yet. */
+  #understandsBatches: boolean | undefined;
+  /** How many requests are under way, apart from probes. */
+  #sending = 0;
+  /** Those that wait for their turn. */
+  readonly #turns = new Set<Turn>();
   #draining = false;
   #closed = false;
 
@@ -53,6 +77,8 @@ export class Link {
     this.transport = transport;
     this.#random = random;
     this.#observer = observer;
+    // Go's protocols have none.
+    if (!transport.protocol.native) this.#understandsBatches = false;
     this.#breaker = new Breaker({
       clock: transport.clock,
       random,
@@ -86,7 +112,28 @@ export class Link {
 
   /** Whether it has shown that it takes many keys in one request. */
   get understandsBatches(): boolean {
-    return this.#understandsBatches;
+    return this.#understandsBatches === true;
+  }
+
+  /** Whether it has not shown yet whether it takes many keys in one request. */
+  get isNew(): boolean {
+    return this.#understandsBatches === undefined;
+  }
+
+  /** Whether it is asked for nothing until it answers a probe. */
+  get isGivenUp(): boolean {
+    const { state } = this.#breaker;
+    return state === "open" || state === "half-open";
+  }
+
+  /**
+   * Whether the peer is out of reach now that a request that left at `sentAt` failed. One
+   * request that was reset does not mean that, and neither does one silent connection
+   * if others were answered meanwhile.
+   */
+  isOutOfReach(error: unknown, sentAt: number): boolean {
+    return this.#closed || this.isGivenUp ||
+      (wasSilent(error) && this.#answeredAt <= sentAt);
   }
 
   /**
@@ -100,15 +147,46 @@ export class Link {
     const { clock, timeoutMs } = this.transport;
     let until: number | undefined;
     for (;;) {
-      const answer = await this.#askOnce(question, signal);
+      const answer = await this.askNow(question, signal);
       if (answer.meaning !== "429 busy") return answer;
       until ??= clock.now() + timeoutMs;
       const left = until - clock.now();
       if (left <= 0) throw this.refusal(answer);
-      const told = Number(answer.headers.get("Retry-After")) * 1000 || 0;
-      const wait = Math.max(told, MIN_WAIT_MS) * (1 + this.#random() / 4);
-      await this.delay(Math.min(wait, left), signal);
+      await this.delay(Math.min(this.pauseAfter(answer), left), signal);
     }
+  }
+
+  /** Asks as `ask()` does, and returns at once if the peer is busy. */
+  async askNow(question: Question, signal?: AbortSignal): Promise<Answer> {
+    let answer: Answer;
+    if (this.#sending < MAX_REQUESTS) this.#sending++;
+    else await this.#turn(signal);
+    const sentAt = this.transport.clock.now();
+    try {
+      answer = await this.#sendTwice(question, signal);
+    } catch (error) {
+      if (!signal?.aborted) {
+        if (!this.#saysGo(error)) this.#breaker.fail();
+        if (this.isOutOfReach(error, sentAt)) {
+          for (const turn of this.#turns) turn.fail(error);
+          this.#turns.clear();
+        }
+      }
+      throw error;
+    } finally {
+      this.#endTurn();
+    }
+    // A peer that does not let us in is as good as out of reach.
+    if (answer.meaning === "401 refused") this.#breaker.fail();
+    else this.#breaker.succeed();
+    this.#noteDraining(answer.headers);
+    return answer;
+  }
+
+  /** For how long a busy peer is left alone: as long as it says, with some jitter. */
+  pauseAfter(answer: Answer): number {
+    const told = Number(answer.headers.get("Retry-After")) * 1000 || 0;
+    return Math.max(told, MIN_WAIT_MS) * (1 + this.#random() / 4);
   }
 
   /** Asks the peer even if it may be out of reach: for probes, and what they deliver. */
@@ -175,19 +253,51 @@ export class Link {
     for (const wait of this.#underWay) wait.cutShort(this.#closedError());
   }
 
-  async #askOnce(question: Question, signal?: AbortSignal): Promise<Answer> {
-    let answer: Answer;
+  /** Whether its last request was answered. */
+  get #isWell(): boolean {
+    return this.#answeredAt !== -Infinity && this.#breaker.isWell;
+  }
+
+  /** Sends a request, and once more if a connection to a peer that was well is lost. */
+  async #sendTwice(question: Question, signal?: AbortSignal): Promise<Answer> {
     try {
-      answer = await this.#send(question, signal);
+      return await this.#send(question, signal);
     } catch (error) {
-      if (!signal?.aborted && !this.#isWell(error)) this.#breaker.fail();
+      const again = question.repeatable && wasReset(error) &&
+        this.#isWell && !this.#closed && !signal?.aborted;
+      if (!again) throw error;
+    }
+    return await this.#send(question, signal);
+  }
+
+  /** Waits until one of the requests under way has ended. */
+  async #turn(signal: AbortSignal | undefined): Promise<void> {
+    let turn!: Turn;
+    let hasBegun = false;
+    const begun = new Promise<void>((resolve, fail) => {
+      const begin = (): void => {
+        hasBegun = true;
+        resolve();
+      };
+      turn = { begin, fail };
+      this.#turns.add(turn);
+    });
+    try {
+      await this.#wait(signal, () => begun);
+    } catch (error) {
+      this.#turns.delete(turn);
+      // A turn that nobody takes goes to the next one.
+      if (hasBegun) this.#endTurn();
       throw error;
     }
-    // A peer that does not let us in is as good as out of reach.
-    if (answer.meaning === "401 refused") this.#breaker.fail();
-    else this.#breaker.succeed();
-    this.#noteDraining(answer.headers);
-    return answer;
+  }
+
+  #endTurn(): void {
+    for (const turn of this.#turns) {
+      this.#turns.delete(turn);
+      return turn.begin();
+    }
+    this.#sending--;
   }
 
   /** One request, counted and observed. */
@@ -197,13 +307,17 @@ export class Link {
     const startedAt = isHeard ? clock.now() : 0;
     let error: unknown;
     try {
-      return await this.#wait(signal, (wait) => {
+      const answer = await this.#wait(signal, (wait) => {
         this.#requests++;
         return this.transport.exchange(this.id, question, wait, (headers) => {
+          const { isNew } = this;
           this.#understandsBatches = protocol.native &&
             headers.has(HEADER.batch);
+          if (isNew) this.onFirstAnswer();
         });
       });
+      this.#answeredAt = clock.now();
+      return answer;
     } catch (thrown) {
       error = thrown;
       if (!signal?.aborted) this.#errors++;
@@ -244,7 +358,7 @@ export class Link {
    * Whether an error is what a Go program that is well says: its `ServeMux` redirects
    * keys such as `a//b`, and "no such group" has no header of ours there.
    */
-  #isWell(error: unknown): boolean {
+  #saysGo(error: unknown): boolean {
     const status = (error instanceof PeerError && error.status) || 0;
     return !this.transport.protocol.native &&
       (status === 404 || (status >= 300 && status < 400));

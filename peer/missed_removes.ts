@@ -7,6 +7,8 @@
  * @module
  */
 
+import { detach } from "../base/keys.ts";
+
 /** Some keys of a group to be dropped; `undefined`: all of them. */
 export interface Removal {
   readonly group: string;
@@ -57,7 +59,9 @@ export class MissedRemoves {
     const before = this.#groups.get(group);
     if (keys === undefined) this.#groups.set(group, undefined);
     else if (before !== undefined) {
-      for (const key of keys) before.add(key);
+      for (const key of keys) {
+        if (!before.has(key)) before.add(detach(key));
+      }
       if (before.size > MAX_MISSED_KEYS) this.#groups.set(group, undefined);
     } else if (!this.#groups.has(group)) {
       this.#groups.set(group, new Set());

@@ -47,6 +47,8 @@ export interface Question {
   path: string;
   headers?: Record<string, string>;
   body?: Uint8Array<ArrayBuffer>;
+  /** It may be asked once more if the connection fails before an answer begins. */
+  repeatable?: boolean;
   /** Called when an answer begins, unless it is "busy" or a batch that comes in one go. */
   onHead?: () => void;
   /** Takes the body of a batch as it arrives. If it throws, the request ends. */
@@ -280,6 +282,20 @@ export function peerError(
   options?: ErrorOptions & { status?: number },
 ): PeerError {
   return new PeerError(origin, `Cannot ask peer ${origin}: ${what}`, options);
+}
+
+/** Whether the connection failed before an answer began: the peer may be well. */
+export function wasReset(error: unknown): boolean {
+  return hadNoAnswer(error) && error.cause !== undefined;
+}
+
+/** Whether the peer gave no sign of life for as long as it may. */
+export function wasSilent(error: unknown): boolean {
+  return hadNoAnswer(error) && error.cause === undefined;
+}
+
+function hadNoAnswer(error: unknown): error is PeerError {
+  return error instanceof PeerError && error.status === undefined;
 }
 
 /** Ends a body that nobody reads; it may have broken off before. */

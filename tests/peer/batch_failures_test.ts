@@ -126,7 +126,9 @@ Deno.test("Each key of a batch without an answer is asked of the next node", asy
       );
       // Peeks of a stand-in into the owner's memory do not count.
       const asked = seen.filter(({ headers }) => !headers.has("Geecache-Peek"));
-      assertEquals(methodsOf(asked), ["GET", "POST"], name);
+      // A connection may be lost while the owner is well: the batch is sent once more.
+      const posts = name === "an error" ? ["POST", "POST"] : ["POST"];
+      assertEquals(methodsOf(asked), ["GET", ...posts], name);
       assertEquals([...next.loads].sort(), [...keys].sort(), name);
       assertEquals([owner.loads, asker.loads], [[first], []], name);
       assertEquals(asker.group.stats().peerErrors, 5, name);

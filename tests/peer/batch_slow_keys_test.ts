@@ -241,3 +241,41 @@ Deno.test("A slow key that is asked for while another is about to be asked for a
     await settle();
     assertEquals(fate.value?.text(), `<${cached}>`);
   }, slowGetter));
+
+Deno.test("A key in a busy owner's memory is answered at once, however many others were told to come back", () =>
+  withPair(async ({ clock, asker, owner, seen, keys, answer }) => {
+    const [first, ...cached] = keys(4) as [string, string, string, string];
+    for (const key of cached) await owner.group.get(key);
+    answer(({ method, keys }, next) =>
+      method === "GET" || keys.some((key) => !key.startsWith(SLOW))
+        ? next()
+        : new Response("", {
+          status: 429,
+          headers: {
+            "Geecache-Result": "busy",
+            "Geecache-Batch": "1",
+            "Retry-After": "1",
+          },
+        })
+    );
+    const slow = keys(300, SLOW);
+    const got = ask(asker, first);
+    const busy = slow.map((key) => ask(asker, key));
+    await got;
+    for (const key of cached) {
+      const fate = fateOf(ask(asker, key));
+      await settle();
+      assertEquals([fate.value?.text(), clock.now()], [`<${key}>`, 0]);
+    }
+    // The others are asked for again when the owner said, until patience ends.
+    const { length } = seen;
+    await clock.advance(999);
+    assertEquals(seen.length, length);
+    await clock.advance(1);
+    assert(seen.length > length);
+    await clock.advance(4_000);
+    assertEquals(asker.loads.length, 64);
+    await asker.pool.close();
+    await Promise.allSettled(busy);
+    assertEquals(clock.pending, 0);
+  }, slowGetter));

@@ -1,3 +1,4 @@
+import { memoryUsage } from "node:process";
 import fc from "fast-check";
 import {
   MAX_MISSED_KEYS,
@@ -133,4 +134,24 @@ Deno.test("All missed removes can be listed, on their way or not, and are still 
   assertEquals(owed.size, 3);
   owed.end(first);
   assertEquals([...owed.all()].length, 2);
+});
+
+Deno.test("Missed keys do not keep the messages alive that they were cut from", () => {
+  const owed = new MissedRemoves();
+  const before = memoryUsage().heapUsed;
+  for (let i = 0; i < 3_000; i++) {
+    const message = `${i}`.padEnd(24, "-") + "x".repeat(200_000);
+    owed.add({
+      group: "g",
+      keys: [
+        new TextDecoder().decode(
+          new TextEncoder().encode(message),
+        ).slice(0, 24),
+      ],
+    });
+  }
+  const grownBy = memoryUsage().heapUsed - before;
+  assertEquals(owed.size, 3_000);
+  // The messages are 600 MB together.
+  assert(grownBy < 300 * 2 ** 20, `${grownBy} bytes`);
 });

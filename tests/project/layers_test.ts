@@ -17,6 +17,7 @@ const ROOMS = [
   "base/observer.ts",
   "base/names.ts",
   "base/checks.ts",
+  "base/keys.ts",
   "base/peers.ts",
   "base/watchdog.ts",
   "lru.ts",
