@@ -11,6 +11,7 @@
  * @module
  */
 
+import { readdir } from "node:fs/promises";
 import config from "../deno.json" with { type: "json" };
 import {
   packageJson,
@@ -34,7 +35,10 @@ function exit(message: string, code: number): never {
   Deno.exit(code);
 }
 
-/** The tests that the build can include. The only shim is for `Deno.test`. */
+/**
+ * The tests that the build can include, such as `base/clock_test`. The only shim is
+ * for `Deno.test`.
+ */
 async function includedTests(): Promise<string[]> {
   const included: string[] = [];
   for (const name of await portableTests()) {
@@ -44,8 +48,20 @@ async function includedTests(): Promise<string[]> {
   return included;
 }
 
-/** Copies the papers into the package, and checks what dnt made of the library. */
-async function finish(): Promise<void> {
+/**
+ * A glob that finds `tests` by the names of their files alone. dnt splits a glob at
+ * each slash before it reads the braces, so no path can stand between braces.
+ */
+function patternOf(tests: readonly string[]): string {
+  const names = new Set(tests.map((test) => test.replace(/^.*\//, "")));
+  return `**/{${[...names].join(",")}}.ts`;
+}
+
+/**
+ * Copies the papers into the package, and checks what dnt made of the library and
+ * of `tests`.
+ */
+async function finish(tests: readonly string[]): Promise<void> {
   for (const name of PAPERS) {
     const text = await Deno.readTextFile(name);
     await Deno.writeTextFile(`${OUT}/${name}`, paperOf(text, repositoryOfCi()));
@@ -57,10 +73,24 @@ async function finish(): Promise<void> {
   if (dependencies !== undefined) {
     throw new Error(`the package depends on ${Object.keys(dependencies)}`);
   }
-  for await (const { name } of Deno.readDir(`${OUT}/esm`)) {
+  const built = (await readdir(`${OUT}/esm`, { recursive: true }))
+    .map((name) => name.replaceAll("\\", "/"));
+  for (const name of built) {
     if (/^_dnt\.(?!test_)/.test(name)) {
       throw new Error(`the library needs ${name}`);
     }
+  }
+  // dnt is content with a pattern that finds nothing, or too much.
+  const carried = built.filter((name) => /^tests\/.*_test\.js$/.test(name))
+    .map((name) => name.slice("tests/".length, -".js".length));
+  const faults = [
+    ...tests.filter((test) => !carried.includes(test))
+      .map((test) => `${test} is missing`),
+    ...carried.filter((test) => !tests.includes(test))
+      .map((test) => `${test} does not belong there`),
+  ];
+  if (faults.length > 0) {
+    throw new Error(`the package has other tests: ${faults.join("; ")}`);
   }
 }
 
@@ -77,6 +107,7 @@ const { build, emptyDir } = await import("@deno/dnt").catch(
 );
 
 Deno.chdir(new URL("../", import.meta.url));
+const tests = await includedTests();
 await emptyDir(OUT);
 await build({
   entryPoints: Object.entries(config.exports)
@@ -97,11 +128,11 @@ await build({
     useUnknownInCatchVariables: true,
   },
   rootTestDir: "tests",
-  testPattern: `{${(await includedTests()).join(",")}}.ts`,
+  testPattern: patternOf(tests),
   // The npm package of the assertions has no types (TS7016). Only tests use it.
   filterDiagnostic: ({ code, file }: Diagnostic): boolean =>
     !(code === 7016 && file?.fileName.includes("/src/tests/")),
-  postBuild: finish,
+  postBuild: () => finish(tests),
   // We write the exports ourselves, because dnt writes only the condition
   // "import", which `require` does not match.
   package: { ...packageJson(version, "./esm", repositoryOfCi()) },
