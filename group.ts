@@ -22,9 +22,15 @@
 
 import { type BytesLike, type ByteView, promiseOf } from "./base/byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import { isBusy, isDraining, isFinal, quote } from "./base/errors.ts";
+import {
+  isBusy,
+  isDraining,
+  isFinal,
+  isNotFound,
+  quote,
+} from "./base/errors.ts";
 import { type GroupOptions, groupSettingsOf } from "./group/group_options.ts";
-import { type Getter, toPeerValue } from "./group/getter.ts";
+import { type Getter, GetterFailure, toPeerValue } from "./group/getter.ts";
 import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
@@ -139,6 +145,18 @@ export class Group {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const view = this.#local.hit(key);
     return view === undefined ? this.#load(key, options) : promiseOf(view);
+  }
+
+  /**
+   * As {@linkcode Group.get}, but `undefined` if there is no such key.
+   *
+   * @throws As `get` does, but no {@linkcode NotFoundError} of this key.
+   */
+  find(key: string, options?: GetOptions): Promise<ByteView | undefined> {
+    return this.get(key, options).catch((error: unknown) => {
+      if (isNotFound(error, this.name, key)) return undefined;
+      throw error;
+    });
   }
 
   /**
@@ -292,12 +310,17 @@ export class Group {
       }
       return this.#accept(key, answer, flight, failed === undefined);
     }
-    const loaded = await this.#local.load(key, {
-      signal,
-      isOwner,
-      skipPeek: skipPeek ?? false,
-    });
-    return loaded.value;
+    try {
+      const loaded = await this.#local.load(key, {
+        signal,
+        isOwner,
+        skipPeek: skipPeek ?? false,
+      });
+      return loaded.value;
+    } catch (error) {
+      // Callers here get what the getter threw, as it is.
+      throw error instanceof GetterFailure ? error.error : error;
+    }
   }
 
   /**
@@ -314,9 +337,10 @@ export class Group {
     this.#local.counts.peerLoads++;
     // A forgotten flight asked before a write and may hold the old value.
     if (
-      flight.current && isOwners && this.#shouldMirror?.(key, answer.value)
+      flight.current && isOwners && shouldMirror !== undefined &&
+      this.#local.inContext(() => shouldMirror(key, value))
     ) this.#local.mirror(key, answer);
-    return answer.value;
+    return value;
   }
 
   #check(key: string, verb: string): void {
@@ -331,3 +355,5 @@ export class Group {
     );
   }
 }
+    const { value } = answer;
+    const shouldMirror = this.#shouldMirror;
