@@ -171,16 +171,45 @@ export class Group {
     keys: Iterable<string>,
     options?: GetOptions,
   ): Promise<Map<string, ByteView | Error>> {
-    checkList(`Cannot get keys of group ${quote(this.name)}`, "keys", keys);
+    const action = `Cannot get keys of group ${quote(this.name)}`;
+    checkList(action, "keys", keys);
+    const signal = options?.signal;
+    const rule = signalRule(signal);
+    if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
     const answers = new Map<string, Promise<ByteView | Error>>();
-    for (const key of keys) {
-      if (answers.has(key)) continue;
-      answers.set(key, this.get(key, options).catch((error: Error) => error));
+    // A listener of each key on one signal would take as long as all keys squared.
+    const leavers: AbortController[] = [];
+    const leave = (): void => {
+      for (const leaver of leavers) leaver.abort(signal!.reason);
+    };
+    signal?.addEventListener("abort", leave, { once: true });
+    try {
+      for (const key of keys) {
+        if (answers.has(key)) continue;
+        signal?.throwIfAborted();
+        const answer = this.#getOne(key, signal && leavers);
+        answers.set(key, answer.catch((error: Error) => error));
+      }
+      const values = new Map<string, ByteView | Error>();
+      for (const [key, answer] of answers) values.set(key, await answer);
+      signal?.throwIfAborted();
+      return values;
+    } finally {
+      signal?.removeEventListener("abort", leave);
     }
-    const values = new Map<string, ByteView | Error>();
-    for (const [key, answer] of answers) values.set(key, await answer);
-    options?.signal?.throwIfAborted();
-    return values;
+  }
+
+  /** One of many keys. What lets its wait end is added to `leavers`, if there are any. */
+  #getOne(
+    key: string,
+    leavers: AbortController[] | undefined,
+  ): Promise<ByteView> {
+    const view = this.#local.hit(key);
+    if (view !== undefined) return promiseOf(view);
+    if (leavers === undefined) return this.#load(key);
+    const leaver = new AbortController();
+    leavers.push(leaver);
+    return this.#load(key, leaver);
   }
 
   /**
@@ -335,6 +364,8 @@ export class Group {
     isOwners: boolean,
   ): ByteView {
     this.#local.counts.peerLoads++;
+    const { value } = answer;
+    const shouldMirror = this.#shouldMirror;
     // A forgotten flight asked before a write and may hold the old value.
     if (
       flight.current && isOwners && shouldMirror !== undefined &&
@@ -355,5 +386,3 @@ export class Group {
     );
   }
 }
-    const { value } = answer;
-    const shouldMirror = this.#shouldMirror;
