@@ -22,9 +22,15 @@
 
 import { type BytesLike, type ByteView, promiseOf } from "./base/byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import { isBusy, isDraining, isFinal, quote } from "./base/errors.ts";
+import {
+  isBusy,
+  isDraining,
+  isFinal,
+  isNotFound,
+  quote,
+} from "./base/errors.ts";
 import { type GroupOptions, groupSettingsOf } from "./group/group_options.ts";
-import { type Getter, toPeerValue } from "./group/getter.ts";
+import { type Getter, GetterFailure, toPeerValue } from "./group/getter.ts";
 import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
@@ -161,6 +167,18 @@ export class Group {
   }
 
   /**
+   * As {@linkcode Group.get}, but `undefined` if there is no such key.
+   *
+   * @throws As `get` does, but no {@linkcode NotFoundError} of this key.
+   */
+  find(key: string, options?: GetOptions): Promise<ByteView | undefined> {
+    return this.get(key, options).catch((error: unknown) => {
+      if (isNotFound(error, this.name, key)) return undefined;
+      throw error;
+    });
+  }
+
+  /**
    * The values of several keys, each asked for as by {@linkcode Group.get}. The
    * map has every key once, in the order asked, with its value or the error that
    * `get` would have rejected with.
@@ -175,16 +193,42 @@ export class Group {
     const action = `Cannot get keys of group ${quote(this.name)}`;
     checkList(action, "keys", keys);
     const rule = optionsRule(options, GET_OPTIONS) ?? signalRule(options);
+    const signal = options?.signal;
     if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
     const answers = new Map<string, Promise<ByteView | Error>>();
-    for (const key of keys) {
-      if (answers.has(key)) continue;
-      answers.set(key, this.get(key, options).catch((error: Error) => error));
+    // A listener of each key on one signal would take as long as all keys squared.
+    const leavers: AbortController[] = [];
+    const leave = (): void => {
+      for (const leaver of leavers) leaver.abort(signal!.reason);
+    };
+    signal?.addEventListener("abort", leave, { once: true });
+    try {
+      for (const key of keys) {
+        if (answers.has(key)) continue;
+        signal?.throwIfAborted();
+        const answer = this.#getOne(key, signal && leavers);
+        answers.set(key, answer.catch((error: Error) => error));
+      }
+      const values = new Map<string, ByteView | Error>();
+      for (const [key, answer] of answers) values.set(key, await answer);
+      signal?.throwIfAborted();
+      return values;
+    } finally {
+      signal?.removeEventListener("abort", leave);
     }
-    const values = new Map<string, ByteView | Error>();
-    for (const [key, answer] of answers) values.set(key, await answer);
-    options?.signal?.throwIfAborted();
-    return values;
+  }
+
+  /** One of many keys. What lets its wait end is added to `leavers`, if there are any. */
+  #getOne(
+    key: string,
+    leavers: AbortController[] | undefined,
+  ): Promise<ByteView> {
+    const view = this.#local.hit(key);
+    if (view !== undefined) return promiseOf(view);
+    if (leavers === undefined) return this.#load(key);
+    const leaver = new AbortController();
+    leavers.push(leaver);
+    return this.#load(key, leaver);
   }
 
   /**
@@ -313,12 +357,17 @@ export class Group {
       }
       return this.#accept(key, answer, flight, failed === undefined);
     }
-    const loaded = await this.#local.load(key, {
-      signal,
-      isOwner,
-      skipPeek: skipPeek ?? false,
-    });
-    return loaded.value;
+    try {
+      const loaded = await this.#local.load(key, {
+        signal,
+        isOwner,
+        skipPeek: skipPeek ?? false,
+      });
+      return loaded.value;
+    } catch (error) {
+      // Callers here get what the getter threw, as it is.
+      throw error instanceof GetterFailure ? error.error : error;
+    }
   }
 
   /**
@@ -333,11 +382,14 @@ export class Group {
     isOwners: boolean,
   ): ByteView {
     this.#local.counts.peerLoads++;
+    const { value } = answer;
+    const shouldMirror = this.#shouldMirror;
     // A forgotten flight asked before a write and may hold the old value.
     if (
-      flight.current && isOwners && this.#shouldMirror?.(key, answer.value)
+      flight.current && isOwners && shouldMirror !== undefined &&
+      this.#local.inContext(() => shouldMirror(key, value))
     ) this.#local.mirror(key, answer);
-    return answer.value;
+    return value;
   }
 
   #check(key: string, verb: string): void {

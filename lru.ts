@@ -79,7 +79,8 @@ const FIRST_SLOTS = 16;
 /**
  * A map that keeps what was used most recently, within a budget of weight.
  *
- * Keys are compared as in a `Map`. An entry that alone is heavier than the
+ * Keys are compared as in a `Map`, and there are at most as many as a `Map` holds, in
+ * V8 16.7 million: past that, the least recently used go. An entry that alone is heavier than the
  * budget is not kept and evicts nothing else. An older value under its key goes
  * all the same, since it is no longer true. `onEvict` does not hear of entries
  * that were never kept.
@@ -99,7 +100,11 @@ const FIRST_SLOTS = 16;
 export class LRU<K, V> implements Iterable<[K, V]> {
   // The slot of each key. Slot 0 is the end of the ring: `#newer[0]` is the oldest
   // entry, `#older[0]` the newest.
-  readonly #map = new Map<K, number>();
+  #map = new Map<K, number>();
+  /** How many entries were put into the map since it was made, those that left, too. */
+  #put = 0;
+  /** What left to make room in the map, until it is reported. */
+  #squeezed: [K, V, EvictionReason][] | undefined;
   #keys: (K | undefined)[] = [undefined];
   #values: (V | undefined)[] = [undefined];
   #weights: Float64Array = new Float64Array(FIRST_SLOTS);
@@ -205,18 +210,21 @@ export class LRU<K, V> implements Iterable<[K, V]> {
     this.#weights[slot] = weight;
     this.#link(slot);
     this.#weight += weight;
-    if (old === undefined && this.#weight <= this.#maxWeight) return this;
+    const isDone = old === undefined && this.#weight <= this.#maxWeight &&
+      this.#squeezed === undefined;
+    if (isDone) return this;
     this.#shrink(old !== undefined, key, replaced);
     return this;
   }
 
   /** Evicts until the budget holds, then reports, the replaced value first. */
   #shrink(replacing: boolean, key: K, replaced: V | undefined): void {
+    const left = this.#squeezed ?? [];
+    this.#squeezed = undefined;
     if (this.#onEvict === undefined) {
       while (this.#weight > this.#maxWeight) this.#take(this.#newer[0]!);
       return;
     }
-    const left: [K, V, EvictionReason][] = [];
     if (replacing) left.push([key, replaced as V, "replaced"]);
     while (this.#weight > this.#maxWeight) {
       left.push([...this.#take(this.#newer[0]!), "capacity"]);
@@ -249,6 +257,7 @@ export class LRU<K, V> implements Iterable<[K, V]> {
       for (const [key, value] of this) left.push([key, value, "cleared"]);
     }
     this.#map.clear();
+    this.#put = 0;
     this.#keys = [undefined];
     this.#values = [undefined];
     this.#weights = new Float64Array(FIRST_SLOTS);
@@ -277,15 +286,43 @@ export class LRU<K, V> implements Iterable<[K, V]> {
 
   /** Gives `key` a slot that is not in the list yet. */
   #add(key: K): number {
-    let slot = this.#free;
-    if (slot !== 0) this.#free = this.#newer[slot]!;
-    else {
-      slot = this.#keys.length;
-      if (slot === this.#newer.length) this.#grow(slot * 2);
+    try {
+      return this.#place(key);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+      // A map of V8 has room for 2^24 entries, those counted that left since it last
+      // tidied itself up, which it does not while more than half of them live. A copy
+      // has only those that live. It must make room for many entries, or each one more
+      // would need a copy.
+      const { size } = this.#map;
+      if (this.#put - size <= size / 16) this.#squeeze(Math.ceil(size / 16));
+      this.#map = new Map(this.#map);
+      this.#put = this.#map.size;
+      return this.#place(key);
     }
-    this.#keys[slot] = key;
+  }
+
+  /** As `#add()`. If the map or memory is full, nothing has changed. */
+  #place(key: K): number {
+    const isNew = this.#free === 0;
+    const slot = isNew ? this.#keys.length : this.#free;
+    if (slot === this.#newer.length) this.#grow(slot * 2);
     this.#map.set(key, slot);
+    this.#put++;
+    if (!isNew) this.#free = this.#newer[slot]!;
+    this.#keys[slot] = key;
     return slot;
+  }
+
+  /** Evicts so many entries. */
+  #squeeze(entries: number): void {
+    const squeezed = this.#squeezed ??= [];
+    for (let i = 0; i < entries; i++) {
+      const left = this.#take(this.#newer[0]!);
+      if (this.#onEvict !== undefined) {
+        squeezed.push([...left, "capacity"]);
+      }
+    }
   }
 
   #grow(slots: number): void {
@@ -294,10 +331,12 @@ export class LRU<K, V> implements Iterable<[K, V]> {
       enlarged.set(links);
       return enlarged;
     };
-    this.#older = enlarge(this.#older);
-    this.#newer = enlarge(this.#newer);
+    const older = enlarge(this.#older);
+    const newer = enlarge(this.#newer);
     const weights = new Float64Array(slots);
     weights.set(this.#weights);
+    this.#older = older;
+    this.#newer = newer;
     this.#weights = weights;
   }
 

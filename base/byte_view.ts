@@ -33,6 +33,27 @@ function isUint8Array(data: unknown): data is Uint8Array {
     (data as Uint8Array)[Symbol.toStringTag] === "Uint8Array";
 }
 
+/**
+ * Whether `data` is a `Uint8Array` that has lost its bytes: its buffer was transferred,
+ * or shrunk from under it. Its length is 0 then, as if it were empty.
+ */
+export function isDetached(data: unknown): boolean {
+  if (!isUint8Array(data) || data.length > 0) return false;
+  try {
+    Uint8Array.prototype.at.call(data, 0);
+    return false;
+  } catch {
+    return true;
+  }
+}
+
+/** The mark of views, by which several copies of this package know each other's. */
+const VIEW = Symbol.for("geecache.ByteView");
+
+function isView(data: unknown): data is ByteView {
+  return typeof data === "object" && data !== null && VIEW in data;
+}
+
 function pack(bytes: Uint8Array): string {
   return String.fromCharCode.apply(null, bytes as unknown as number[]);
 }
@@ -83,6 +104,7 @@ export let bodyOf: (view: ByteView) => Uint8Array<ArrayBuffer> | string;
  */
 export class ByteView {
   static {
+    Object.defineProperty(this.prototype, VIEW, { value: true });
     promiseOf = (view) => view.#promise ??= Promise.resolve(view);
     bodyOf = (view) =>
       typeof view.#data === "string" && ASCII.test(view.#data)
@@ -110,15 +132,24 @@ export class ByteView {
    *
    * @param data Bytes, or a string to be encoded as UTF-8. A lone surrogate
    *   becomes U+FFFD, as in `TextEncoder`.
-   * @throws {TypeError} If `data` is none of these.
+   * @throws {TypeError} If `data` is none of these, or its buffer was transferred.
    */
   static from(data: BytesLike): ByteView {
     if (data instanceof ByteView) return data;
     if (typeof data === "string") return new ByteView(holdText(data));
-    if (isUint8Array(data)) return new ByteView(hold(data));
+    // A view of another copy of this package.
+    if (isView(data)) return new ByteView(hold(data.bytes()));
+    if (isUint8Array(data) && !isDetached(data)) {
+      return new ByteView(hold(data));
+    }
+    const received = isDetached(data)
+      ? "a Uint8Array whose buffer was transferred"
+      : data === null
+      ? "null"
+      : typeof data;
     throw new TypeError(
       "Cannot make a ByteView: data must be a string, a Uint8Array or a ByteView: " +
-        `received ${data === null ? "null" : typeof data}`,
+        `received ${received}`,
     );
   }
 

@@ -21,6 +21,42 @@ export function describe(value: unknown): string {
 }
 
 /**
+ * Whether `value` is an `Error`, from any realm. What another realm made, such as a
+ * test runner's, is no instance of this realm's class.
+ */
+export function isError(value: unknown): value is Error {
+  if (value instanceof Error) return true;
+  const tag = Object.prototype.toString.call(value);
+  return tag === "[object Error]" || tag === "[object DOMException]";
+}
+
+/** The message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  try {
+    return String(isError(error) ? error.message : error);
+  } catch {
+    return describe(error);
+  }
+}
+
+/**
+ * Lets `instanceof` know the errors of another copy of this package, too: one
+ * process may have several, such as one that it bundled and one that it installed.
+ */
+function knowCopies(kind: { prototype: object }, name: string): void {
+  const mark = Symbol.for(`geecache.${name}`);
+  Object.defineProperty(kind.prototype, mark, { value: true });
+  Object.defineProperty(kind, Symbol.hasInstance, {
+    value(this: unknown, value: unknown): boolean {
+      // A subclass inherits this, and is a narrower question.
+      return this === kind
+        ? isError(value) && mark in value
+        : Function.prototype[Symbol.hasInstance].call(this, value);
+    },
+  });
+}
+
+/**
  * The getter said that there is no such key.
  *
  * @example Telling an absent key from a failed load
@@ -33,6 +69,10 @@ export function describe(value: unknown): string {
  * ```
  */
 export class NotFoundError extends Error {
+  static {
+    knowCopies(this, "NotFoundError");
+  }
+
   /** The group that was asked. */
   readonly group: string;
   /** The key that it does not have. */
@@ -65,6 +105,10 @@ export class NotFoundError extends Error {
  * ```
  */
 export class LoadError extends Error {
+  static {
+    knowCopies(this, "LoadError");
+  }
+
   /** The group whose getter failed. */
   readonly group: string;
   /** The key that was to be loaded. */
@@ -105,6 +149,10 @@ export class LoadError extends Error {
  * ```
  */
 export class PeerError extends Error {
+  static {
+    knowCopies(this, "PeerError");
+  }
+
   /** The peer's id, which is its origin. */
   readonly peer: string;
   /** The HTTP status of its answer, if there was one. */
@@ -129,11 +177,25 @@ export class PeerError extends Error {
  * may wait.
  */
 export class BusyError extends Error {
+  static {
+    knowCopies(this, "BusyError");
+  }
+
   /** Makes the error. The message says what was not done, and why. */
   constructor(message: string) {
     super(message);
     this.name = "BusyError";
   }
+}
+
+/** Whether an error says that the group of that name has no such key. */
+export function isNotFound(
+  error: unknown,
+  group: string,
+  key: string,
+): boolean {
+  return error instanceof NotFoundError && error.group === group &&
+    error.key === key;
 }
 
 /** Whether an owner's error ends the search, because its getter has answered. */

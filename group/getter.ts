@@ -4,7 +4,7 @@
  * @module
  */
 
-import { type BytesLike, ByteView } from "../base/byte_view.ts";
+import { type BytesLike, ByteView, isDetached } from "../base/byte_view.ts";
 import { type Names, namesRule } from "../base/checks.ts";
 import { describe } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
@@ -41,13 +41,29 @@ export interface GetterContext {
 }
 
 /**
- * Loads a key from the slow source. It is called once at a time for a key, however
- * many callers wait. What it throws or rejects with reaches all of them.
+ * Loads a key from the slow source. It is called once for however many callers wait.
+ * What it throws or rejects with reaches all of them.
+ *
+ * A call that nobody waits for any more, or that began before a write of the key, is
+ * not waited for by those who ask later: they get a call of their own. So a getter
+ * that hangs blocks no key. One that heeds its signal ends before that.
  */
 export type Getter = (
   key: string,
   context: GetterContext,
 ) => Loaded | Promise<Loaded>;
+
+/**
+ * What a getter threw, as it travels inside this process. Without it, a getter's own
+ * `BusyError`, of a group that it asks, would be taken for this group's.
+ */
+export class GetterFailure {
+  readonly error: Error;
+
+  constructor(error: Error) {
+    this.error = error;
+  }
+}
 
 /** Reads a getter's answer, or the arguments of a `set`. */
 export function toPeerValue(
@@ -66,7 +82,9 @@ export function toPeerValue(
   } catch (cause) {
     throw new TypeError(
       `${action}: the value must be a string, a Uint8Array or a ByteView: received ${
-        describe(value)
+        isDetached(value)
+          ? "a Uint8Array whose buffer was transferred"
+          : describe(value)
       }`,
       { cause },
     );
@@ -90,7 +108,13 @@ function isEnvelope(
   loaded: unknown,
 ): loaded is { value: BytesLike; ttlMs?: number } {
   if (typeof loaded !== "object" || loaded === null) return false;
-  const prototype = Object.getPrototypeOf(loaded);
-  return (prototype === Object.prototype || prototype === null) &&
-    "value" in loaded;
+  return isPlain(Object.getPrototypeOf(loaded)) && "value" in loaded;
+}
+
+/** Whether that is the prototype of plain objects, in any realm. */
+function isPlain(prototype: object | null): boolean {
+  if (prototype === Object.prototype || prototype === null) return true;
+  return Object.getPrototypeOf(prototype) === null &&
+    Object.hasOwn(prototype, "constructor") &&
+    prototype.constructor.name === "Object";
 }

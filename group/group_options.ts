@@ -51,7 +51,8 @@ export interface GroupOptions {
   /**
    * How many keys may be loaded here at a time in place of owners that are out of
    * reach; at least 1. Up to 10,000 more wait in order. Past that a load is refused
-   * with a `BusyError`.
+   * with a `BusyError`. A load that nobody waits for any more is not counted, nor is
+   * one whose getter asks a group for a key that is not in memory.
    *
    * @default {64}
    */

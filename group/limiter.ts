@@ -14,7 +14,10 @@ export interface LimiterOptions {
   maxWaiting: number;
 }
 
-/** Runs a few tasks at a time, and the others in the order in which they came. */
+/**
+ * Runs a few tasks at a time, and the others in the order in which they came. A task
+ * whose signal fires while it runs is not counted any more, even if it goes on.
+ */
 export class Limiter {
   readonly #options: LimiterOptions;
   readonly #waiting = new Set<() => void>();
@@ -38,13 +41,14 @@ export class Limiter {
    * Runs a task when its turn has come.
    *
    * @param action What the task is for. The error message begins with it.
+   * @param run Is given what hands over its place before it ends.
    * @param isPatient Whether the task waits even if too many wait already.
    * @throws {BusyError} If too many wait already.
    * @throws The signal's reason, if it fires before the task's turn.
    */
   async run<T>(
     action: string,
-    run: () => Promise<T>,
+    run: (leave: () => void) => Promise<T>,
     signal: AbortSignal,
     isPatient = false,
   ): Promise<T> {
@@ -57,10 +61,19 @@ export class Limiter {
         `${action}: ${this.#running} such loads run and ${this.#waiting.size} wait`,
       );
     }
+    let holds = true;
+    const leave = (): void => {
+      if (holds) this.#next();
+      holds = false;
+    };
+    signal.addEventListener("abort", leave, { once: true });
     try {
-      return await run();
+      // It may have fired since the turn came.
+      signal.throwIfAborted();
+      return await run(leave);
     } finally {
-      this.#next();
+      signal.removeEventListener("abort", leave);
+      leave();
     }
   }
 

@@ -12,11 +12,24 @@
 import type { ByteView } from "../base/byte_view.ts";
 import { CachePair, type CacheStats, type Source } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
-import { describe, LoadError, NotFoundError, quote } from "../base/errors.ts";
+import { contextOfNow, ContextValue, type InContext } from "../base/context.ts";
+import {
+  describe,
+  isError,
+  isNotFound,
+  LoadError,
+  NotFoundError,
+  quote,
+} from "../base/errors.ts";
 import { Observer } from "../base/observer.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { Limiter } from "./limiter.ts";
-import { type Getter, type Loaded, toPeerValue } from "./getter.ts";
+import {
+  type Getter,
+  GetterFailure,
+  type Loaded,
+  toPeerValue,
+} from "./getter.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import type { Placement } from "./placement.ts";
 import { type Flight, SingleFlight } from "./singleflight.ts";
@@ -66,6 +79,12 @@ export interface LocalGroupOptions {
   placement: Placement;
 }
 
+/**
+ * What gives up the place of the load whose getter asks now. A load that waits for
+ * another one holds no place that the other may be waiting for, in whatever group.
+ */
+const placeOfAsker = new ContextValue<() => void>();
+
 /** How many more such loads may wait for their turn. */
 const MAX_STAND_IN_QUEUE = 10_000;
 
@@ -93,6 +112,8 @@ export class LocalGroup {
   readonly #gets = new SingleFlight<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
   readonly #standIns: Limiter;
+  /** The context in which the group was made. */
+  readonly inContext: InContext = contextOfNow();
   readonly #recentWrites: RecentWrites;
   #closed = false;
   /** Hears what the group does. The groups of a pool share the pool's. */
@@ -160,10 +181,16 @@ export class LocalGroup {
     options?: PeerRequestOptions,
   ): Promise<ByteView> {
     this.counts.loads++;
+    placeOfAsker.get()?.();
     return this.#gets.do(key, run, options);
   }
 
-  /** Runs the getter for `key`, or joins the run that is under way. */
+  /**
+   * Runs the getter for `key`, or joins the run that is under way.
+   *
+   * @throws {GetterFailure} If the getter threw, unless that says that there is no such
+   *   key.
+   */
   load(key: string, options?: LoadOptions): Promise<PeerValue> {
     return this.#loads.do(
       key,
@@ -207,7 +234,7 @@ export class LocalGroup {
   /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
   mirror(key: string, { value, ttlMs = Infinity }: PeerValue): void {
     const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    this.#caches.set("hot", key, value, limit);
+    this.#tryToKeep("hot", key, value, limit);
   }
 
   /**
@@ -266,10 +293,19 @@ export class LocalGroup {
     source: Source,
   ): void {
     if (this.#owns(key)) {
-      return this.#caches.set("main", key, value, ttlMs, { source });
+      return this.#tryToKeep("main", key, value, ttlMs, { source });
     }
     const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    this.#caches.set("hot", key, value, limit, { ownTtlMs: ttlMs, source });
+    this.#tryToKeep("hot", key, value, limit, { ownTtlMs: ttlMs, source });
+  }
+
+  /** A value that memory has no room for is still an answer. */
+  #tryToKeep(...entry: Parameters<CachePair["set"]>): void {
+    try {
+      this.#caches.set(...entry);
+    } catch (error) {
+      if (!(error instanceof RangeError)) throw error;
+    }
   }
 
   async #run(
@@ -320,14 +356,14 @@ export class LocalGroup {
         : await this.#standIns.run(
           `Cannot load ${quote(key)} of group ${quote(this.name)}, ` +
             "which another process owns",
-          () => this.#callGetter(key, flight),
+          (leave) => this.#callGetter(key, flight, leave),
           flight.signal,
           isPatient,
         );
       this.counts.localLoads++;
       return loaded;
     } catch (thrown) {
-      error = thrown;
+      error = thrown instanceof GetterFailure ? thrown.error : thrown;
       this.counts.localLoadErrs++;
       throw thrown;
     } finally {
@@ -338,18 +374,28 @@ export class LocalGroup {
     }
   }
 
-  async #callGetter(key: string, flight: Flight): Promise<PeerValue> {
+  /** @param leave Gives up the place that the load has among those of its kind. */
+  async #callGetter(
+    key: string,
+    flight: Flight,
+    leave?: () => void,
+  ): Promise<PeerValue> {
     const group = this.name;
+    const context = {
+      group,
+      get signal() {
+        return flight.signal;
+      },
+    };
+    const get = (): Loaded | Promise<Loaded> => this.#getter(key, context);
     let loaded: Loaded;
     try {
-      loaded = await this.#getter(key, {
-        group,
-        get signal() {
-          return flight.signal;
-        },
-      });
+      loaded = await this.inContext(
+        leave === undefined ? get : () => placeOfAsker.during(leave, get),
+      );
     } catch (error) {
-      if (error instanceof Error) throw error;
+      if (isNotFound(error, group, key)) throw error;
+      if (isError(error)) throw new GetterFailure(error);
       throw new LoadError(
         group,
         key,

@@ -5,7 +5,7 @@
  * @module
  */
 
-import { PeerError, quote } from "../base/errors.ts";
+import { messageOf, PeerError, quote } from "../base/errors.ts";
 import type { Peer, PeerPicker, PeerValue } from "../base/peers.ts";
 import type { LocalGroup } from "./local_group.ts";
 
@@ -181,6 +181,5 @@ class Broadcast {
 /** A `PeerError` for that peer. A `Peer` of some other make may reject with anything. */
 function asPeerError(peer: Peer, error: unknown): PeerError {
   if (error instanceof PeerError) return error;
-  const message = error instanceof Error ? error.message : String(error);
-  return new PeerError(peer.id, message, { cause: error });
+  return new PeerError(peer.id, messageOf(error), { cause: error });
 }

@@ -4,7 +4,8 @@
  * @module
  */
 
-import { BusyError, NotFoundError } from "../base/errors.ts";
+import { BusyError, messageOf, NotFoundError } from "../base/errors.ts";
+import { GetterFailure } from "../group/getter.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import type { PeerValue } from "../base/peers.ts";
 import type { Protocol } from "../protocol/protocols.ts";
@@ -92,6 +93,10 @@ export function failure(
   if (request.signal.aborted) return text(request, 499, "the client left");
   // Nothing failed: the asker should ask the next node.
   if (group.closed) return noGroup(request, group.name);
+  // Whatever a getter threw is a failed load, even a `BusyError`.
+  if (error instanceof GetterFailure) {
+    return text(request, 500, messageOf(error.error), "failed");
+  }
   const message = messageOf(error);
   // Go knows no "busy" and would load the key itself, so it gets an ordinary failure.
   if (error instanceof BusyError && native) return busy(request, message);
@@ -140,11 +145,6 @@ export function noGroup(request: Request, name: string): Response {
 /** The answer while there is no time; there will be soon. */
 export function busy(request: Request, message: string): Response {
   return text(request, 429, message, "busy", { "Retry-After": "1" });
-}
-
-/** The message of whatever was thrown. */
-export function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }
 
 /** Adds a header that every answer has. */

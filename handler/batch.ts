@@ -9,7 +9,7 @@
 
 import { ByteView } from "../base/byte_view.ts";
 import type { Clock } from "../base/clock.ts";
-import { BusyError, NotFoundError } from "../base/errors.ts";
+import { BusyError, messageOf, NotFoundError } from "../base/errors.ts";
 import {
   encodeResults,
   KIND,
@@ -18,8 +18,9 @@ import {
   type ResultFrame,
 } from "../protocol/frames.ts";
 import type { Admission } from "./admission.ts";
-import { many, messageOf } from "./answers.ts";
+import { many } from "./answers.ts";
 import type { Wait, Waits } from "./waits.ts";
+import { GetterFailure } from "../group/getter.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import { keyRule } from "../base/names.ts";
 import type { PeerValue } from "../base/peers.ts";
@@ -215,9 +216,10 @@ function valueFrame(index: number, value: PeerValue): ResultFrame {
 
 function failureFrame(index: number, error: unknown): ResultFrame {
   if (error instanceof BusyError) return message(KIND.busy, index);
-  return error instanceof NotFoundError
-    ? message(KIND.notFound, index)
-    : message(KIND.failed, index, messageOf(error).slice(0, MAX_MESSAGE));
+  if (error instanceof NotFoundError) return message(KIND.notFound, index);
+  // Whatever a getter threw is a failed load, even a `BusyError`.
+  const thrown = error instanceof GetterFailure ? error.error : error;
+  return message(KIND.failed, index, messageOf(thrown).slice(0, MAX_MESSAGE));
 }
 
 function message(kind: Kind, index: number, text?: string): ResultFrame {

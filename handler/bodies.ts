@@ -5,7 +5,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { messageOf } from "./answers.ts";
+import { messageOf } from "../base/errors.ts";
 import { MAX_TIMEOUTS, Watchdog } from "../base/watchdog.ts";
 import { bodyHeadOf, isSmall, readBody } from "../protocol/wire.ts";
 
@@ -26,7 +26,9 @@ export interface NoBody {
 /** Reads the bodies of one pool's requests. */
 export class Bodies {
   readonly #options: BodiesOptions;
-  readonly #closing = new AbortController();
+  /** The bodies being read. No signal, since one that many listen to is slow. */
+  readonly #reading = new Set<Watchdog>();
+  #closed = false;
 
   constructor(options: BodiesOptions) {
     this.#options = options;
@@ -34,7 +36,9 @@ export class Bodies {
 
   /** Ends all reading. */
   close(): void {
-    this.#closing.abort(new Error("the pool is closed"));
+    this.#closed = true;
+    const reason = new Error("the pool is closed");
+    for (const wait of this.#reading) wait.cutShort(reason);
   }
 
   /** The body, or why there is none; the rest of it is cancelled then. */
@@ -42,10 +46,8 @@ export class Bodies {
     request: Request,
   ): Promise<Uint8Array<ArrayBuffer> | NoBody | "closed"> {
     const { maxBodyBytes, timeoutMs, clock } = this.#options;
-    const closing = this.#closing.signal;
     const wait = new Watchdog(clock);
-    const close = (): void => wait.cutShort(closing.reason);
-    closing.addEventListener("abort", close, { once: true });
+    this.#reading.add(wait);
     const late = (what: string): void =>
       wait.cutShort(new Error(`the body ${what}`));
     // A body that comes in one go gives no sign of life in between.
@@ -72,13 +74,13 @@ export class Bodies {
         message: `the body is larger than ${maxBodyBytes} bytes`,
       };
     } catch {
-      if (closing.aborted) return "closed";
+      if (this.#closed) return "closed";
       return wait.signal.aborted
         ? { status: 408, message: messageOf(wait.signal.reason) }
         : { status: 400, message: "the body could not be read" };
     } finally {
       wait.end();
-      closing.removeEventListener("abort", close);
+      this.#reading.delete(wait);
     }
   }
 }

@@ -64,6 +64,7 @@ export class Waits {
       if (isCurrent) return last.wait;
     }
     const { writes } = local;
+    const clock = this.#clock;
     const controller = new AbortController();
     const load = local.load(key, {
       signal: controller.signal,
@@ -71,12 +72,19 @@ export class Waits {
     });
     // A wait from before a write must not answer a question from after it.
     last?.wait.leave(new Error("the asker asked again"));
-    const wait: Wait = {
-      load,
-      leave: (reason) => controller.abort(reason),
-      linger: () => this.#linger(id, { wait, local, writes }),
+    const leave = (reason: unknown): void => controller.abort(reason);
+    let foundAt = 0;
+    // If the asker never comes back, nobody handles a failure.
+    load.then(() => foundAt = clock.now(), () => {});
+    const again: Wait = {
+      // A value that waited for the asker has less time left.
+      get load() {
+        return load.then((found) => age(found, clock.now() - foundAt));
+      },
+      leave,
+      linger: () => this.#linger(id, { wait: again, local, writes }),
     };
-    return wait;
+    return { load, leave, linger: again.linger };
   }
 
   /** Forgets all askers that were told to ask again. */
@@ -98,8 +106,6 @@ export class Waits {
     const all = this.#lingering.get(id);
     if (all === undefined) this.#lingering.set(id, [lingering]);
     else all.push(lingering);
-    // If the asker never comes back, nobody handles a failure.
-    wait.load.catch(() => {});
   }
 
   #remove(id: string, lingering: Lingering): void {
@@ -108,4 +114,9 @@ export class Waits {
     if (all.length > 0) this.#lingering.set(id, all);
     else this.#lingering.delete(id);
   }
+}
+
+function age(found: PeerValue, ms: number): PeerValue {
+  if (found.ttlMs === undefined) return found;
+  return { ...found, ttlMs: Math.max(0, found.ttlMs - ms) };
 }

@@ -8,7 +8,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { PeerError, quote } from "../base/errors.ts";
+import { messageOf, PeerError, quote } from "../base/errors.ts";
 import type { Watchdog } from "../base/watchdog.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "../protocol/frames.ts";
 import type { Protocol } from "../protocol/protocols.ts";
@@ -317,8 +317,4 @@ function sayResult(headers: Headers): string {
 /** The text of an answer, without the end of line that Go's error bodies have. */
 export function textOf({ body }: Answer): string {
   return new TextDecoder().decode(body).replace(/\n$/, "");
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -360,3 +360,97 @@ Deno.test("LRU iterates over the entries of the moment, except those that are dr
     lru.clear();
   }
 });
+
+/** A map with room for `room` entries, those counted that left, as V8's has for 2^24. */
+function smallMap(room: number): MapConstructor {
+  return class<K, V> extends Map<K, V> {
+    #taken = 0;
+
+    constructor(entries?: Iterable<[K, V]>) {
+      super();
+      for (const [key, value] of entries ?? []) this.set(key, value);
+    }
+
+    override set(key: K, value: V): this {
+      if (!this.has(key)) {
+        if (this.#taken >= room) throw new RangeError("the map is full");
+        this.#taken++;
+      }
+      return super.set(key, value);
+    }
+
+    override clear(): void {
+      super.clear();
+      this.#taken = 0;
+    }
+  } as unknown as MapConstructor;
+}
+
+/** Runs `run` with other globals. */
+function withGlobals<T>(globals: object, run: () => T): T {
+  const own = Object.fromEntries(
+    Object.keys(globals).map((name) => [name, Reflect.get(globalThis, name)]),
+  );
+  Object.assign(globalThis, globals);
+  try {
+    return run();
+  } finally {
+    Object.assign(globalThis, own);
+  }
+}
+
+Deno.test("An LRU with more than half of the entries that a Map has room for takes new ones for ever", () => {
+  withGlobals({ Map: smallMap(160) }, () => {
+    const lru = new LRU<number, number>({ maxWeight: 100 });
+    for (let round = 0; round < 2; round++) {
+      for (let i = 0; i < 2_000; i++) lru.set(i, -i);
+      const ends = [lru.peek(1_899), lru.peek(1_900), lru.peek(1_999)];
+      assertEquals([lru.size, ...ends], [100, undefined, -1_900, -1_999]);
+      lru.clear();
+    }
+  });
+});
+
+Deno.test("An LRU that would outgrow a Map evicts what was used least recently, and reports it", () => {
+  const gone: [number, EvictionReason][] = [];
+  const lru = withGlobals({ Map: smallMap(160) }, () => {
+    const lru = new LRU<number, number>({
+      onEvict: (key, _value, reason) => gone.push([key, reason]),
+    });
+    for (let i = 0; i < 1_000; i++) lru.set(i, i);
+    return lru;
+  });
+  assert(lru.size >= 150 && lru.size <= 160, String(lru.size));
+  const expected = Array.from({ length: 1_000 - lru.size }, (_, i) => i);
+  assertEquals(gone, expected.map((key) => [key, "capacity"]));
+  assertEquals([...lru].map(([key]) => key)[0], expected.length);
+});
+
+Deno.test("A set() that memory has no room for leaves an LRU as it should be", () => {
+  class Full {
+    constructor() {
+      throw new RangeError("no memory");
+    }
+  }
+  const lru = new LRU<number, number>();
+  for (let i = 1; i <= 15; i++) lru.set(i, i);
+  // There are slots for 15 entries, and no more can be had.
+  withGlobals({ Float64Array: Full }, () => lru.set(16, 16).set(17, 17));
+  assertEquals(
+    [...lru].map(([key]) => key),
+    Array.from({ length: 15 }, (_, i) => i + 3),
+  );
+  assertThrows(
+    () => withGlobals({ Float64Array: Full, Map: Full }, () => lru.set(18, 18)),
+    RangeError,
+    "no memory",
+  );
+  assertEquals([lru.has(18), lru.weight], [false, lru.size]);
+  for (let i = 18; i < 40; i++) lru.set(i, i);
+  const keys = [...lru].map(([key]) => key);
+  assertEquals([keys.at(-1), lru.size, lru.weight], [
+    39,
+    keys.length,
+    keys.length,
+  ]);
+});

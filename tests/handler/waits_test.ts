@@ -279,3 +279,32 @@ Deno.test("A group that was removed and made anew answers with its own getter, a
   await pool.close();
   assertEquals(clock.pending, 0);
 });
+
+Deno.test("A value that waited for an asker to come back has only the rest of its ttlMs left", async () => {
+  const cases: [ttlMs: number, waited: number, left: string][] = [
+    [10_000, 3_000, "7000"],
+    [1_000, 3_000, "0"],
+    [0, 0, "0"],
+  ];
+  for (const [ttlMs, waited, left] of cases) {
+    const clock = new FakeClock();
+    const opened = gate<string>();
+    const pool = new HTTPPool(SELF, { clock });
+    pool.group("g", async () => ({ value: await opened.opened, ttlMs }), {
+      // Nothing is kept, so that the answer is what the asker was waited for with.
+      maxBytes: 0,
+    });
+    const headers = { ...PEER, "Geecache-Wait": "100" };
+    const first = ask(pool, "/_geecache/g/k", { headers });
+    await clock.advance(100);
+    assertEquals((await first).status, 202);
+    opened.open("v");
+    await settle();
+    await clock.advance(waited);
+    const answer = await ask(pool, "/_geecache/g/k", { headers });
+    assertEquals([answer.text, answer.headers.get("Geecache-Ttl")], [
+      "v",
+      left,
+    ]);
+  }
+});

@@ -4,11 +4,10 @@ import { failure } from "../../handler/answers.ts";
 import { Admission } from "../../handler/admission.ts";
 import { answerMany } from "../../handler/batch.ts";
 import { Waits } from "../../handler/waits.ts";
-import { localOf } from "../../group/local_group.ts";
+import type { LocalGroup } from "../../group/local_group.ts";
 import {
   BusyError,
   type ByteView,
-  Group,
   HTTPPool,
   type HTTPPoolOptions,
   type PeerError,
@@ -500,8 +499,11 @@ Deno.test("A probe that a proxy answers with a 400 of its own does not count as 
 
 Deno.test("A load without room is answered as busy to our own processes, also in a batch, and as a failure to Go's", async () => {
   const error = new BusyError("no room");
-  const group = new Group("g", () => Promise.reject(error));
-  const local = localOf(group);
+  const local = {
+    name: "g",
+    answer: () => undefined,
+    load: () => Promise.reject(error),
+  } as unknown as LocalGroup;
   const request = new Request("http://a/_geecache/g/k");
   const statuses = (["native", "groupcache"] as const).map((name) => {
     const { status, headers } = failure(request, local, error, PROTOCOLS[name]);

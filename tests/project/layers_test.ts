@@ -12,6 +12,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 const ROOMS = [
   "base/byte_view.ts",
   "base/clock.ts",
+  "base/context.ts",
   "base/errors.ts",
   "base/logger.ts",
   "base/observer.ts",
