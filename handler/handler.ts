@@ -23,10 +23,12 @@ import {
   decodeKey,
   decodeMs,
   HEADER,
+  markOf,
   pathOf,
   readTarget,
   type Target,
   withTtl,
+  writeTarget,
 } from "../protocol/wire.ts";
 
 /** Options for a {@linkcode Handler}. */
@@ -88,6 +90,13 @@ export class Handler {
     if (typeof target === "string") {
       return badRequest(request, 400, "bad request");
     }
+    const mark = protocol.native ? markOf(writeTarget(target)) : null;
+    const given = request.headers.get(HEADER.target);
+    if (mark !== null && given !== null && given !== mark) {
+      const message = `${HEADER.target} is that of another path: ` +
+        "something on the way changes paths";
+      return badRequest(request, 400, message);
+    }
     const reads = method === "GET" || method === "HEAD";
     if (reads && target.key === undefined) {
       return badRequest(request, 400, "bad request");
@@ -109,9 +118,10 @@ export class Handler {
     }
     const local = this.#locals.get(target.group);
     if (local === undefined) return noGroup(request, target.group);
-    return reads
-      ? this.#get(request, local, target.key!)
-      : this.#withBody(request, target);
+    if (writes) return this.#withBody(request, target);
+    const answer = this.#get(request, local, target.key!);
+    // A proxy may have dropped the asker's mark.
+    return mark !== null && given === null ? addMark(answer, mark) : answer;
   }
 
   /** Ends the reading of bodies, and forgets the askers that were told to ask again. */
@@ -215,7 +225,7 @@ export class Handler {
           return remove(request, local, key === undefined ? key : [key]);
         }
         local.clear(target.clear);
-        return done();
+        return done(request);
       default:
         return key === undefined
           ? this.#post(request, local, body, target)
@@ -268,7 +278,9 @@ export class Handler {
       const message = `the body must be at most ${MAX_KEYS} keys in frames`;
       return badRequest(request, 400, message);
     }
-    if (request.headers.has(HEADER.peek)) return answerFromMemory(keys, local);
+    if (request.headers.has(HEADER.peek)) {
+      return answerFromMemory(request, keys, local);
+    }
     return answerMany(keys, local, {
       request,
       asker: askerOf(request),
@@ -286,6 +298,16 @@ async function markDraining(
 ): Promise<Response> {
   const response = await answer;
   response.headers.set(HEADER.draining, "1");
+  return response;
+}
+
+/** Says what an answer is about where the request did not. */
+async function addMark(
+  answer: Promise<Response> | Response,
+  mark: string,
+): Promise<Response> {
+  const response = await answer;
+  response.headers.set(HEADER.target, mark);
   return response;
 }
 
@@ -312,7 +334,7 @@ function put(
     return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
   }
   local.set(key!, stored);
-  return done();
+  return done(request);
 }
 
 function remove(
@@ -327,5 +349,5 @@ function remove(
     if (rule !== undefined) return badRequest(request, 400, rule);
   }
   for (const key of keys) local.remove(key, what);
-  return done();
+  return done(request);
 }
