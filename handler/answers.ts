@@ -32,12 +32,19 @@ function respond(
   headers: Record<string, string>,
   whole: Body,
 ): Response {
+  addTarget(headers, request);
   const body = request.method === "HEAD" ? null : whole;
   if (body === null) headers["Content-Length"] = String(whole.length);
   const own = (request as { [RESPOND]?: Respond })[RESPOND];
   return own === undefined
     ? new Response(body, { status, headers })
     : own(status, headers, body);
+}
+
+/** Says what an answer is about, in the asker's own words. */
+function addTarget(headers: Record<string, string>, request: Request): void {
+  const mark = request.headers.get(HEADER.target);
+  if (mark !== null) headers[HEADER.target] = mark;
 }
 
 /** A value, with its time left. */
@@ -59,28 +66,28 @@ export function value(
 
 /** A body of results for several keys. */
 export function many(
+  request: Request,
   body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Response {
-  return new Response(body, {
-    headers: {
-      "Content-Type": "application/octet-stream",
-      "Cache-Control": "no-store",
-      "Geecache-Result": "batch",
-      "Geecache-Batch": "1",
-    },
-  });
+  const headers: Record<string, string> = {
+    "Content-Type": "application/octet-stream",
+    "Cache-Control": "no-store",
+    "Geecache-Result": "batch",
+    "Geecache-Batch": "1",
+  };
+  addTarget(headers, request);
+  return new Response(body, { headers });
 }
 
 /** A write was carried out here. */
-export function done(): Response {
-  return new Response(null, {
-    status: 204,
-    headers: {
-      "Cache-Control": "no-store",
-      "Geecache-Result": "done",
-      "Geecache-Batch": "1",
-    },
-  });
+export function done(request: Request): Response {
+  const headers: Record<string, string> = {
+    "Cache-Control": "no-store",
+    "Geecache-Result": "done",
+    "Geecache-Batch": "1",
+  };
+  addTarget(headers, request);
+  return new Response(null, { status: 204, headers });
 }
 
 /** The answer to an asker whose load failed. */

@@ -72,13 +72,13 @@ export function answerMany(
       }
     }
   }
-  if (loading.length === 0) return many(encodeResults(ready));
+  if (loading.length === 0) return many(request, encodeResults(ready));
   const refusal = admission.refuseLoad(request);
   if (refusal !== undefined) {
     // A process that drains refuses all; one that is busy answers what is in memory.
     if (refusal.status !== 429 || ready.length === 0) return refusal;
     for (const index of loading) ready.push(message(KIND.busy, index));
-    return many(encodeResults(ready));
+    return many(request, encodeResults(ready));
   }
   const waiting = new Map<number, Wait>();
   for (const index of loading) {
@@ -86,27 +86,34 @@ export function answerMany(
   }
   const patience = Math.min(waitMs, MAX_WAIT_MS);
   if (patience > 0) {
-    return many(new HeldAnswer(local, ready, waiting, asking).stream(patience));
+    return many(
+      request,
+      new HeldAnswer(local, ready, waiting, asking).stream(patience),
+    );
   }
   for (const [index, wait] of waiting) {
     wait.linger();
     ready.push(message(KIND.pending, index));
   }
-  return many(encodeResults(ready));
+  return many(request, encodeResults(ready));
 }
 
 /** Answers what is in memory; for anything else, that it is not there. */
 export function answerFromMemory(
+  request: Request,
   keys: readonly string[],
   local: LocalGroup,
 ): Response {
   let bytes = 0;
-  return many(encodeResults(keys.map((key, index) => {
-    const value = bytes > MAX_ANSWER_BYTES ? undefined : local.bequeath(key);
-    if (value === undefined) return message(KIND.notFound, index);
-    bytes += value.value.byteLength;
-    return valueFrame(index, value);
-  })));
+  return many(
+    request,
+    encodeResults(keys.map((key, index) => {
+      const value = bytes > MAX_ANSWER_BYTES ? undefined : local.bequeath(key);
+      if (value === undefined) return message(KIND.notFound, index);
+      bytes += value.value.byteLength;
+      return valueFrame(index, value);
+    })),
+  );
 }
 
 /** A body that gives what is ready at once, and each load when it ends. */

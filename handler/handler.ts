@@ -31,10 +31,12 @@ import {
   decodeKey,
   decodeMs,
   HEADER,
+  markOf,
   pathOf,
   readTarget,
   type Target,
   withTtl,
+  writeTarget,
 } from "../protocol/wire.ts";
 
 /** Options for a {@linkcode Handler}. */
@@ -102,6 +104,13 @@ export class Handler {
     if (typeof target === "string") {
       return badRequest(request, 400, "bad request");
     }
+    const about = protocol.native ? markOf(writeTarget(target)) : null;
+    const given = request.headers.get(HEADER.target);
+    if (about !== null && given !== null && given !== about) {
+      const message = `${HEADER.target} is that of another path: ` +
+        "something on the way changes paths";
+      return badRequest(request, 400, message);
+    }
     const reads = method === "GET" || method === "HEAD";
     if (reads && target.key === undefined) {
       return badRequest(request, 400, "bad request");
@@ -123,9 +132,12 @@ export class Handler {
     }
     const local = this.#locals.get(target.group);
     if (local === undefined) return noGroup(request, target.group);
-    return reads
-      ? this.#get(request, local, target.key!)
-      : this.#withBody(request, target);
+    if (writes) return this.#withBody(request, target);
+    const answer = this.#get(request, local, target.key!);
+    // A proxy may have dropped the asker's mark.
+    return about !== null && given === null
+      ? mark(answer, HEADER.target, about)
+      : answer;
   }
 
   /** Ends the reading of bodies, and forgets the askers that were told to ask again. */
@@ -229,7 +241,7 @@ export class Handler {
           return remove(request, local, key === undefined ? key : [key]);
         }
         local.clear(target.clear);
-        return done();
+        return done(request);
       default:
         return key === undefined
           ? this.#post(request, local, body, target)
@@ -282,7 +294,9 @@ export class Handler {
       const message = `the body must be at most ${MAX_KEYS} keys in frames`;
       return badRequest(request, 400, message);
     }
-    if (request.headers.has(HEADER.peek)) return answerFromMemory(keys, local);
+    if (request.headers.has(HEADER.peek)) {
+      return answerFromMemory(request, keys, local);
+    }
     return answerMany(keys, local, {
       request,
       asker: askerOf(request),
@@ -317,7 +331,7 @@ function put(
     return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
   }
   local.set(key!, stored);
-  return done();
+  return done(request);
 }
 
 function remove(
@@ -332,5 +346,5 @@ function remove(
     if (rule !== undefined) return badRequest(request, 400, rule);
   }
   for (const key of keys) local.remove(key, what);
-  return done();
+  return done(request);
 }

@@ -8,7 +8,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
-import { messageOf, PeerError, quote } from "../base/errors.ts";
+import { describe, messageOf, PeerError, quote } from "../base/errors.ts";
 import type { Watchdog } from "../base/watchdog.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "../protocol/frames.ts";
 import type { Protocol } from "../protocol/protocols.ts";
@@ -19,6 +19,7 @@ import {
   encodeKey,
   HEADER,
   isSmall,
+  markOf,
   readBody,
 } from "../protocol/wire.ts";
 
@@ -85,6 +86,16 @@ const MEANINGS: ReadonlySet<string> = new Set([
   "503 draining",
 ]);
 
+/** The answers that must say what they are about. The others settle nothing. */
+const PROVEN: ReadonlySet<string> = new Set([
+  "200 batch",
+  "200 value",
+  "204 done",
+  "404 no-group",
+  "404 not-found",
+  "500 failed",
+]);
+
 /** Carries requests to peers. One transport serves all peers of a pool. */
 export class Transport {
   readonly protocol: Protocol;
@@ -142,7 +153,10 @@ export class Transport {
           peerError(origin, `it was silent for ${timeoutMs} ms`),
         ),
     );
-    const response = await this.#fetch(origin, question, wait);
+    const mark = protocol.native
+      ? markOf(question.path.slice(this.basePath.length))
+      : undefined;
+    const response = await this.#fetch(origin, question, mark, wait);
     wait.onSignOfLife();
     const { status, headers } = response;
     const meaning = protocol.meaningOf(status, headers);
@@ -178,6 +192,16 @@ export class Transport {
         { status },
       );
     }
+    const about = headers.get(HEADER.target) ?? undefined;
+    if (mark !== undefined && about !== mark && PROVEN.has(meaning)) {
+      await drop(response);
+      throw peerError(
+        origin,
+        `its answer is not about what it was asked: ${HEADER.target} must be ` +
+          `${quote(mark)}: received ${describe(about)}`,
+        { status },
+      );
+    }
     onAnswer(headers);
     try {
       if (isBatch) {
@@ -201,13 +225,18 @@ export class Transport {
   async #fetch(
     origin: string,
     { method, path, headers, body }: Question,
+    mark: string | undefined,
     wait: Watchdog,
   ): Promise<Response> {
     let response: Response;
     try {
       response = await this.#options.fetch(origin + path, {
         method,
-        headers: { ...this.#headers, ...headers },
+        headers: {
+          ...this.#headers,
+          ...(mark === undefined ? {} : { [HEADER.target]: mark }),
+          ...headers,
+        },
         // A redirect leads to another key's value, or to another program.
         redirect: "manual",
         signal: wait.signal,

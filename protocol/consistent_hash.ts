@@ -62,7 +62,7 @@ export const crc32: HashFunction = (data: Uint8Array): number => {
 };
 
 /** The CRC-32 of a string's UTF-8. ASCII needs no encoding first. */
-function crc32OfText(text: string): number {
+export function crc32OfText(text: string): number {
   let crc = -1;
   for (let i = 0; i < text.length; i++) {
     const code = text.charCodeAt(i);

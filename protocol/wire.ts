@@ -7,6 +7,7 @@
 import type { ByteView } from "../base/byte_view.ts";
 import { describe } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
+import { crc32OfText } from "./consistent_hash.ts";
 
 /** The headers between processes of this library. */
 export const HEADER = {
@@ -22,6 +23,8 @@ export const HEADER = {
   cluster: "Geecache-Cluster",
   /** On a request: the asker wants only a value in memory. */
   peek: "Geecache-Peek",
+  /** On a request, and on its answer: the {@linkcode markOf} of what the URL names. */
+  target: "Geecache-Target",
   /** On a POST: the method that it stands for. Its body is then framed. */
   method: "Geecache-Method",
   /** On every answer: its {@linkcode Result}. */
@@ -52,6 +55,13 @@ const MAX_SMALL_BYTES = 256 * 1024;
 
 /** A longer path is sent as a POST with the key in its body. */
 export const MAX_PATH_LENGTH = 4096;
+
+/**
+ * The keys that travel in a path. Between two processes there may be a proxy that
+ * decodes paths, merges slashes, resolves dots, cuts off what is behind a semicolon, and
+ * encodes again. These it can read in one way alone.
+ */
+const PLAIN_KEY = /^[\w~:@=,-][\w~:@=,.-]*(?:\/[\w~:@=,-][\w~:@=,.-]*)*$/;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -138,11 +148,12 @@ export function groupPath(basePath: string, group: string): string {
 }
 
 /**
- * The path of a key, or `undefined` if it would be too long.
+ * The path of a key, or `undefined` if the key has to travel in a body: its path would
+ * be too long, or could be read in two ways.
  *
- * URLs drop segments of one or two dots, even percent-encoded ones, so such a key
- * is sent as `?key=`. To Go it is sent behind an encoded slash, since Go decodes
- * first and splits then.
+ * Go knows no such bodies. URLs drop segments of one or two dots, even percent-encoded
+ * ones, so to Go such a key is sent behind an encoded slash, since Go decodes first and
+ * splits then.
  */
 export function keyPath(
   basePath: string,
@@ -151,11 +162,36 @@ export function keyPath(
   native = true,
 ): string | undefined {
   if (key.length > MAX_PATH_LENGTH) return undefined;
+  if (native && !PLAIN_KEY.test(key)) return undefined;
   const name = encodeURIComponent(key);
-  const dots = name === "." || name === "..";
-  const before = !dots ? "/" : native ? "?key=" : "%2F";
+  const before = name === "." || name === ".." ? "%2F" : "/";
   const path = groupPath(basePath, group) + before + name;
   return path.length > MAX_PATH_LENGTH ? undefined : path;
+}
+
+/** What our own processes write behind the base path to name a target. */
+export function writeTarget({ group, key, clear }: Target): string {
+  const name = encodeURIComponent(group);
+  if (key !== undefined) return `${name}/${encodeURIComponent(key)}`;
+  if (clear === undefined) return name;
+  return clear === "all" ? `${name}?clear` : `${name}?clear=${clear}`;
+}
+
+/**
+ * A mark of what a URL names behind the base path, in 16 hexadecimal digits: the CRC-32
+ * and the FNV-1a hash of its characters. By it a server sees that a path was not changed
+ * on its way, and an asker that an answer is about what it asked for.
+ */
+export function markOf(target: string): string {
+  let fnv = 0x811c9dc5;
+  for (let i = 0; i < target.length; i++) {
+    fnv = Math.imul(fnv ^ target.charCodeAt(i), 0x01000193);
+  }
+  return hexOf(crc32OfText(target)) + hexOf(fnv >>> 0);
+}
+
+function hexOf(number: number): string {
+  return number.toString(16).padStart(8, "0");
 }
 
 /** The bytes of a key, for a body. */

@@ -15,6 +15,7 @@ import {
   textOf,
   withCluster,
 } from "../support/cluster.ts";
+import { about } from "../support/network.ts";
 import { FakeClock, gate, settle } from "../support/time.ts";
 
 Deno.test("A PeerError says what happened, with its cause and, if there was an answer, the status", () =>
@@ -285,8 +286,9 @@ Deno.test("A body that goes on after its caller left is cancelled and sets no ti
   let cancelled = false;
   const pool = new HTTPPool("http://client", {
     clock,
-    fetch: () =>
-      Promise.resolve(
+    fetch: (request) =>
+      Promise.resolve(about(
+        request,
         new Response(
           new ReadableStream({
             start: (c) => void (body = c),
@@ -294,7 +296,7 @@ Deno.test("A body that goes on after its caller left is cancelled and sets no ti
           }),
           { headers: { "Geecache-Result": "value" } },
         ),
-      ),
+      )),
   });
   pool.setPeers(["http://a"]);
   const group = pool.group("g", (key) => key);

@@ -7,8 +7,8 @@ import {
   assertRejects,
   assertStringIncludes,
 } from "../support/assert.ts";
-import { Cluster, type Node } from "../support/cluster.ts";
-import type { Fault } from "../support/network.ts";
+import { Cluster, type Node, withCluster } from "../support/cluster.ts";
+import { type Fault, tidied, withPath } from "../support/network.ts";
 
 /** Three nodes in the order in which they are asked for "k", with a fault before the first. */
 async function withFault(
@@ -134,6 +134,79 @@ Deno.test("A request without our headers, which a proxy dropped, is answered if 
     assertEquals(owner.loads.filter((key) => /[^\w-]/.test(key)), []);
   });
   await assertWritesFail(fault, "it needs a Geecache-Peer header");
+});
+
+Deno.test("Behind a proxy that decodes paths, merges slashes and resolves dots, every get and write is about its own key", () =>
+  withCluster(2, async ({ network, nodes }) => {
+    for (const { origin } of nodes) {
+      network.fault(
+        origin,
+        (request, next) => next(withPath(request, tidied)),
+      );
+    }
+    const keys = [
+      ...["http://e.com/0", "http:/e.com/0", "a//b", "a/b", "x/../y", "y"],
+      ...["/lead", "lead", "trail/", "trail", "./a", "a/.", ".", "..", "/"],
+      ...["%2F", "a%2Fb", "100%", "a b", "a+b", "a;b=c", "a?b", "a#b", "a\\b"],
+      ...["日本", "\n", "user:1", "user@e.com", "v1.2,x=y"],
+    ];
+    for (const { group } of nodes) {
+      for (const [key, answer] of await group.getMany(keys)) {
+        assertEquals((answer as ByteView).text(), `<${key}>`);
+      }
+      for (const key of keys) {
+        assertEquals((await group.get(key)).text(), `<${key}>`);
+      }
+    }
+    const loads = nodes.flatMap((node) => node.loads);
+    assertEquals(loads.sort(), keys.toSorted());
+    const [a, b] = nodes as [Node, Node];
+    for (const key of keys) await a.group.set(key, `set ${key}`);
+    for (const key of keys) {
+      assertEquals((await b.group.get(key)).text(), `set ${key}`);
+    }
+    for (const key of keys) {
+      await b.group.remove(key);
+      for (const { group } of nodes) assertEquals(group.peek(key), undefined);
+    }
+    for (const { group } of nodes) assertEquals([...group.keys()], []);
+  }));
+
+Deno.test("A request whose path was changed to that of another key is refused, and writes nothing", async () => {
+  const fault: Fault = (request, next) =>
+    next(withPath(request, (path) => path.replace(/g(\/k)?$/, "other$1")));
+  await withFault(fault, async ({ owner, next, asker }) => {
+    const other = owner.pool.group("other", () => "another's");
+    await other.set("k", "another's");
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    assertEquals(next.loads, ["k"]);
+    await assertRejects(() => asker.group.set("k", "new"), AggregateError);
+    await assertRejects(() => asker.group.remove("k"), AggregateError);
+    await assertRejects(() => asker.group.clear(), AggregateError);
+    assertEquals(other.peek("k")?.text(), "another's");
+  });
+  await assertWritesFail(fault, "Geecache-Target is that of another path");
+});
+
+Deno.test("The answer to another request, which a proxy kept, does not count", async () => {
+  let kept: Response | undefined;
+  const fault: Fault = async (_request, next) => {
+    kept ??= await next();
+    return kept.clone();
+  };
+  await withFault(fault, async ({ owner, asker, peer }) => {
+    const key = [..."abcdefghij"].find((key) =>
+      asker.pool.pickPeer(key) === peer
+    )!;
+    await owner.group.set(key, "another's");
+    assertEquals((await peer.get("g", key)).value.text(), "another's");
+    assertEquals((await asker.group.get("k")).text(), "<k>");
+    await assertRejects(
+      () => peer.get("g", "k"),
+      PeerError,
+      "its answer is not about what it was asked: Geecache-Target must be",
+    );
+  });
 });
 
 Deno.test("A peer of a newer version is understood if it uses results that we know; otherwise the next node is asked", async () => {

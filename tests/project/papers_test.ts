@@ -12,6 +12,12 @@ import {
   KIND,
   type Kind,
 } from "../../protocol/frames.ts";
+import {
+  markOf,
+  readTarget,
+  type Target,
+  writeTarget,
+} from "../../protocol/wire.ts";
 import { HTTPPool } from "../../http.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 
@@ -46,6 +52,19 @@ Deno.test("The vectors of docs/PROTOCOL.md are what is sent", async () => {
       (byte) => byte.toString(16).padStart(2, "0"),
     ).join("");
     assert(hex.includes(digits), digits);
+  }
+});
+
+Deno.test("The marks of docs/PROTOCOL.md are what is sent", async () => {
+  const paper = await read("docs/PROTOCOL.md");
+  const rows = [
+    ...paper.matchAll(/^\| (?:`(\S+)`)? +\| `([0-9a-f]{16})` \|$/gm),
+  ];
+  assertEquals(rows.length, 6);
+  for (const [, target = "", mark] of rows) {
+    assertEquals(markOf(target), mark, target);
+    const read = readTarget(`/_geecache/${target}`, "/_geecache/");
+    assertEquals(writeTarget(read as Target), target);
   }
 });
 

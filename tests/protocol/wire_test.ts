@@ -25,9 +25,10 @@ const anyKey = fc.oneof(
   fc.constantFrom("?", "#", "a?b#c", "..%2f", "../x", "x/..", "😀", "\ufeff"),
 );
 
-/** The path of a key as it is in the URL of a `Request`. */
+/** What a path is read as, once it was the URL of a `Request`. */
 function target(group: string, key: string) {
-  const path = keyPath(BASE, group, key);
+  // To Go, every key travels in a path.
+  const path = keyPath(BASE, group, key, false);
   assert(path !== undefined);
   const { url } = new Request(`http://localhost:8001${path}`);
   return readTarget(pathOf(url), BASE);

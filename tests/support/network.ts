@@ -4,10 +4,10 @@ import { FakeClock } from "./time.ts";
 
 type Handler = (request: Request) => Promise<Response> | Response;
 
-/** What a test puts in front of a node: it may pass a request on, or not. */
+/** What a test puts in front of a node: it may pass a request on, or another one, or none. */
 export type Fault = (
   request: Request,
-  next: () => Promise<Response>,
+  next: (other?: Request) => Promise<Response>,
 ) => Promise<Response> | Response;
 
 export interface Sent {
@@ -18,6 +18,38 @@ export interface Sent {
   /** Whether it asked only for what is in memory. */
   readonly peeks: boolean;
 }
+
+/** An answer made by hand that says what it is about, as those of a pool do. */
+export function about(request: Request, answer: Response): Response {
+  const { headers } = answer;
+  const mark = request.headers.get(MARK);
+  if (mark !== null && headers.has("Geecache-Result") && !headers.has(MARK)) {
+    headers.set(MARK, mark);
+  }
+  return answer;
+}
+
+/** The request as it is behind a proxy that changes paths. */
+export function withPath(
+  request: Request,
+  change: (path: string) => string,
+): Request {
+  const { origin, pathname, search } = new URL(request.url);
+  return new Request(origin + change(pathname) + search, request);
+}
+
+/** Changes a path as nginx does behind `proxy_pass http://app/;`. */
+export function tidied(path: string): string {
+  const segments: string[] = [];
+  for (const segment of decodeURIComponent(path).split(/\/+/)) {
+    if (segment === "..") segments.pop();
+    else if (segment !== ".") segments.push(segment);
+  }
+  return segments.map((segment) => encodeURI(segment).replace(/[?#]/g, escape))
+    .join("/");
+}
+
+const MARK = "Geecache-Target";
 
 export class FakeNetwork {
   readonly clock: FakeClock = new FakeClock();
@@ -43,9 +75,14 @@ export class FakeNetwork {
       if (handler === undefined || this.#cut(from, to)) {
         throw new TypeError("connection refused");
       }
-      const next = async (): Promise<Response> => await handler(request);
+      const next = async (other = request): Promise<Response> =>
+        await handler(other);
       const fault = this.#faults.get(to);
-      const answer = (async () => await (fault?.(request, next) ?? next()))();
+      const answer =
+        (async () =>
+          fault === undefined
+            ? await next()
+            : about(request, await fault(request, next)))();
       answer.catch(() => {});
       const aborted = new Promise<never>((_, reject) => {
         if (signal.aborted) reject(signal.reason);
