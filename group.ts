@@ -29,7 +29,12 @@ import {
   isNotFound,
   quote,
 } from "./base/errors.ts";
-import { type GroupOptions, groupSettingsOf } from "./group/group_options.ts";
+import {
+  type GroupOptions,
+  groupSettingsOf,
+  type SetOptions,
+  type WriteOptions,
+} from "./group/group_options.ts";
 import { type Getter, GetterFailure, toPeerValue } from "./group/getter.ts";
 import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
@@ -37,6 +42,7 @@ import { keyRule } from "./base/names.ts";
 import {
   checkList,
   checkOptions,
+  checkUnreachable,
   type Names,
   optionsRule,
   signalRule,
@@ -48,6 +54,7 @@ import { Writes } from "./group/writes.ts";
 // What its users need beside it, for those who import this file alone.
 export { type BytesLike, ByteView } from "./base/byte_view.ts";
 export type { CacheStats } from "./cache.ts";
+export type { Unreachable } from "./base/checks.ts";
 export type { Clock } from "./base/clock.ts";
 export {
   BusyError,
@@ -55,7 +62,11 @@ export {
   NotFoundError,
   PeerError,
 } from "./base/errors.ts";
-export type { GroupOptions } from "./group/group_options.ts";
+export type {
+  GroupOptions,
+  SetOptions,
+  WriteOptions,
+} from "./group/group_options.ts";
 export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
 export type { GroupCounts } from "./group/local_group.ts";
 export type {
@@ -76,16 +87,8 @@ export interface GetOptions {
 
 const GET_OPTIONS: Names<GetOptions> = { signal: true };
 
-/** Options for {@linkcode Group.set}. */
-export interface SetOptions {
-  /**
-   * How long the value lives, in milliseconds. 0 stores nothing, so that the key is
-   * only removed. Default: for ever.
-   */
-  ttlMs?: number;
-}
-
-const SET_OPTIONS: Names<SetOptions> = { ttlMs: true };
+const WRITE_OPTIONS: Names<WriteOptions> = { unreachable: true };
+const SET_OPTIONS: Names<SetOptions> = { ttlMs: true, unreachable: true };
 
 /** What a group did and holds, at one moment. */
 export interface GroupStats extends GroupCounts {
@@ -143,7 +146,7 @@ export class Group {
       placement: new Placement(name, peers),
     });
     register(this, this.#local);
-    this.#writes = new Writes(this.#local, peers);
+    this.#writes = new Writes(this.#local, peers, settings.unreachable);
   }
 
   /**
@@ -244,8 +247,8 @@ export class Group {
    *
    * @throws {TypeError} If the key, the value or the options are of the wrong kind.
    * @throws {RangeError} If `ttlMs` is negative or NaN.
-   * @throws {AggregateError} If some peers could not be told; its `errors` name
-   *   them.
+   * @throws {AggregateError} If some peers could not be told, and `unreachable` is
+   *   `"reject"`; its `errors` name them.
    */
   async set(
     key: string,
@@ -255,21 +258,22 @@ export class Group {
     this.#check(key, "set");
     const action = `Cannot set ${quote(key)} of group ${quote(this.name)}`;
     checkOptions(action, options, SET_OPTIONS);
+    checkUnreachable(action, options?.unreachable);
     const ttlMs = options?.ttlMs;
     const timed = ttlMs === undefined ? { value } : { value, ttlMs };
     const stored = toPeerValue(timed, action);
-    await this.#writes.set(key, stored);
+    await this.#writes.set(key, stored, options?.unreachable);
   }
 
   /**
    * Removes a key everywhere. It need not exist.
    *
    * @throws {TypeError} If the key is empty or not well-formed Unicode.
-   * @throws {AggregateError} If some peers could not be told; its `errors` name
-   *   them.
+   * @throws {AggregateError} If some peers could not be told, and `unreachable` is
+   *   `"reject"`; its `errors` name them.
    */
-  remove(key: string): Promise<void> {
-    return this.removeMany([key]);
+  remove(key: string, options?: WriteOptions): Promise<void> {
+    return this.removeMany([key], options);
   }
 
   /**
@@ -277,24 +281,33 @@ export class Group {
    *
    * @throws {TypeError} If `keys` is one string, or a key is empty or not
    *   well-formed Unicode; nothing is removed then.
-   * @throws {AggregateError} If some peers could not be told; its `errors` name
-   *   them.
+   * @throws {AggregateError} If some peers could not be told, and `unreachable` is
+   *   `"reject"`; its `errors` name them.
    */
-  async removeMany(keys: Iterable<string>): Promise<void> {
-    checkList(`Cannot remove keys of group ${quote(this.name)}`, "keys", keys);
+  async removeMany(
+    keys: Iterable<string>,
+    options?: WriteOptions,
+  ): Promise<void> {
+    const action = `Cannot remove keys of group ${quote(this.name)}`;
+    checkList(action, "keys", keys);
+    checkOptions(action, options, WRITE_OPTIONS);
+    checkUnreachable(action, options?.unreachable);
     const all = [...new Set(keys)];
     for (const key of all) this.#check(key, "remove");
-    if (all.length > 0) await this.#writes.remove(all);
+    if (all.length > 0) await this.#writes.remove(all, options?.unreachable);
   }
 
   /**
    * Removes everything everywhere.
    *
-   * @throws {AggregateError} If some peers could not be told; its `errors` name
-   *   them.
+   * @throws {AggregateError} If some peers could not be told, and `unreachable` is
+   *   `"reject"`; its `errors` name them.
    */
-  clear(): Promise<void> {
-    return this.#writes.clear();
+  async clear(options?: WriteOptions): Promise<void> {
+    const action = `Cannot clear group ${quote(this.name)}`;
+    checkOptions(action, options, WRITE_OPTIONS);
+    checkUnreachable(action, options?.unreachable);
+    await this.#writes.clear(options?.unreachable);
   }
 
   /**

@@ -227,8 +227,9 @@ export class HTTPPool {
     }
     checkOptions(action, options, GROUP_OPTIONS);
     const group = new Group(name, getter, {
-      clock: this.#settings.clock,
       ...options,
+      clock: options?.clock ?? this.#settings.clock,
+      unreachable: options?.unreachable ?? this.#settings.unreachable,
       peers: this.#members,
     });
     const local = localOf(group);

@@ -44,6 +44,8 @@ export {
   type GroupOptions,
   type GroupStats,
   type SetOptions,
+  type Unreachable,
+  type WriteOptions,
 } from "./group.ts";
 export {
   type DrainOptions,

@@ -136,6 +136,23 @@ export function checkFunctions(
   }
 }
 
+/** What a write does that could not reach some processes. */
+export type Unreachable = "reject" | "later";
+
+/**
+ * Checks the optional {@linkcode Unreachable} of a write, a group or a pool.
+ *
+ * @throws {TypeError} If it is something else.
+ */
+export function checkUnreachable(action: string, value: unknown): void {
+  if (value === undefined || value === "reject" || value === "later") return;
+  throw new TypeError(
+    `${action}: unreachable must be "reject" or "later": received ${
+      describe(value)
+    }`,
+  );
+}
+
 /**
  * Checks that an optional object has the methods that will be called on it.
  *

@@ -61,6 +61,11 @@ export interface Peer {
   /** Drops a whole group at that peer alone. */
   clear(group: string, options?: PeerRequestOptions): Promise<void>;
   /**
+   * Whether a write that rejected is told later, as a remove. A write with
+   * `unreachable: "later"` rejects if it could not reach a peer without this.
+   */
+  readonly tellsLater?: boolean;
+  /**
    * Notes a write that this peer could not be told of and is not to be told now.
    * Later it must be told that `keys` were removed, or the whole group if there
    * are no `keys`. A peer without this method never hears of such a write.

@@ -13,7 +13,9 @@ import {
   checkMethods,
   checkNumbers,
   checkOptions,
+  checkUnreachable,
   type Names,
+  type Unreachable,
 } from "../base/checks.ts";
 import type { PeerPicker } from "../base/peers.ts";
 
@@ -58,11 +60,42 @@ export interface GroupOptions {
    */
   maxStandInLoads?: number;
   /**
+   * What a write does that could not reach some processes, where the call does not say
+   * it. See {@linkcode WriteOptions.unreachable}.
+   *
+   * @default {"reject"}
+   */
+  unreachable?: Unreachable;
+  /**
    * Where time comes from.
    *
    * @default {Clock} the runtime's
    */
   clock?: Clock;
+}
+
+/** Options for `Group.remove`, `removeMany` and `clear`. */
+export interface WriteOptions {
+  /**
+   * What happens if some processes cannot be reached. They are told later in any case,
+   * for as long as this process lives: to drop the key, never to store a value.
+   *
+   * - `"reject"`: the write rejects and names them.
+   * - `"later"`: the write resolves once all others were told. It rejects still if a
+   *   process would not be told later, as in a ring with Go.
+   *
+   * Default: what the group's options say.
+   */
+  unreachable?: Unreachable;
+}
+
+/** Options for `Group.set`. */
+export interface SetOptions extends WriteOptions {
+  /**
+   * How long the value lives, in milliseconds. 0 stores nothing, so that the key is
+   * only removed. Default: for ever.
+   */
+  ttlMs?: number;
 }
 
 /** The names of all options of a group. */
@@ -72,6 +105,7 @@ export const GROUP_OPTIONS: Names<GroupOptions> = {
   shouldMirror: true,
   mirrorTtlMs: true,
   maxStandInLoads: true,
+  unreachable: true,
   clock: true,
 };
 
@@ -82,6 +116,7 @@ export interface GroupSettings {
   shouldMirror: GroupOptions["shouldMirror"];
   mirrorTtlMs: number;
   maxStandInLoads: number;
+  unreachable: Unreachable;
   clock: Clock;
 }
 
@@ -103,6 +138,7 @@ export function groupSettingsOf(
     maxBytes = 64 * 1024 * 1024,
     mirrorTtlMs = 60_000,
     maxStandInLoads = 64,
+    unreachable = "reject",
     clock = systemClock,
     peers,
     shouldMirror,
@@ -115,6 +151,7 @@ export function groupSettingsOf(
   checkNumbers(action, "a non-negative number", { maxBytes, mirrorTtlMs });
   checkNumbers(action, "a number of at least 1", { maxStandInLoads });
   checkFunctions(action, { shouldMirror });
+  checkUnreachable(action, unreachable);
   checkMethods(action, "clock", clock, ["now", "after"]);
   checkMethods(action, "peers", peers, ["pickPeer", "peers"]);
   if (peers !== undefined && "group" in peers) {
@@ -122,5 +159,13 @@ export function groupSettingsOf(
       `${action}: peers must not be a pool: call pool.group() instead`,
     );
   }
-  return { maxBytes, mirrorTtlMs, maxStandInLoads, clock, peers, shouldMirror };
+  return {
+    maxBytes,
+    mirrorTtlMs,
+    maxStandInLoads,
+    unreachable,
+    clock,
+    peers,
+    shouldMirror,
+  };
 }

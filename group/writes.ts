@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { Unreachable } from "../base/checks.ts";
 import { messageOf, PeerError, quote } from "../base/errors.ts";
 import type { Peer, PeerPicker, PeerValue } from "../base/peers.ts";
 import type { LocalGroup } from "./local_group.ts";
@@ -18,16 +19,29 @@ export class Writes {
   readonly #local: LocalGroup;
   readonly #peers: PeerPicker | undefined;
 
-  constructor(local: LocalGroup, peers: PeerPicker | undefined) {
+  readonly #unreachable: Unreachable;
+
+  /** @param unreachable What a write does that does not say it itself. */
+  constructor(
+    local: LocalGroup,
+    peers: PeerPicker | undefined,
+    unreachable: Unreachable,
+  ) {
     this.#local = local;
     this.#peers = peers;
+    this.#unreachable = unreachable;
   }
 
   /** Stores a value at its owner and drops the key everywhere else. */
-  async set(key: string, value: PeerValue): Promise<void> {
+  async set(
+    key: string,
+    value: PeerValue,
+    unreachable?: Unreachable,
+  ): Promise<void> {
     const { name } = this.#local;
     const write = this.#begin(
       `Cannot set ${quote(key)} of group ${quote(name)}`,
+      unreachable,
     );
     if (this.#peers === undefined) return this.#local.set(key, value);
     this.#peers.onWrite?.(name, [key]);
@@ -45,9 +59,15 @@ export class Writes {
   }
 
   /** Drops keys everywhere. */
-  async remove(keys: readonly string[]): Promise<void> {
+  async remove(
+    keys: readonly string[],
+    unreachable?: Unreachable,
+  ): Promise<void> {
     const { name } = this.#local;
-    const write = this.#begin(`Cannot remove keys of group ${quote(name)}`);
+    const write = this.#begin(
+      `Cannot remove keys of group ${quote(name)}`,
+      unreachable,
+    );
     const ownedBy = this.#byOwner(keys);
     this.#peers?.onWrite?.(name, keys);
     this.#drop(keys);
@@ -72,9 +92,12 @@ export class Writes {
   }
 
   /** Drops everything everywhere. */
-  async clear(): Promise<void> {
+  async clear(unreachable?: Unreachable): Promise<void> {
     const { name } = this.#local;
-    const write = this.#begin(`Cannot clear group ${quote(name)}`);
+    const write = this.#begin(
+      `Cannot clear group ${quote(name)}`,
+      unreachable,
+    );
     // A peer that was told early may mirror an old value from an owner that is told
     // late. So all are told twice.
     for (let wave = 0; wave < 2; wave++) {
@@ -94,8 +117,11 @@ export class Writes {
    *
    * @throws {Error} If the group is closed: its pool may know no peers any more.
    */
-  #begin(action: string): Broadcast {
-    const write = new Broadcast(action, this.#local);
+  #begin(
+    action: string,
+    unreachable: Unreachable = this.#unreachable,
+  ): Broadcast {
+    const write = new Broadcast(action, this.#local, unreachable);
     write.checkOpen();
     return write;
   }
@@ -127,11 +153,13 @@ export class Writes {
 class Broadcast {
   readonly #action: string;
   readonly #local: LocalGroup;
+  readonly #unreachable: Unreachable;
   readonly #failures = new Map<Peer, PeerError>();
 
-  constructor(action: string, local: LocalGroup) {
+  constructor(action: string, local: LocalGroup, unreachable: Unreachable) {
     this.#action = action;
     this.#local = local;
+    this.#unreachable = unreachable;
   }
 
   checkOpen(): void {
@@ -162,12 +190,15 @@ class Broadcast {
    * Ends the write.
    *
    * @throws {AggregateError} If some peers could not be told: a `PeerError` for
-   *   each.
+   *   each. Peers that are told later count as told if that is enough.
    * @throws {Error} If the group was closed meanwhile: peers that were not told yet
    *   are not known any more.
    */
   end(): void {
-    if (this.#failures.size === 0) return this.checkOpen();
+    const isEnough = [...this.#failures.keys()].every((peer) =>
+      this.#unreachable === "later" && peer.tellsLater === true
+    );
+    if (isEnough) return this.checkOpen();
     const failures = [...this.#failures.values()];
     throw new AggregateError(
       failures,

@@ -148,6 +148,11 @@ export class HTTPPeer implements Peer {
     return this.#writes.clearCopies(group, keys);
   }
 
+  /** Go's protocols have no way to tell it. */
+  get tellsLater(): boolean {
+    return this.#transport.protocol.native;
+  }
+
   owe(group: string, keys?: readonly string[]): void {
     this.#writes.owe({ group, keys });
   }

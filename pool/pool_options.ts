@@ -13,7 +13,9 @@ import {
   checkMethods,
   checkNumbers,
   checkOptions,
+  checkUnreachable,
   type Names,
+  type Unreachable,
 } from "../base/checks.ts";
 import {
   type Protocol,
@@ -94,6 +96,14 @@ export interface HTTPPoolOptions {
    */
   cluster?: string;
   /**
+   * What writes of its groups do that could not reach some processes: they reject and
+   * name them, or resolve once all others were told. Those processes are told later in
+   * both cases. A group's options, or a call's, may say otherwise.
+   *
+   * @default {"reject"}
+   */
+  unreachable?: Unreachable;
+  /**
    * Where time comes from, for the pool and its groups.
    *
    * @default {Clock} the runtime's
@@ -136,6 +146,7 @@ const POOL_OPTIONS: Names<HTTPPoolOptions> = {
   handoverMs: true,
   secret: true,
   cluster: true,
+  unreachable: true,
   random: true,
   clock: true,
   logger: true,
@@ -156,6 +167,7 @@ export interface Settings {
   handoverMs: number;
   secrets: readonly string[] | undefined;
   cluster: string | undefined;
+  unreachable: Unreachable;
   clock: Clock;
   random: () => number;
   logger: SafeLogger;
@@ -185,6 +197,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     handoverMs = 30_000,
     secret,
     cluster,
+    unreachable = "reject",
     clock = systemClock,
     random = Math.random,
     logger,
@@ -203,6 +216,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
   checkNumbers(ACTION, "a non-negative number", { maxBodyBytes, handoverMs });
   checkNumbers(ACTION, "a number of at least 1", { maxPeerRequests });
   checkFunctions(ACTION, { fetch, random });
+  checkUnreachable(ACTION, unreachable);
   checkMethods(ACTION, "clock", clock, ["now", "after"]);
   checkMethods(ACTION, "logger", logger, ["debug", "info", "warn", "error"]);
   checkForPeers(options, protocol, ["secret", "cluster"]);
@@ -219,6 +233,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     handoverMs,
     secrets: secret === undefined ? undefined : secretsOf(secret),
     cluster,
+    unreachable,
     clock,
     random: safeRandom(random),
     logger: safeLogger(logger),

@@ -153,7 +153,11 @@ for (
         return await next();
       });
       for (let i = 0; i < times; i++) {
-        await assertRejects(() => writer.group[write](["k"]), AggregateError);
+        const { group } = writer;
+        await assertRejects(
+          () => write === "clear" ? group.clear() : group[write](["k"]),
+          AggregateError,
+        );
       }
       const drain = last.pool.drain({ timeoutMs: 10_000 });
       const rest = [standIn, writer];
