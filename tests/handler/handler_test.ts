@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { Group, HTTPPool } from "../../mod.ts";
+import { encodeKeys } from "../../protocol/frames.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ask, PEER, scoresPool, SELF } from "../support/handler.ts";
 import { FakeClock, settle } from "../support/time.ts";
@@ -359,6 +360,43 @@ Deno.test("HTTPPool.close() ends a request whose body has not come", async () =>
   await pool.close();
   await settle();
   assert(done && cancelled);
+});
+
+Deno.test("An answer that waits for no load does not look whether the client has left", async () => {
+  // To look makes Deno's server print a warning, unless it is configured not to.
+  const pool = scoresPool();
+  const group = pool.getGroup("scores")!;
+  await group.get("Tom");
+  const many = { ...PEER, "Geecache-Method": "GET", "Geecache-Wait": "50" };
+  const body = encodeKeys(["Tom"]);
+  for (
+    const [path, init, status] of [
+      ["/Tom", {}, 200],
+      ["/Tom", { method: "HEAD" }, 200],
+      ["/no", { headers: { ...PEER, "Geecache-Peek": "1" } }, 404],
+      ["", { method: "POST", headers: many, body }, 200],
+      ["/Sam", { method: "PUT", headers: PEER, body: "567" }, 204],
+      ["/Sam", { method: "DELETE", headers: PEER }, 204],
+      ["?clear=copies", { method: "DELETE", headers: PEER }, 204],
+      ["", {}, 400],
+      ["/Tom", { method: "PATCH" }, 405],
+      ["/Tom", { method: "PUT" }, 403],
+    ] as [string, RequestInit, number][]
+  ) {
+    const url = `${SELF}/_geecache/scores${path}`;
+    const request = new Request(url, init);
+    let looked = false;
+    Object.defineProperty(request, "signal", {
+      get: () => {
+        looked = true;
+        return new AbortController().signal;
+      },
+    });
+    const response = await pool.handler(request);
+    await response.arrayBuffer();
+    assertEquals([response.status, looked], [status, false], path);
+  }
+  await pool.close();
 });
 
 /** A request whose URL and method are not what a `Request` would make of them. */
