@@ -8,6 +8,7 @@
  */
 
 import { ByteView } from "../base/byte_view.ts";
+import { describe } from "../base/errors.ts";
 import type { SafeLogger } from "../base/logger.ts";
 import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
 import {
@@ -84,8 +85,13 @@ export class Handler {
   handle(request: Request): Promise<Response> | Response {
     const { self, basePath, logger, cluster } = this.#options;
     const admission = this.#admission;
+    checkRequest(request);
     const path = pathOf(request.url);
-    logger.debug?.(`[Server ${self}] ${request.method} ${path}`);
+    logger.debug?.(
+      `[Server ${self}] ${request.method} ${path ?? describe(request.url)}`,
+    );
+    // Bun gives a path alone if the client named no host.
+    if (path === undefined) return badRequest(request, 400, "bad request");
     if (!path.startsWith(basePath)) {
       return text(request, 404, `${path} is outside of ${basePath}`);
     }
@@ -306,6 +312,19 @@ export class Handler {
       clock: this.#options.clock,
     });
   }
+}
+
+/**
+ * @throws {TypeError} If it is no `Request`. The caller then passed the request of a
+ *   Node server.
+ */
+function checkRequest(request: Request): void {
+  const { url, headers } = request;
+  if (typeof url === "string" && typeof headers?.get === "function") return;
+  throw new TypeError(
+    "Cannot answer: a Request is needed, which toNodeHandler() makes on Node: " +
+      `received one with the URL ${describe(url)}`,
+  );
 }
 
 function askerOf(request: Request): string {

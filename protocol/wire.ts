@@ -5,7 +5,6 @@
  */
 
 import type { ByteView } from "../base/byte_view.ts";
-import { describe } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
 import { crc32OfText } from "./consistent_hash.ts";
 
@@ -75,22 +74,14 @@ export interface Target {
   readonly clear: "all" | "copies" | undefined;
 }
 
-/**
- * The path and query of a request's URL.
- *
- * @throws {TypeError} If the URL is not absolute. The caller then passed the
- *   request of a Node server, which is not a `Request`.
- */
-export function pathOf(url: string): string {
+/** The path and query of a request's URL, or `undefined` if it is not absolute. */
+export function pathOf(url: string): string | undefined {
   // Parsing a `URL` would cost five times as much.
-  const scheme = typeof url === "string" ? url.indexOf("://") : -1;
-  if (scheme < 0) {
-    throw new TypeError(
-      "Cannot answer: a Request is needed, which toNodeHandler() makes on Node: " +
-        `received one with the URL ${describe(url)}`,
-    );
-  }
+  const scheme = url.indexOf("://");
+  // A path may hold the same characters.
+  if (scheme < 1 || url.indexOf("/") < scheme) return undefined;
   const start = url.indexOf("/", scheme + 3);
+  if (start < 0) return undefined;
   const end = url.indexOf("#", start);
   return end < 0 ? url.slice(start) : url.slice(start, end);
 }

@@ -166,7 +166,7 @@ const paths = fc.property(
       assert(native || isLong, "a short key has no path");
     } else {
       // A runtime parses a URL and writes it again before it sends it.
-      const sent = pathOf(new URL(`http://h:1${made}`).href);
+      const sent = pathOf(new URL(`http://h:1${made}`).href)!;
       assertEquals(readTarget(sent, "/_geecache/", native), {
         group,
         key,
@@ -174,7 +174,7 @@ const paths = fc.property(
       });
     }
     for (const raw of [path, `/_geecache/${path}`, `/_geecache/g/${path}`]) {
-      const target = readTarget(pathOf(`http://h/${raw}`), "/", native);
+      const target = readTarget(pathOf(`http://h/${raw}`)!, "/", native);
       if (typeof target === "string") assertEquals(target, "malformed");
       else assertEquals(typeof target.group, "string");
       readTarget(raw, "/_geecache/", native);
@@ -295,7 +295,7 @@ const nodeRequests = fc.property(
     const url = ask(target, host);
     if (url !== undefined) {
       assertEquals(new URL(url).href, url);
-      assert(pathOf(url).startsWith("/"), url);
+      assert(pathOf(url)!.startsWith("/"), url);
       // A path never leads to a host other than the one that was asked.
       const origin = `${encrypted ? "https" : "http"}://${host || "localhost"}`;
       if (target.startsWith("/")) {
@@ -304,7 +304,7 @@ const nodeRequests = fc.property(
     }
     const path = keyPath("/_geecache/", group, key, false);
     if (path === undefined) return;
-    const asked = readTarget(pathOf(ask(path, "h")!), "/_geecache/");
+    const asked = readTarget(pathOf(ask(path, "h")!)!, "/_geecache/");
     assertEquals(asked, { group, key, clear: undefined });
   },
 );

@@ -1,6 +1,8 @@
 /** What the handler answers to each request, to the letter. */
 
+import fc from "fast-check";
 import { Group, HTTPPool } from "../../mod.ts";
+import { encodeKeys } from "../../protocol/frames.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ask, PEER, scoresPool, SELF } from "../support/handler.ts";
 import { FakeClock, settle } from "../support/time.ts";
@@ -358,4 +360,121 @@ Deno.test("HTTPPool.close() ends a request whose body has not come", async () =>
   await pool.close();
   await settle();
   assert(done && cancelled);
+});
+
+Deno.test("An answer that waits for no load does not look whether the client has left", async () => {
+  // To look makes Deno's server print a warning, unless it is configured not to.
+  const pool = scoresPool();
+  const group = pool.getGroup("scores")!;
+  await group.get("Tom");
+  const many = { ...PEER, "Geecache-Method": "GET", "Geecache-Wait": "50" };
+  const body = encodeKeys(["Tom"]);
+  for (
+    const [path, init, status] of [
+      ["/Tom", {}, 200],
+      ["/Tom", { method: "HEAD" }, 200],
+      ["/no", { headers: { ...PEER, "Geecache-Peek": "1" } }, 404],
+      ["", { method: "POST", headers: many, body }, 200],
+      ["/Sam", { method: "PUT", headers: PEER, body: "567" }, 204],
+      ["/Sam", { method: "DELETE", headers: PEER }, 204],
+      ["?clear=copies", { method: "DELETE", headers: PEER }, 204],
+      ["", {}, 400],
+      ["/Tom", { method: "PATCH" }, 405],
+      ["/Tom", { method: "PUT" }, 403],
+    ] as [string, RequestInit, number][]
+  ) {
+    const url = `${SELF}/_geecache/scores${path}`;
+    const request = new Request(url, init);
+    let looked = false;
+    Object.defineProperty(request, "signal", {
+      get: () => {
+        looked = true;
+        return new AbortController().signal;
+      },
+    });
+    const response = await pool.handler(request);
+    await response.arrayBuffer();
+    assertEquals([response.status, looked], [status, false], path);
+  }
+  await pool.close();
+});
+
+/** A request whose URL and method are not what a `Request` would make of them. */
+function oddRequest(url: string, method: string, init: RequestInit): Request {
+  const request = new Request(SELF, { ...init, method: "POST" });
+  Object.defineProperties(request, {
+    url: { value: url },
+    method: { value: method },
+  });
+  return request;
+}
+
+Deno.test("A request whose URL has no host is a 400, as Bun's server gives it for HTTP/1.0", async () => {
+  for (const secret of [undefined, "a-secret-of-this-test"]) {
+    const pool = scoresPool(secret === undefined ? {} : { secret });
+    for (
+      const path of ["/_geecache/scores/Tom", "/x://h/_geecache/scores/Tom"]
+    ) {
+      const response = await pool.handler(oddRequest(path, "GET", {}));
+      assertEquals([response.status, await response.text()], [
+        400,
+        "bad request\n",
+      ]);
+    }
+    await pool.close();
+  }
+});
+
+Deno.test("No request makes the handler throw", async () => {
+  const words = fc.constantFrom(
+    ...["", "/", "//", "_geecache/", "scores", "Tom", "?key=", "?clear", "#"],
+    ...["%", "%2e%2e", "%ff", "..", "\\", "\0", "\ud800", "@", ":", "é", " "],
+  );
+  const tail = fc.array(fc.oneof(words, fc.string({ unit: "binary" })), {
+    maxLength: 6,
+  }).map((parts) => parts.join(""));
+  const url = fc.tuple(
+    fc.constantFrom("", `${SELF}/_geecache/`, SELF, "http:", "x://", "/"),
+    tail,
+  ).map((parts) => parts.join(""));
+  const number = fc.oneof(fc.integer().map(String), fc.constantFrom("", "1e9"));
+  const headers = fc.record({
+    "Geecache-Peer": fc.constantFrom("", "http://localhost:8001", "%"),
+    // Small, so that nothing has to wait.
+    "Geecache-Wait": fc.constantFrom("", "0", "-1", "x", "1e99"),
+    "Geecache-Ring": fc.constantFrom("", "00000000", "x"),
+    "Geecache-Peek": fc.constantFrom("", "1"),
+    "Geecache-Ttl": number,
+    "Geecache-Method": fc.constantFrom("", "GET", "PUT", "DELETE", "x"),
+    "Content-Length": number,
+    "Content-Encoding": fc.constantFrom("gzip", ""),
+  }, { requiredKeys: [] });
+  const method = fc.oneof(
+    fc.constantFrom("GET", "HEAD", "PUT", "POST", "DELETE", "TRACE", ""),
+    fc.string(),
+  );
+  const body = fc.oneof(fc.uint8Array(), fc.constant(undefined));
+  const protocol = fc.constantFrom("native", "geecache", "groupcache");
+  const property = fc.asyncProperty(
+    protocol,
+    url,
+    method,
+    headers,
+    body,
+    fc.constantFrom("fresh", "read", "locked"),
+    async (protocol, url, method, headers, bytes, state) => {
+      const pool = scoresPool({ protocol, timeoutMs: 50 });
+      try {
+        const body = bytes === undefined ? {} : { body: bytes.slice() };
+        const request = oddRequest(url, method, { headers, ...body });
+        if (state === "read") await request.arrayBuffer();
+        if (state === "locked") request.body?.getReader();
+        const { status } = await pool.handler(request);
+        assert(status >= 200 && status < 600, `${status}`);
+      } finally {
+        await pool.close();
+      }
+    },
+  );
+  await fc.assert(property, { numRuns: 500 });
 });

@@ -31,7 +31,7 @@ function target(group: string, key: string) {
   const path = keyPath(BASE, group, key, false);
   assert(path !== undefined);
   const { url } = new Request(`http://localhost:8001${path}`);
-  return readTarget(pathOf(url), BASE);
+  return readTarget(pathOf(url)!, BASE);
 }
 
 Deno.test("Every key is read from its path as it was written, through a Request", () => {
@@ -90,6 +90,11 @@ Deno.test("readTarget() tells ?clear from a key", () => {
 Deno.test("pathOf() gives the path and query of a URL", () => {
   assertEquals(pathOf("http://h:80/a/b?c=/d"), "/a/b?c=/d");
   assertEquals(pathOf("https://[::1]:8/a#b/c"), "/a");
+  for (
+    const url of ["", "/a", "//a/b", "/a://b/c", "x:1", "://a/b", "http://h"]
+  ) {
+    assertEquals(pathOf(url), undefined, url);
+  }
 });
 
 Deno.test("A key as a body is UTF-8 and keeps its byte order mark", () => {
