@@ -39,7 +39,7 @@ import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
 import type { PeerStats } from "./peer/http_peer.ts";
 import { Transport } from "./peer/transport.ts";
-import { logEvents } from "./pool/log.ts";
+import { absenceLog, logEvents } from "./pool/log.ts";
 import { Members } from "./pool/members.ts";
 import {
   DRAIN_OPTIONS,
@@ -115,6 +115,7 @@ export class HTTPPool {
   readonly #members: Members;
   readonly #admission: Admission;
   readonly #handler: Handler;
+  readonly #logAbsence: () => void;
   #endDrain: () => void = () => {};
   #closed = false;
 
@@ -140,6 +141,7 @@ export class HTTPPool {
       observer: this.#observer,
     });
     logEvents(this.#observer, settings.logger, this.self, this.#members);
+    this.#logAbsence = absenceLog(settings.logger, this.self);
     this.#admission = new Admission(settings, this.#members);
     this.#handler = new Handler(settings, this.#admission, this.#locals);
     this.handler = (request) => this.#handler.handle(request);
@@ -172,9 +174,7 @@ export class HTTPPool {
     this.#members.set(origins);
     if (this.#members.fingerprint === fingerprint) return;
     if (!this.#members.ownsKeys) {
-      this.#settings.logger.info(
-        `[Pool ${this.self}] is not in its own list of peers: it owns no key`,
-      );
+      this.#logAbsence();
     }
     const { handoverMs } = this.#settings;
     for (const local of this.#locals.values()) {

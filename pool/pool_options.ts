@@ -107,9 +107,11 @@ export interface HTTPPoolOptions {
    */
   random?: () => number;
   /**
-   * Where messages go. Each request is a `debug` line. A peer that is given up or has
-   * another list is a `warn`; a peer that is back, or a list without this process, is
-   * an `info`. What the logger throws is dropped. Default: nowhere.
+   * Where messages go. Each request is a `debug` line, which `console` does not get. A
+   * peer that is given up, has another list or lacks a group is a `warn`, and so is the
+   * first list without this process; a peer that is back is an `info`. What the logger
+   * throws is dropped. Default: `console`, for `warn` and `error` alone. Methods that do
+   * nothing silence it.
    */
   logger?: Logger;
 }

@@ -38,6 +38,7 @@ const ROOMS = [
   "protocol/secret.ts",
   "peer/breaker.ts",
   "peer/missed_removes.ts",
+  "peer/advice.ts",
   "peer/transport.ts",
   "peer/link.ts",
   "peer/batch.ts",
