@@ -21,6 +21,7 @@ import {
   PROTOCOLS,
 } from "../protocol/protocols.ts";
 import { secretsOf } from "../protocol/secret.ts";
+import { runtimeFetch } from "./direct_fetch.ts";
 
 /** Options for an `HTTPPool`. */
 export interface HTTPPoolOptions {
@@ -38,7 +39,8 @@ export interface HTTPPoolOptions {
    */
   basePath?: string;
   /**
-   * How peers are reached. For TLS, proxies and tests.
+   * How peers are reached. For TLS, proxies and tests. The default goes around proxies
+   * that variables name, such as `HTTP_PROXY`, or `setPeers` says that it cannot.
    *
    * @default {fetch} the runtime's
    */
@@ -238,17 +240,6 @@ function safeRandom(random: () => number): () => number {
     }
     return Math.random();
   };
-}
-
-/** Looked up at each call: a test or an agent may replace it later. */
-function runtimeFetch(url: string, init: RequestInit): Promise<Response> {
-  if (typeof fetch !== "function") {
-    throw new TypeError(
-      "this runtime has no fetch: give HTTPPool one as its option",
-    );
-  }
-  // No `Request` is built: `fetch` would build it again.
-  return fetch(url, init);
 }
 
 function checkBasePath(basePath: unknown): void {

@@ -45,6 +45,7 @@ const ROOMS = [
   "peer/peer_writes.ts",
   "peer/http_peer.ts",
   "pool/members.ts",
+  "pool/direct_fetch.ts",
   "pool/log.ts",
   "handler/waits.ts",
   "handler/answers.ts",
