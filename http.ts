@@ -39,7 +39,8 @@ import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
 import type { PeerStats } from "./peer/http_peer.ts";
 import { Transport } from "./peer/transport.ts";
-import { logEvents } from "./pool/log.ts";
+import { absenceLog, logEvents } from "./pool/log.ts";
+import { proxyVariableOf, runtimeFetch } from "./pool/direct_fetch.ts";
 import { Members } from "./pool/members.ts";
 import {
   DRAIN_OPTIONS,
@@ -115,8 +116,10 @@ export class HTTPPool {
   readonly #members: Members;
   readonly #admission: Admission;
   readonly #handler: Handler;
+  readonly #logAbsence: () => void;
   #endDrain: () => void = () => {};
   #closed = false;
+  #warnedOfProxy = false;
 
   /**
    * Makes a pool without groups.
@@ -140,6 +143,7 @@ export class HTTPPool {
       observer: this.#observer,
     });
     logEvents(this.#observer, settings.logger, this.self, this.#members);
+    this.#logAbsence = absenceLog(settings.logger, this.self);
     this.#admission = new Admission(settings, this.#members);
     this.#handler = new Handler(settings, this.#admission, this.#locals);
     this.handler = (request) => this.#handler.handle(request);
@@ -156,7 +160,8 @@ export class HTTPPool {
    * they have in memory, and for nothing else.
    *
    * @throws {TypeError} If the pool is closed, `urls` is one string, or something in it
-   *   is no http or https origin. The list then stays as it was.
+   *   is no http or https origin, or if a proxy would get the secret. The list then
+   *   stays as it was.
    */
   setPeers(urls: Iterable<string>): void {
     const action = "Cannot set peers of HTTPPool";
@@ -168,13 +173,12 @@ export class HTTPPool {
       // Go hashes a node as it is listed, whatever else means the same.
       origins.set(this.#settings.protocol.native ? origin : url, origin);
     }
+    this.#checkProxies(action, origins.values());
     const { fingerprint, ownsKeys } = this.#members;
     this.#members.set(origins);
     if (this.#members.fingerprint === fingerprint) return;
     if (!this.#members.ownsKeys) {
-      this.#settings.logger.info(
-        `[Pool ${this.self}] is not in its own list of peers: it owns no key`,
-      );
+      this.#logAbsence();
     }
     const { handoverMs } = this.#settings;
     for (const local of this.#locals.values()) {
@@ -296,6 +300,28 @@ export class HTTPPool {
     for (const name of [...this.#groups.keys()]) this.removeGroup(name);
     this.#handler.close();
     return Promise.resolve();
+  }
+
+  /** Looks for a proxy that would see what only peers should. */
+  #checkProxies(action: string, origins: Iterable<string>): void {
+    const { fetch, secrets, logger } = this.#settings;
+    if (fetch !== runtimeFetch || this.#warnedOfProxy) return;
+    for (const origin of origins) {
+      if (origin === this.self) continue;
+      const name = proxyVariableOf(origin);
+      if (name === undefined) continue;
+      const cure =
+        "name it in NO_PROXY, or give the option fetch, such as keepAliveFetch() of geecache/node";
+      const what = `the requests to ${origin}`;
+      if (secrets !== undefined) {
+        throw new TypeError(
+          `${action}: ${name} would get ${what} and their secret: ${cure}`,
+        );
+      }
+      logger.warn(`[Pool ${this.self}] ${name} gets ${what}: ${cure}`);
+      this.#warnedOfProxy = true;
+      return;
+    }
   }
 
   /**

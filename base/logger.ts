@@ -6,7 +6,10 @@
  * @module
  */
 
-/** Receives messages, each at one of four levels. `console` is a `Logger`. */
+/**
+ * Receives messages, each at one of four levels. `console` is a `Logger`; it gets no
+ * `debug` messages, of which there is one for each request.
+ */
 export interface Logger {
   /** A detail that helps to find a fault. */
   debug(message: string): void;
@@ -23,11 +26,12 @@ export type SafeLogger =
   & Pick<Logger, "info" | "warn" | "error">
   & { readonly debug: Logger["debug"] | undefined };
 
-/** Guards the logger of a pool. Without one, nothing is written. */
-export function safeLogger(logger: Logger | undefined): SafeLogger {
+/** Guards the logger of a pool. Without one, `console` gets warnings and errors. */
+export function safeLogger(given: Logger | undefined): SafeLogger {
+  const logger = given ?? console;
   return {
-    debug: logger && guarded(logger, "debug"),
-    info: guarded(logger, "info"),
+    debug: logger === console ? undefined : guarded(logger, "debug"),
+    info: given === undefined ? () => {} : guarded(logger, "info"),
     warn: guarded(logger, "warn"),
     error: guarded(logger, "error"),
   };
@@ -35,13 +39,13 @@ export function safeLogger(logger: Logger | undefined): SafeLogger {
 
 /** One method of a logger. What it throws, or rejects with, is dropped. */
 function guarded(
-  logger: Logger | undefined,
+  logger: Logger,
   level: keyof Logger,
 ): (message: string) => void {
   return (message) => {
     try {
       // A logger may be asynchronous, although nothing waits for it.
-      const written = logger?.[level](message) as unknown;
+      const written = logger[level](message) as unknown;
       if (written instanceof Promise) written.catch(() => {});
     } catch {
       // A pool whose messages are lost still works.

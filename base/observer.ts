@@ -21,8 +21,17 @@ export interface Events {
    * `undefined` if there is one.
    */
   request: { peer: string; method: string; ms: number; error: unknown };
-  /** A peer is out of reach (`"open"`), or answers again (`"closed"`). */
-  state: { peer: string; state: "open" | "closed" };
+  /**
+   * A peer is out of reach (`"open"`), or answers again (`"closed"`). `reason` is why
+   * it is out of reach.
+   */
+  state: {
+    peer: string;
+    state: "open" | "closed";
+    reason: string | undefined;
+  };
+  /** A peer was asked for a key of a group that it does not have. */
+  noGroup: { peer: string; what: string };
   /**
    * A peer has another list of nodes than this process; reported once for each
    * list. `peer` is `undefined` if the process is in no list of this one.

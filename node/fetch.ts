@@ -47,7 +47,8 @@ interface Outgoing {
  *
  * It is for requests between peers and does less than `fetch`. It follows no
  * redirects. It asks for no compression and refuses a compressed answer. It knows
- * no cookies, caches or proxies.
+ * no cookies or caches. It uses no proxy that a variable names, such as `HTTP_PROXY`,
+ * unless the option `proxyEnv` says so.
  *
  * A kept socket may turn out to be closed by the peer. The request is then sent
  * once more on a new socket, unless its body is a stream. It may then
@@ -147,7 +148,9 @@ class Agents {
   /** Each ends one request. */
   readonly #underWay = new Set<(reason: unknown) => void>();
 
-  constructor(options: KeepAliveFetchOptions) {
+  constructor(given: KeepAliveFetchOptions) {
+    // Without this, Deno takes a proxy from variables if NODE_USE_ENV_PROXY is set.
+    const options = { proxyEnv: {}, ...given };
     this.#http = new Agent({ ...options, keepAlive: true });
     this.#https = new TLSAgent({ ...options, keepAlive: true });
     this.#retryHttp = new Agent({ ...options, keepAlive: false });

@@ -36,6 +36,8 @@ export interface PeerStats {
   requests: number;
   /** Requests that it could not answer: it was silent, refused, or gave no valid answer. */
   errors: number;
+  /** Why it could not answer the last of these; `undefined`: it always could. */
+  lastError: string | undefined;
   /**
    * `"closed"`: it is asked. `"open"`: it is out of reach, and the next node is asked
    * for its keys. `"half-open"`: a probe checks whether it is back. `"draining"`: it
@@ -176,9 +178,10 @@ export class HTTPPeer implements Peer {
 
   /** What was asked of it so far. */
   stats(): PeerStats {
-    const { requests, errors, state } = this.#link;
+    const { requests, errors, lastError, state } = this.#link;
     const { id, missed, ringDiffers } = this;
-    return { id, requests, errors, state, owed: missed.size, ringDiffers };
+    const owed = missed.size;
+    return { id, requests, errors, lastError, state, owed, ringDiffers };
   }
 
   /** Ends the requests under way, and all later ones, with an error. */

@@ -64,6 +64,7 @@ export class Link {
   #sending = 0;
   /** Those that wait for their turn. */
   readonly #turns = new Set<Turn>();
+  #lastError: string | undefined;
   #draining = false;
   #closed = false;
 
@@ -86,12 +87,16 @@ export class Link {
         try {
           await this.#ping();
           await deliver();
-        } catch {
+        } catch (error) {
+          this.#note(error);
           return "ill";
         }
         return this.#draining ? "draining" : "well";
       },
-      onChange: (state) => observer.emit("state", { peer: id, state }),
+      onChange: (state) => {
+        const reason = state === "open" ? this.#lastError : undefined;
+        observer.emit("state", { peer: id, state, reason });
+      },
     });
   }
 
@@ -108,6 +113,11 @@ export class Link {
   /** Requests that the peer could not answer. */
   get errors(): number {
     return this.#errors;
+  }
+
+  /** Why it could not answer the last of these. */
+  get lastError(): string | undefined {
+    return this.#lastError;
   }
 
   /** Whether it has shown that it takes many keys in one request. */
@@ -177,8 +187,10 @@ export class Link {
       this.#endTurn();
     }
     // A peer that does not let us in is as good as out of reach.
-    if (answer.meaning === "401 refused") this.#breaker.fail();
-    else this.#breaker.succeed();
+    if (answer.meaning === "401 refused") {
+      this.#note(this.#refused(answer));
+      this.#breaker.fail();
+    } else this.#breaker.succeed();
     this.#noteDraining(answer.headers);
     return answer;
   }
@@ -219,7 +231,18 @@ export class Link {
     // A peer that has no such group, or drains, is in order: it is about to go.
     const isLeaving = answer.meaning === "404 no-group" ||
       answer.meaning === "503 draining";
-    if (!isLeaving) this.#errors++;
+    const error = this.#refused(answer, why);
+    if (!isLeaving) {
+      this.#errors++;
+      this.#note(error);
+    }
+    if (answer.meaning === "404 no-group") {
+      this.#observer.emit("noGroup", { peer: this.id, what: why });
+    }
+    return error;
+  }
+
+  #refused(answer: Answer, why: string = textOf(answer)): PeerError {
     const busy = answer.meaning === "429 busy"
       ? { cause: new BusyError(why) }
       : {};
@@ -234,7 +257,7 @@ export class Link {
     return this.state === "draining"
       ? this.error("it is about to close", { status: 503 })
       : this.error(
-        "it was out of reach, and is not asked until it answers a probe",
+        `it was out of reach, and is not asked until it answers a probe: ${this.#lastError}`,
       );
   }
 
@@ -320,7 +343,10 @@ export class Link {
       return answer;
     } catch (thrown) {
       error = thrown;
-      if (!signal?.aborted) this.#errors++;
+      if (!signal?.aborted) {
+        this.#errors++;
+        this.#note(thrown);
+      }
       throw thrown;
     } finally {
       if (isHeard) {
@@ -348,6 +374,16 @@ export class Link {
       this.#underWay.delete(wait);
       signal?.removeEventListener("abort", leave);
     }
+  }
+
+  /** Remembers why the peer could not answer. */
+  #note(error: unknown): void {
+    const text = error instanceof Error ? error.message : String(error);
+    // Where this is shown, the peer is named already.
+    const before = this.error("").message;
+    this.#lastError = text.startsWith(before)
+      ? text.slice(before.length)
+      : text;
   }
 
   #closedError(): PeerError {

@@ -22,6 +22,7 @@ import {
   markOf,
   readBody,
 } from "../protocol/wire.ts";
+import { adviceOnStatus, sayFailure } from "./advice.ts";
 
 /** What is the same for the requests to all peers. */
 export interface TransportOptions {
@@ -175,9 +176,7 @@ export class Transport {
         origin,
         response.redirected
           ? `a redirect to ${quote(response.url)} was followed`
-          : `${status} ${
-            sayResult(headers)
-          } is no answer in protocol ${protocol.name}`,
+          : this.#sayNoAnswer(status, headers),
         { status },
       );
     }
@@ -243,11 +242,24 @@ export class Transport {
         ...(body === undefined ? {} : { body }),
       });
     } catch (cause) {
-      throw peerError(origin, messageOf(cause), { cause });
+      throw peerError(origin, sayFailure(origin, cause), { cause });
     }
     if (!wait.signal.aborted) return response;
     await drop(response);
     throw wait.signal.reason;
+  }
+
+  /** What came in place of an answer, and what to look at. */
+  #sayNoAnswer(status: number, headers: Headers): string {
+    const result = headers.get(HEADER.result);
+    const { name } = this.protocol;
+    if (result !== null) {
+      return `${status} with ${HEADER.result}: ${result} is no answer in protocol ${name}`;
+    }
+    const advice = adviceOnStatus(status, this.basePath);
+    const what =
+      `${status} without ${HEADER.result} is no answer in protocol ${name}`;
+    return advice === undefined ? what : `${what}: ${advice}`;
   }
 
   /** Hands on a batch as it arrives. */
@@ -334,13 +346,6 @@ async function drop({ body }: Response): Promise<void> {
 
 function sayCluster(cluster: string | null | undefined): string {
   return cluster == null ? "no cluster" : `cluster ${quote(cluster)}`;
-}
-
-function sayResult(headers: Headers): string {
-  const result = headers.get(HEADER.result);
-  return result === null
-    ? `without ${HEADER.result}`
-    : `with ${HEADER.result}: ${result}`;
 }
 
 /** The text of an answer, without the end of line that Go's error bodies have. */

@@ -23,6 +23,7 @@ import {
   PROTOCOLS,
 } from "../protocol/protocols.ts";
 import { secretsOf } from "../protocol/secret.ts";
+import { runtimeFetch } from "./direct_fetch.ts";
 
 /** Options for an `HTTPPool`. */
 export interface HTTPPoolOptions {
@@ -40,7 +41,8 @@ export interface HTTPPoolOptions {
    */
   basePath?: string;
   /**
-   * How peers are reached. For TLS, proxies and tests.
+   * How peers are reached. For TLS, proxies and tests. The default goes around proxies
+   * that variables name, such as `HTTP_PROXY`, or `setPeers` says that it cannot.
    *
    * @default {fetch} the runtime's
    */
@@ -117,9 +119,11 @@ export interface HTTPPoolOptions {
    */
   random?: () => number;
   /**
-   * Where messages go. Each request is a `debug` line. A peer that is given up or has
-   * another list is a `warn`; a peer that is back, or a list without this process, is
-   * an `info`. What the logger throws is dropped. Default: nowhere.
+   * Where messages go. Each request is a `debug` line, which `console` does not get. A
+   * peer that is given up, has another list or lacks a group is a `warn`, and so is the
+   * first list without this process; a peer that is back is an `info`. What the logger
+   * throws is dropped. Default: `console`, for `warn` and `error` alone. Methods that do
+   * nothing silence it.
    */
   logger?: Logger;
 }
@@ -251,17 +255,6 @@ function safeRandom(random: () => number): () => number {
     }
     return Math.random();
   };
-}
-
-/** Looked up at each call: a test or an agent may replace it later. */
-function runtimeFetch(url: string, init: RequestInit): Promise<Response> {
-  if (typeof fetch !== "function") {
-    throw new TypeError(
-      "this runtime has no fetch: give HTTPPool one as its option",
-    );
-  }
-  // No `Request` is built: `fetch` would build it again.
-  return fetch(url, init);
 }
 
 function checkBasePath(basePath: unknown): void {

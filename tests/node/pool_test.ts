@@ -230,3 +230,37 @@ Deno.test("A peer that does not speak TLS causes an error that names it", async 
   });
   fetch.close();
 });
+
+Deno.test("A PeerError of each fetch says whether nobody listens, and whether http met https", async () => {
+  const { ours } = await identities();
+  const secure = createTLSServer(ours, () => {});
+  secure.on("tlsClientError", () => {});
+  await new Promise<void>((done) => secure.listen(0, "127.0.0.1", done));
+  const none = await withServer(() => {}, (port) => Promise.resolve(port));
+  const kept = keepAliveFetch();
+  await withServer(() => {}, async (plain) => {
+    for (const options of [{}, { fetch: kept }]) {
+      const peers = {
+        [`http://127.0.0.1:${none}`]: "does a server listen there?",
+        [`http://127.0.0.1:${portOf(secure)}`]:
+          "does it serve https, not http?",
+        [`https://127.0.0.1:${plain}`]: "does it serve http, not https?",
+      };
+      for (const [origin, advice] of Object.entries(peers)) {
+        const pool = new HTTPPool("http://client.invalid", options);
+        pool.setPeers([origin]);
+        const group = pool.group("g", (key) => key);
+        const { errors } = await assertRejects(
+          () => group.remove("k"),
+          AggregateError,
+        );
+        const [{ message }] = errors as [PeerError];
+        assert(message.endsWith(`: ${advice}`), message);
+        assert(pool.stats().peers[0]!.lastError!.endsWith(advice));
+        await pool.close();
+      }
+    }
+  });
+  kept.close();
+  await end(secure as unknown as Server);
+});

@@ -177,7 +177,7 @@ Deno.test("A peer that is back is found by a probe that no caller waits for, and
     assertEquals(
       lines.filter((line) => line.includes(`[Pool ${asker.origin}]`)),
       [
-        `[Pool ${asker.origin}] ${owner.origin} is out of reach: its keys are asked of the next node`,
+        `[Pool ${asker.origin}] ${owner.origin} is out of reach, so the next node is asked for its keys: connection refused: does a server listen there?`,
         `[Pool ${asker.origin}] ${owner.origin} is back`,
       ],
     );

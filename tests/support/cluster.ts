@@ -10,6 +10,7 @@ import {
   type Peer,
 } from "../../mod.ts";
 import { assert } from "./assert.ts";
+import { SILENT } from "./logger.ts";
 import { FakeNetwork } from "./network.ts";
 import { type FakeClock, gate, settle } from "./time.ts";
 
@@ -53,6 +54,7 @@ export class Cluster {
       random: () => 0,
       // No node owned anything before, so there is nothing to hand over.
       handoverMs: 0,
+      logger: SILENT,
       ...options.pool,
     });
     const group = pool.group("g", (key, context) => {
@@ -89,7 +91,7 @@ export class Cluster {
     const failed = new Set<ReturnType<HTTPPool["pickPeer"]> & object>();
     const order = [owner];
     // A client is asked, since it is not itself one of the nodes.
-    const client = new HTTPPool("http://client");
+    const client = new HTTPPool("http://client.invalid");
     client.setPeers(this.nodes.map((node) => node.origin));
     for (;;) {
       const peer = client.pickPeer(key, failed);

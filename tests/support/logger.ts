@@ -7,3 +7,11 @@ export function noteIn(lines: string[]): Logger {
   const note = (line: string): void => void lines.push(line);
   return { debug: () => {}, info: note, warn: note, error: note };
 }
+
+/** A logger that drops every message, for tests that are not about the log. */
+export const SILENT: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+};
