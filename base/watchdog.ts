@@ -7,6 +7,29 @@
 
 import type { Clock } from "./clock.ts";
 
+/** How many times as long as it may be silent a message may take in all. */
+export const MAX_TIMEOUTS = 12;
+
+/**
+ * Calls `run` once `ms` are over and what arrived meanwhile was read. A process that was
+ * blocked or paused finds its timers first, before what its peers sent in that time, so
+ * it listens once more: for as long as the timer was late, at most `ms`.
+ *
+ * @returns A function that cancels the call.
+ */
+export function afterListening(
+  clock: Clock,
+  ms: number,
+  run: () => void,
+): () => void {
+  const due = clock.now() + ms;
+  let cancel = clock.after(ms, () => {
+    const late = Math.max(0, clock.now() - due);
+    cancel = clock.after(Math.min(late, ms), run);
+  });
+  return () => cancel();
+}
+
 /** Watches over one wait. */
 export class Watchdog {
   readonly #controller = new AbortController();
@@ -42,10 +65,10 @@ export class Watchdog {
     // the wait.
     const look = (): void => {
       const left = this.#aliveAt + ms - this.#clock.now();
-      if (left > 0) this.after(left, look);
-      else run();
+      if (left <= 0) run();
+      else this.#stopTimer = afterListening(this.#clock, left, look);
     };
-    this.after(ms, look);
+    this.#stopTimer = afterListening(this.#clock, ms, look);
   }
 
   onSignOfLife(): void {

@@ -6,7 +6,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { messageOf } from "./answers.ts";
-import { Watchdog } from "../base/watchdog.ts";
+import { MAX_TIMEOUTS, Watchdog } from "../base/watchdog.ts";
 import { bodyHeadOf, isSmall, readBody } from "../protocol/wire.ts";
 
 /** Options for {@linkcode Bodies}. */
@@ -22,9 +22,6 @@ export interface NoBody {
   status: 400 | 408 | 413;
   message: string;
 }
-
-/** A body may take this many times as long as it may be silent. */
-const MAX_TIMEOUTS = 12;
 
 /** Reads the bodies of one pool's requests. */
 export class Bodies {

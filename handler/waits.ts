@@ -8,6 +8,7 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import { afterListening } from "../base/watchdog.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import type { PeerValue } from "../base/peers.ts";
 
@@ -57,7 +58,8 @@ export class Waits {
     const last = this.#lingering.get(id)?.[0];
     if (last !== undefined) {
       this.#remove(id, last);
-      if (last.writes === local.writes) return last.wait;
+      const isCurrent = last.writes === local.writes;
+      if (isCurrent) return last.wait;
     }
     const { writes } = local;
     const controller = new AbortController();
@@ -70,7 +72,7 @@ export class Waits {
     const wait: Wait = {
       load,
       leave: (reason) => controller.abort(reason),
-      linger: () => this.#linger(id, wait, writes),
+      linger: () => this.#linger(id, { wait, writes }),
     };
     return wait;
   }
@@ -83,13 +85,14 @@ export class Waits {
     this.#lingering.clear();
   }
 
-  #linger(id: string, wait: Wait, writes: number): void {
+  #linger(id: string, one: Omit<Lingering, "cancel">): void {
+    const { wait } = one;
     const giveUp = (): void => {
       this.#remove(id, lingering);
       wait.leave(new Error("the asker did not ask again"));
     };
-    const cancel = this.#clock.after(LINGER_MS, giveUp);
-    const lingering: Lingering = { wait, writes, cancel };
+    const cancel = afterListening(this.#clock, LINGER_MS, giveUp);
+    const lingering: Lingering = { ...one, cancel };
     const all = this.#lingering.get(id);
     if (all === undefined) this.#lingering.set(id, [lingering]);
     else all.push(lingering);

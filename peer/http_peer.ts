@@ -7,6 +7,7 @@
 import type { ByteView } from "../base/byte_view.ts";
 import { LoadError, NotFoundError } from "../base/errors.ts";
 import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import { afterListening } from "../base/watchdog.ts";
 import {
   encodeKey,
   groupPath,
@@ -105,7 +106,7 @@ export class HTTPPeer implements Peer {
     signal?.addEventListener("abort", leave, { once: true });
     if (signal?.aborted) leave();
     const { clock, timeoutMs } = this.#transport;
-    const callOff = clock.after(Math.min(PEEK_MS, timeoutMs), () => {
+    const callOff = afterListening(clock, Math.min(PEEK_MS, timeoutMs), () => {
       this.#link.lookLater();
       controller.abort(this.#link.error("it has no copy at hand"));
     });

@@ -57,6 +57,11 @@ export class FakeClock implements Clock {
     return this.#timers.length;
   }
 
+  /** The process is blocked for `ms`: timers that are due meanwhile fire late. */
+  block(ms: number): void {
+    this.#now += ms;
+  }
+
   /** Lets `ms` pass; timers fire in order, and everything that one starts runs before the next. */
   async advance(ms: number): Promise<void> {
     const until = this.#now + ms;
