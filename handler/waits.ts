@@ -31,6 +31,8 @@ export interface Wait {
 /** A wait whose asker was told to ask again. */
 interface Lingering {
   readonly wait: Wait;
+  /** Its group: another one may have the same name by now. */
+  readonly local: LocalGroup;
   /** The group's count of writes when the wait began. */
   readonly writes: number;
   readonly cancel: () => void;
@@ -58,7 +60,7 @@ export class Waits {
     const last = this.#lingering.get(id)?.[0];
     if (last !== undefined) {
       this.#remove(id, last);
-      const isCurrent = last.writes === local.writes;
+      const isCurrent = last.local === local && last.writes === local.writes;
       if (isCurrent) return last.wait;
     }
     const { writes } = local;
@@ -72,7 +74,7 @@ export class Waits {
     const wait: Wait = {
       load,
       leave: (reason) => controller.abort(reason),
-      linger: () => this.#linger(id, { wait, writes }),
+      linger: () => this.#linger(id, { wait, local, writes }),
     };
     return wait;
   }

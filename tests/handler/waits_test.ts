@@ -255,3 +255,27 @@ Deno.test("An asker that leaves after two questions for one key, each asked twic
   await pool.close();
   assertEquals(seen, [true, 0]);
 });
+
+Deno.test("A group that was removed and made anew answers with its own getter, also those who were told to ask the old one again", async () => {
+  const clock = new FakeClock();
+  const pool = new HTTPPool(SELF, { clock });
+  const headers = { ...PEER, "Geecache-Wait": "100" };
+  const get = () => ask(pool, "/_geecache/g/k", { headers });
+  for (const outcome of ["value", "error", "none"]) {
+    const old = gate<string>();
+    pool.group("g", () => old.opened);
+    const asked = get();
+    await clock.advance(100);
+    assertEquals((await asked).status, 202);
+    if (outcome === "value") old.open("old");
+    if (outcome === "error") old.fail(new Error("old"));
+    await settle();
+    pool.removeGroup("g");
+    pool.group("g", () => "new");
+    const { status, text } = await get();
+    assertEquals([status, text], [200, "new"], outcome);
+    pool.removeGroup("g");
+  }
+  await pool.close();
+  assertEquals(clock.pending, 0);
+});
