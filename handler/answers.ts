@@ -58,10 +58,14 @@ export function value(
     "Cache-Control": "no-store",
     "Geecache-Result": "value",
   };
-  if (native) headers[HEADER.batch] = "1";
+  const body = encode(value);
+  if (native) {
+    headers[HEADER.batch] = "1";
+    headers[HEADER.length] = String(body.length);
+  }
   const ttl = encodeTtl(ttlMs);
   if (ttl !== undefined) headers[HEADER.ttl] = ttl;
-  return respond(request, 200, headers, encode(value));
+  return respond(request, 200, headers, body);
 }
 
 /** A body of results for several keys. */

@@ -9,7 +9,7 @@
 
 import type { Clock } from "../base/clock.ts";
 import { describe, messageOf, PeerError, quote } from "../base/errors.ts";
-import type { Watchdog } from "../base/watchdog.ts";
+import { MAX_TIMEOUTS, type Watchdog } from "../base/watchdog.ts";
 import { FrameError, MAX_MESSAGE_BYTES } from "../protocol/frames.ts";
 import type { Protocol } from "../protocol/protocols.ts";
 import {
@@ -160,6 +160,14 @@ export class Transport {
     const response = await this.#fetch(origin, question, mark, wait);
     wait.onSignOfLife();
     const { status, headers } = response;
+    const maxMs = MAX_TIMEOUTS * timeoutMs;
+    const until = this.clock.now() + maxMs;
+    const onPart = (): void => {
+      wait.onSignOfLife();
+      if (this.clock.now() <= until) return;
+      const what = `the body took longer than ${maxMs} ms`;
+      wait.cutShort(peerError(origin, what, { status }));
+    };
     const meaning = protocol.meaningOf(status, headers);
     const isBatch = meaning === "200 batch";
     const head = bodyHeadOf(headers);
@@ -204,10 +212,17 @@ export class Transport {
     onAnswer(headers);
     try {
       if (isBatch) {
-        const body = await this.#pass(response, head, question, wait);
+        const body = await this.#pass(response, head, question, wait, onPart);
         return { meaning, status, headers, body };
       }
-      const body = await this.#read(origin, response, head, meaning, wait);
+      const body = await this.#read(
+        origin,
+        response,
+        head,
+        meaning,
+        wait.signal,
+        onPart,
+      );
       return body === undefined
         ? { ...this.#tooLarge(), status, headers }
         : { meaning, status, headers, body };
@@ -268,12 +283,13 @@ export class Transport {
     head: BodyHead,
     { onChunk, onEnd }: Question,
     wait: Watchdog,
+    onPart: () => void,
   ): Promise<Uint8Array<ArrayBuffer>> {
     if (isSmall(head)) {
       onChunk!(new Uint8Array(await response.arrayBuffer()));
     } else if (response.body !== null) {
       for await (const chunk of chunksOf(response.body, wait.signal)) {
-        wait.onSignOfLife();
+        onPart();
         onChunk!(chunk);
       }
     }
@@ -287,24 +303,23 @@ export class Transport {
     response: Response,
     head: BodyHead,
     meaning: string,
-    wait: Watchdog,
+    signal: AbortSignal,
+    onPart: () => void,
   ): Promise<Uint8Array<ArrayBuffer> | undefined> {
     const isValue = meaning === "200 value";
     const limit = isValue ? this.maxBodyBytes : MAX_MESSAGE_BYTES;
-    const body = await readBody(
-      response,
-      head,
-      limit,
-      wait.signal,
-      () => wait.onSignOfLife(),
-    );
+    const body = await readBody(response, head, limit, signal, onPart);
     if (body === undefined) {
       // That the getter failed counts, even if its message is too long.
       return isValue ? undefined : encodeKey(`(more than ${limit} bytes)`);
     }
-    const { length, encoded } = head;
-    if (length === undefined || encoded || length === body.length) return body;
-    const what = `the body has ${body.length} bytes of ${length}`;
+    const length = isValue && this.protocol.native
+      ? lengthOf(response.headers, head)
+      : lengthOnWire(head) ?? body.length;
+    if (length === body.length) return body;
+    const what = length === undefined
+      ? `nothing says how long the body is: ${HEADER.length} is missing`
+      : `the body has ${body.length} bytes of ${length}`;
     throw peerError(origin, what, { status: response.status });
   }
 
@@ -314,6 +329,20 @@ export class Transport {
     const body = encodeKey(`the body is larger than ${maxBodyBytes} bytes`);
     return { meaning: "200 too-large", body };
   }
+}
+
+/**
+ * How long a value is. Its end proves nothing: in HTTP/1.0 it may be where the connection
+ * broke.
+ */
+function lengthOf(headers: Headers, head: BodyHead): number | undefined {
+  const told = headers.get(HEADER.length);
+  return told === null ? lengthOnWire(head) : Number(told);
+}
+
+/** How many bytes are said to be on the wire; `undefined`: they say nothing of the body. */
+function lengthOnWire({ length, encoded }: BodyHead): number | undefined {
+  return encoded ? undefined : length;
 }
 
 /** An error that names the peer at `origin`. */

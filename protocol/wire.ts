@@ -34,6 +34,8 @@ export const HEADER = {
   draining: "Geecache-Draining",
   /** Beside a value: the milliseconds that it has left. */
   ttl: "Geecache-Ttl",
+  /** Beside a value in an answer: its bytes, so that one that was cut short is known. */
+  length: "Geecache-Length",
 } as const;
 
 /** The meaning of an answer; see docs/PROTOCOL.md. */

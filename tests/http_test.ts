@@ -79,7 +79,7 @@ Deno.test("A pool looks up the runtime's fetch at each request", async () => {
   pool.setPeers(["http://peer"]);
   const group = pool.group("g", () => "mine");
   const own = globalThis.fetch;
-  const headers = { "Geecache-Result": "value" };
+  const headers = { "Geecache-Result": "value", "Geecache-Length": "6" };
   globalThis.fetch = () => Promise.resolve(new Response("theirs", { headers }));
   try {
     assertEquals((await group.get("k")).text(), "theirs");

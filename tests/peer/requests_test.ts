@@ -98,6 +98,7 @@ Deno.test("The Content-Length of a body that was decompressed on its way is igno
           "Geecache-Result": "value",
           "Content-Encoding": "gzip",
           "Content-Length": "3",
+          "Geecache-Length": "7",
         },
       }));
     assertEquals((await peer.get("g", "k")).value.text(), "decoded");
@@ -127,7 +128,7 @@ Deno.test("A large answer whose parts keep coming does not count as silence", ()
     cluster.network.fault(owner.origin, () =>
       new Response(
         new ReadableStream({ start: (c) => void (controller = c) }),
-        { headers: { "Geecache-Result": "value" } },
+        { headers: { "Geecache-Result": "value", "Geecache-Length": "5" } },
       ));
     const get = textOf(asker.group.get("k"));
     await settle();
@@ -150,7 +151,7 @@ Deno.test("The head of an answer counts as a sign of life", () =>
       await new Promise<void>((run) => cluster.clock.after(4_000, run));
       return new Response(
         new ReadableStream({ start: (c) => void (controller = c) }),
-        { headers: { "Geecache-Result": "value" } },
+        { headers: { "Geecache-Result": "value", "Geecache-Length": "1" } },
       );
     });
     const get = textOf(asker.group.get("k"));
