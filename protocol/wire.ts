@@ -127,6 +127,8 @@ export function readTarget(
 
 /** Percent-decodes once, or gives `undefined` for bad escapes and bad UTF-8. */
 function decode(text: string): string | undefined {
+  // A lone surrogate has no UTF-8 either.
+  if (!text.isWellFormed()) return undefined;
   if (!text.includes("%")) return text;
   try {
     return decodeURIComponent(text);

@@ -79,8 +79,12 @@ Deno.test("A pool looks up the runtime's fetch at each request", async () => {
   pool.setPeers(["http://peer"]);
   const group = pool.group("g", () => "mine");
   const own = globalThis.fetch;
-  const headers = { "Geecache-Result": "value", "Geecache-Length": "6" };
-  globalThis.fetch = () => Promise.resolve(new Response("theirs", { headers }));
+  globalThis.fetch = (_url, init) => {
+    const headers = new Headers(init?.headers);
+    headers.set("Geecache-Result", "value");
+    headers.set("Geecache-Length", "6");
+    return Promise.resolve(new Response("theirs", { headers }));
+  };
   try {
     assertEquals((await group.get("k")).text(), "theirs");
   } finally {

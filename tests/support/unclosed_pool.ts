@@ -1,12 +1,14 @@
 /** A script that never closes its pool, while one peer is down and another has left. */
 
 import { HTTPPool } from "../../mod.ts";
+import { SILENT } from "./logger.ts";
 
 const self = "http://127.0.0.1:9001";
 const down = "http://127.0.0.1:9002";
 const gone = "http://127.0.0.1:9003";
 const pool = new HTTPPool(self, {
   handoverMs: 600_000,
+  logger: SILENT,
   fetch: () => Promise.reject(new TypeError("connection refused")),
 });
 pool.setPeers([self, down, gone]);
