@@ -1,27 +1,72 @@
 /**
- * Runs the portable tests on Node 24, Node 22 and Bun, which it installs from npm.
+ * Runs the portable tests on Node 24, Node 22, Node 20 and Bun, which it installs from
+ * npm.
  *
- * `deno task test:runtimes [node24] [node22] [bun]` runs them on all three if no
- * name is given. It prints one line for each runtime, such as
+ * `deno task test:runtimes [node24] [node22] [node20] [bun]` runs them on all four if
+ * no name is given. Node 20 runs no TypeScript: it gets them compiled, except those
+ * that read other files of the repository. It prints one line for each runtime, such as
  * `node 24.21.0: 345 passed, 0 failed`.
  *
  * @module
  */
 
-import { mkdir, mkdtemp, readFile, realpath, rm } from "node:fs/promises";
+import {
+  mkdir,
+  mkdtemp,
+  readFile,
+  realpath,
+  rm,
+  symlink,
+  writeFile,
+} from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { DENO_ONLY, portableTests } from "./portable.ts";
-import { installRuntime } from "./runtimes.ts";
+import { DENO_ONLY, portableTests, readsTheRepository } from "./portable.ts";
+import { installRuntime, npmInstall, run } from "./runtimes.ts";
 import { fill } from "./test_folder.ts";
 
-/** The runtimes that run TypeScript without a build. */
-const NAMES = ["node24", "node22", "bun"] as const;
+/** The runtimes that run the tests. */
+const NAMES = ["node24", "node22", "node20", "bun"] as const;
 type Name = typeof NAMES[number];
 
 /** How long one test may take. Only a test that hangs takes this long. */
 const TIMEOUT_MS = 120_000;
 const PRELOAD = "./scripts/test_preload.ts";
+const COMPILER = "typescript@5.8.3";
+
+/**
+ * Compiles `files` of the copy of the project in `folder`, and what they import, into
+ * `folder/compiled`. Types are not checked.
+ */
+async function compile(
+  node: string,
+  folder: string,
+  files: readonly string[],
+): Promise<void> {
+  const compiler = join(folder, "compiler");
+  const [project, out] = [join(folder, "project"), join(folder, "compiled")];
+  await mkdir(compiler);
+  await writeFile(join(compiler, "package.json"), '{"private":true}');
+  await npmInstall([COMPILER], compiler);
+  const { code, output } = await run(node, [
+    join(compiler, "node_modules/typescript/bin/tsc"),
+    ...["--noCheck", "--skipLibCheck", "--rewriteRelativeImportExtensions"],
+    ...["--resolveJsonModule", "--module", "nodenext", "--target", "es2023"],
+    ...["--rootDir", ".", "--outDir", out, ...files, PRELOAD],
+  ], project);
+  if (code !== 0) throw new Error(`Cannot compile the tests: ${output}`);
+  const manifest = await readFile(join(project, "package.json"), "utf8");
+  await writeFile(
+    join(out, "package.json"),
+    manifest.replaceAll('.ts"', '.js"'),
+  );
+  await symlink(join(project, "node_modules"), join(out, "node_modules"));
+}
+
+/** The name that a file has once it is compiled. */
+function compiled(file: string): string {
+  return file.replace(/\.ts$/, ".js");
+}
 
 /** The arguments that run `files` on a runtime and write a JUnit report to `report`. */
 function testArgs(name: Name, files: string[], report: string): string[] {
@@ -33,7 +78,8 @@ function testArgs(name: Name, files: string[], report: string): string[] {
     ];
   }
   return [
-    ...["--test", `--test-timeout=${TIMEOUT_MS}`, `--import=${PRELOAD}`],
+    ...["--test", `--test-timeout=${TIMEOUT_MS}`],
+    `--import=${name === "node20" ? compiled(PRELOAD) : PRELOAD}`,
     ...["--test-reporter=spec", "--test-reporter-destination=stdout"],
     ...["--test-reporter=junit", `--test-reporter-destination=${report}`],
     ...files,
@@ -50,9 +96,19 @@ async function testOn(
   const { version, path } = await installRuntime(name, folder);
   signal.throwIfAborted();
   const report = join(folder, `${name}.xml`);
+  let cwd = join(folder, "project");
+  if (name === "node20") {
+    const reads = await Promise.all(
+      files.map((file) => readsTheRepository(file.slice("./tests/".length))),
+    );
+    files = files.filter((_, i) => !reads[i]);
+    await compile(path, folder, files);
+    files = files.map(compiled);
+    cwd = join(folder, "compiled");
+  }
   const { success } = await new Deno.Command(path, {
     args: testArgs(name, files, report),
-    cwd: join(folder, "project"),
+    cwd,
     env: { NO_COLOR: "1" },
     signal,
   }).spawn().status;
