@@ -301,6 +301,11 @@ export class HTTPPool {
     return Promise.resolve();
   }
 
+  /** Closes the pool, so that `await using pool = new HTTPPool(…)` does at the end of its block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /**
    * Drops copies of keys whose removal a peer missed: it may have handed out the old
    * values, to a stand-in or to a new owner. What was set or loaded at its owner since

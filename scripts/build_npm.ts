@@ -13,6 +13,7 @@
 
 import config from "../deno.json" with { type: "json" };
 import {
+  nameLibraries,
   packageJson,
   PAPERS,
   repositoryOfCi,
@@ -48,6 +49,7 @@ async function finish(): Promise<void> {
   for (const name of PAPERS) {
     await Deno.copyFile(name, `${OUT}/${name}`);
   }
+  await nameLibraries(`${OUT}/esm`);
   // dnt adds shims, polyfills and dependencies silently.
   const { dependencies } = JSON.parse(
     await Deno.readTextFile(`${OUT}/package.json`),

@@ -10,6 +10,7 @@
 
 import { create, extract, list } from "tar";
 import {
+  nameLibraries,
   packageJson,
   PAPERS,
   repositoryOfCi,
@@ -58,6 +59,7 @@ export async function pack(version: string, file: string): Promise<Packed> {
     for (const name of PAPERS) {
       await Deno.copyFile(new URL(name, ROOT), `${root}/${name}`);
     }
+    await nameLibraries(root);
     const { dependencies } = JSON.parse(
       await Deno.readTextFile(`${root}/package.json`),
     );
