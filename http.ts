@@ -302,6 +302,11 @@ export class HTTPPool {
     return Promise.resolve();
   }
 
+  /** Closes the pool, so that `await using pool = new HTTPPool(…)` does at the end of its block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
   /** Looks for a proxy that would see what only peers should. */
   #checkProxies(action: string, origins: Iterable<string>): void {
     const { fetch, secrets, logger } = this.#settings;

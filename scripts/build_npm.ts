@@ -14,6 +14,7 @@
 import { readdir } from "node:fs/promises";
 import config from "../deno.json" with { type: "json" };
 import {
+  nameLibraries,
   packageJson,
   paperOf,
   PAPERS,
@@ -66,6 +67,7 @@ async function finish(tests: readonly string[]): Promise<void> {
     const text = await Deno.readTextFile(name);
     await Deno.writeTextFile(`${OUT}/${name}`, paperOf(text, repositoryOfCi()));
   }
+  await nameLibraries(`${OUT}/esm`);
   // dnt adds shims, polyfills and dependencies silently.
   const { dependencies } = JSON.parse(
     await Deno.readTextFile(`${OUT}/package.json`),

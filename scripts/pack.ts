@@ -10,6 +10,7 @@
 
 import { create, extract, list } from "tar";
 import {
+  nameLibraries,
   packageJson,
   paperOf,
   PAPERS,
@@ -61,6 +62,7 @@ export async function pack(version: string, file: string): Promise<Packed> {
       const text = await Deno.readTextFile(new URL(name, ROOT));
       await Deno.writeTextFile(`${root}/${name}`, paperOf(text, repository));
     }
+    await nameLibraries(root);
     const { dependencies } = JSON.parse(
       await Deno.readTextFile(`${root}/package.json`),
     );

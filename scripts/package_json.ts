@@ -37,6 +37,18 @@ export const PAPERS: readonly string[] = [
 ];
 
 /**
+ * Has the types of the package in `folder` name the library that has the type of
+ * `Symbol.asyncDispose`. A project with `lib: ["ES2022"]` would have an error in
+ * `http.d.ts` otherwise. JSR allows no such line in the source.
+ */
+export async function nameLibraries(folder: string): Promise<void> {
+  const file = `${folder}/http.d.ts`;
+  const types = await Deno.readTextFile(file);
+  const line = '/// <reference lib="esnext.disposable" />\n';
+  await Deno.writeTextFile(file, line + types);
+}
+
+/**
  * The version to build: the one in `args`, or the one in `deno.json` if `args` is
  * empty.
  *

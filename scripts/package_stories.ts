@@ -23,7 +23,7 @@ const STORIES: Readonly<Record<string, string>> = {
   const request = new Request("http://localhost:9999/_geecache/scores/Tom");
   const response = await pool.handler(request);
   same([response.status, await response.text()], [200, "630"]);
-  await pool.close();
+  await pool[Symbol.asyncDispose]();
 `,
   "./lru": `
   const pages = new lru.LRU({ maxWeight: 10, weigh: (_path, text) => String(text).length });

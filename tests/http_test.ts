@@ -30,6 +30,18 @@ Deno.test("HTTPPool.close() ends every wait, and the pool answers no more", asyn
   assertThrows(() => pool.setPeers([]), TypeError, "the pool is closed");
 });
 
+Deno.test('A pool is closed at the end of its block by "await using"', async () => {
+  const pool = new HTTPPool(SELF);
+  const group = pool.group("g", () => "v");
+  // As the statement does. Not every runtime can parse it yet.
+  await pool[Symbol.asyncDispose]();
+  await assertRejects(() => group.get("k"), Error, "the group is closed");
+  assertThrows(() => pool.setPeers([]), TypeError, "the pool is closed");
+  await pool[Symbol.asyncDispose]();
+  const disposable: AsyncDisposable = pool;
+  assertEquals(Object.keys(disposable), Object.keys(pool));
+});
+
 Deno.test("HTTPPool.removeGroup() takes the group out and closes it", async () => {
   const pool = scoresPool();
   const group = pool.getGroup("scores")!;
