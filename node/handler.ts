@@ -45,6 +45,7 @@ const HOP_BY_HOP = ["connection", "keep-alive", "transfer-encoding", "upgrade"];
  *   the client leaves.
  * - A client may send a request before an earlier one on its connection is answered.
  *   The handler gets the later request after that answer.
+ * - The URL is the one that the client asked for, wherever Express mounts the handler.
  * - The client gets a 500 if the handler throws, and a 400 for a malformed URL or
  *   `Host`.
  * - A segment of one or two dots stays in the path. The slash before it arrives as

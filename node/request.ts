@@ -16,7 +16,10 @@ const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/gi;
 
 /** The absolute URL of a request, or `undefined` if it is malformed. */
 export function urlOf(req: IncomingMessage): string | undefined {
-  const { headers, url: target = "" } = req;
+  const { headers } = req;
+  // Express cuts off of `url` where a handler is mounted, and keeps what was asked.
+  const { originalUrl } = req as { originalUrl?: string };
+  const target = originalUrl ?? req.url ?? "";
   if (!target.startsWith("/")) {
     // Clients send an absolute URL to proxies, and every server must accept one.
     const isURL = /^https?:\/\//i.test(target) && URL.canParse(target);

@@ -7,6 +7,7 @@
 import { BusyError, PeerError } from "../base/errors.ts";
 import type { Observer } from "../base/observer.ts";
 import { Watchdog } from "../base/watchdog.ts";
+import { encodeKeys } from "../protocol/frames.ts";
 import { HEADER } from "../protocol/wire.ts";
 import { Breaker, type BreakerState } from "./breaker.ts";
 import {
@@ -407,17 +408,33 @@ export class Link {
     if (this.#draining) this.#breaker.lookLater();
   }
 
-  /** The cheapest question: a path without a group, a bad request in all protocols. */
+  /**
+   * A question that costs the peer nothing, and that reaches it only if gets do. Ours
+   * is a POST with a body, as gets of several keys are: a server may let no POST
+   * through to a handler that answers each GET.
+   */
   async #ping(): Promise<void> {
     const { basePath, protocol } = this.transport;
+    if (protocol.native) {
+      const { meaning } = await this.tell({
+        method: "POST",
+        path: basePath,
+        headers: { [HEADER.method]: "GET" },
+        body: encodeKeys(["probe"]),
+      });
+      // No group has an empty name. A peer that takes no such request is there, too.
+      if (meaning === "404 no-group" || meaning.endsWith(" bad-request")) {
+        return;
+      }
+      throw this.error(`${meaning} is no answer to a probe`);
+    }
     try {
       const { meaning } = await this.tell({ method: "GET", path: basePath });
       if (meaning === "400 bad-request") return;
       throw this.error(`${meaning} is no answer to a probe`);
     } catch (error) {
       // A Go program says it without a header of ours.
-      const isGo = error instanceof PeerError && error.status === 400;
-      if (protocol.native || !isGo) throw error;
+      if (!(error instanceof PeerError && error.status === 400)) throw error;
     }
   }
 }

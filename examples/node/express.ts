@@ -27,10 +27,10 @@ const squares = pool.group("squares", (key) => {
 });
 
 const app = express();
-// This route comes before every body parser, because the pool reads what peers
-// send. It is a pattern, because the pool needs the path as it was sent: Express
-// decodes parameters, and `use` cuts off the path it is mounted at.
-app.all(/^\/_geecache\//, toNodeHandler(pool.handler));
+// This comes before every body parser, because the pool reads what peers send. In
+// a router below another path, set the pool's `basePath` to the whole path, such as
+// `/internal/_geecache/`.
+app.use("/_geecache", toNodeHandler(pool.handler));
 app.use(express.json());
 
 app.get("/squares/:key", async (request: Request, response: Response) => {

@@ -34,6 +34,7 @@ const NODES: RuntimeName[] = ["node22", "node24"];
 /** What the examples import beside the package, in the versions of `deno.json`. */
 const PACKAGES = [
   "express",
+  "fastify",
   "hono",
   "@hono/node-server",
   "selfsigned",

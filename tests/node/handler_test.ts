@@ -399,6 +399,24 @@ Deno.test("Scheme and host come from the connection and the Host header", () => 
   }
 });
 
+Deno.test("A pool that Express mounts at a path answers below that path", async () => {
+  const pool = echoPool({ basePath: "/cache/_geecache/" });
+  const listener = toNodeHandler(pool.handler);
+  await withServer((req, res) => {
+    // As Express does where a handler is mounted.
+    const { url = "" } = req;
+    Object.assign(req, { originalUrl: url, url: url.replace("/cache", "") });
+    listener(req, res);
+  }, async (port) => {
+    const answer = await answerTo(
+      port,
+      request("GET /cache/_geecache/g/k%2F1"),
+    );
+    assertEquals(parsed(answer), [200, "<k/1>"]);
+  });
+  await pool.close();
+});
+
 Deno.test("A malformed Host or target gets a 400, also over a socket", async () => {
   await withServer(
     toNodeHandler((request) => new Response(request.url)),

@@ -59,6 +59,34 @@ Deno.test("Stand-ins that are out of reach themselves are passed over without be
     assertEquals(asker.group.stats().peerErrors, peerErrors + 1);
   }));
 
+Deno.test("A peer whose server refuses POSTs stays out of reach, although it answers GETs", () =>
+  withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    await asker.group.get("k");
+    // As Fastify answers what it has no parser for.
+    cluster.network.fault(
+      owner.origin,
+      (request, next) =>
+        request.method === "POST"
+          ? new Response("Unsupported Media Type", { status: 415 })
+          : next(),
+    );
+    // Keys that are too long for a path are asked with a POST.
+    for (const key of keysOwnedBy(cluster, owner, 3, "x".repeat(5_000))) {
+      await asker.group.get(key);
+    }
+    assertEquals(stateOf(asker, owner), "open");
+    const states = new Set<string>();
+    for (let i = 0; i < 100; i++) {
+      await cluster.clock.advance(500);
+      states.add(stateOf(asker, owner));
+    }
+    assertEquals([...states], ["open"]);
+    cluster.network.fault(owner.origin);
+    await cluster.clock.advance(10_000);
+    assertEquals(stateOf(asker, owner), "closed");
+  }));
+
 Deno.test("A silent owner costs a wait of timeoutMs three times at most", () =>
   withCluster(3, async (cluster) => {
     const [owner, , asker] = cluster.inOrder("k") as [Node, Node, Node];

@@ -214,10 +214,12 @@ export function askedOf(
   ).length;
 }
 
-/** The writes that were sent to a node, in order. */
+/** The writes that were sent to a node, in order, without probes. */
 export function writesTo({ network }: Cluster, { origin }: Node): string[] {
   return network.sent
-    .filter(({ to, method }) => to === origin && method !== "GET")
+    .filter(({ to, method, path }) =>
+      to === origin && method !== "GET" && path !== "/_geecache/"
+    )
     .map(({ method, path }) => `${method} ${path.replace("/_geecache", "")}`);
 }
 

@@ -158,6 +158,7 @@ export async function answersOverTls(
 export const NODE_EXAMPLES: Record<string, (start: Start) => Promise<void>> = {
   "node/http.ts": (start) => answersAsOne(start, "node/http.ts"),
   "node/express.ts": (start) => answersAsOne(start, "node/express.ts"),
+  "node/fastify.ts": (start) => answersAsOne(start, "node/fastify.ts"),
   "node/hono.ts": (start) => answersAsOne(start, "node/hono.ts"),
   "node/mutual_tls.ts": (start) =>
     answersOverTls(start, "node/mutual_tls.ts", {
