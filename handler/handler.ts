@@ -10,7 +10,15 @@
 import { ByteView } from "../base/byte_view.ts";
 import type { Logger } from "../base/logger.ts";
 import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
-import { badRequest, done, failure, noGroup, text, value } from "./answers.ts";
+import {
+  badRequest,
+  done,
+  failure,
+  noGroup,
+  outdated,
+  text,
+  value,
+} from "./answers.ts";
 import { Bodies, type BodiesOptions } from "./bodies.ts";
 import type { Admission } from "./admission.ts";
 import { answerFromMemory, answerMany } from "./batch.ts";
@@ -225,7 +233,7 @@ export class Handler {
           return remove(request, local, key === undefined ? key : [key]);
         }
         local.clear(target.clear);
-        return done(request);
+        return done(request, local);
       default:
         return key === undefined
           ? this.#post(request, local, body, target)
@@ -333,8 +341,13 @@ function put(
   if (stored === undefined) {
     return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
   }
-  local.set(key!, stored);
-  return done(request);
+  const given = request.headers.get(HEADER.write);
+  if (given === null) local.set(key!, stored);
+  else {
+    const ticket = local.setAfter(given, key!, stored);
+    if (ticket !== undefined) return outdated(request, ticket);
+  }
+  return done(request, local);
 }
 
 function remove(
@@ -349,5 +362,5 @@ function remove(
     if (rule !== undefined) return badRequest(request, 400, rule);
   }
   for (const key of keys) local.remove(key, what);
-  return done(request);
+  return done(request, local);
 }

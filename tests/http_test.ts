@@ -7,6 +7,7 @@ import {
   assertRejects,
   assertThrows,
 } from "./support/assert.ts";
+import { about } from "./support/network.ts";
 import { ask, PEER, scoresPool, SELF } from "./support/handler.ts";
 import { FakeClock, settle } from "./support/time.ts";
 
@@ -68,7 +69,10 @@ Deno.test("A pool looks up the runtime's fetch at each request", async () => {
   const group = pool.group("g", () => "mine");
   const own = globalThis.fetch;
   const headers = { "Geecache-Result": "value" };
-  globalThis.fetch = () => Promise.resolve(new Response("theirs", { headers }));
+  globalThis.fetch = (url, init) => {
+    const answer = new Response("theirs", { headers });
+    return Promise.resolve(about(new Request(url, init), answer));
+  };
   try {
     assertEquals((await group.get("k")).text(), "theirs");
   } finally {
