@@ -23,6 +23,7 @@ import {
 } from "../base/errors.ts";
 import { Observer } from "../base/observer.ts";
 import { RecentWrites } from "./recent_writes.ts";
+import { WriteOrder } from "./write_order.ts";
 import { Limiter } from "./limiter.ts";
 import {
   type Getter,
@@ -115,6 +116,7 @@ export class LocalGroup {
   /** The context in which the group was made. */
   readonly inContext: InContext = contextOfNow();
   readonly #recentWrites: RecentWrites;
+  readonly #order = new WriteOrder();
   #closed = false;
   /** Hears what the group does. The groups of a pool share the pool's. */
   observer: Observer = new Observer();
@@ -226,7 +228,29 @@ export class LocalGroup {
    * keep nothing of what they find.
    */
   set(key: string, value: PeerValue): void {
-    this.remove(key);
+    this.#order.add(key);
+    this.#store(key, value);
+  }
+
+  /**
+   * Keeps a value that another process sent with `given`, a number that it was told
+   * here, unless the key was written since. Returns a ticket if the value is to be sent
+   * again.
+   */
+  setAfter(given: string, key: string, value: PeerValue): string | undefined {
+    const verdict = this.#order.judge(key, given);
+    if (typeof verdict === "object") return verdict.ticket;
+    if (verdict === "store") this.#store(key, value);
+    return undefined;
+  }
+
+  /** What another process is told, to be sent with values later. */
+  latestWrite(): string {
+    return this.#order.latest();
+  }
+
+  #store(key: string, value: PeerValue): void {
+    this.#drop(key, "all");
     if (!this.#owns(key)) return this.mirror(key, value);
     this.#caches.set("main", key, value.value, value.ttlMs ?? Infinity);
   }
@@ -242,6 +266,12 @@ export class LocalGroup {
    * and its last owner is not asked for its copy.
    */
   remove(key: string, what: "all" | "copies" = "all"): void {
+    // Copies are dropped because of an earlier write, and values stay.
+    if (what === "all") this.#order.add(key);
+    this.#drop(key, what);
+  }
+
+  #drop(key: string, what: "all" | "copies"): void {
     this.writes++;
     this.#recentWrites.add(key);
     this.#gets.forget(key);
@@ -252,6 +282,7 @@ export class LocalGroup {
 
   /** Drops all keys, or all copies, in the same way. */
   clear(what: "all" | "copies" = "all"): void {
+    if (what === "all") this.#order.addAll();
     this.writes++;
     this.#recentWrites.addAll();
     this.#gets.forgetAll();

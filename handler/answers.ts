@@ -84,14 +84,21 @@ export function many(
 }
 
 /** A write was carried out here. */
-export function done(request: Request): Response {
+export function done(request: Request, local: LocalGroup): Response {
   const headers: Record<string, string> = {
     "Cache-Control": "no-store",
     "Geecache-Result": "done",
     "Geecache-Batch": "1",
+    "Geecache-Write": local.latestWrite(),
   };
   addTarget(headers, request);
   return new Response(null, { status: 204, headers });
+}
+
+/** The answer to a value that came too late, or from a process that has to catch up. */
+export function outdated(request: Request, ticket: string): Response {
+  const message = "the key may have been written since: send the value again";
+  return text(request, 409, message, "outdated", { [HEADER.write]: ticket });
 }
 
 /** The answer to an asker whose load failed. */

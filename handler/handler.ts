@@ -17,6 +17,7 @@ import {
   failure,
   mark,
   noGroup,
+  outdated,
   text,
   value,
 } from "./answers.ts";
@@ -247,7 +248,7 @@ export class Handler {
           return remove(request, local, key === undefined ? key : [key]);
         }
         local.clear(target.clear);
-        return done(request);
+        return done(request, local);
       default:
         return key === undefined
           ? this.#post(request, local, body, target)
@@ -349,8 +350,13 @@ function put(
   if (stored === undefined) {
     return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
   }
-  local.set(key!, stored);
-  return done(request);
+  const given = request.headers.get(HEADER.write);
+  if (given === null) local.set(key!, stored);
+  else {
+    const ticket = local.setAfter(given, key!, stored);
+    if (ticket !== undefined) return outdated(request, ticket);
+  }
+  return done(request, local);
 }
 
 function remove(
@@ -365,5 +371,5 @@ function remove(
     if (rule !== undefined) return badRequest(request, 400, rule);
   }
   for (const key of keys) local.remove(key, what);
-  return done(request);
+  return done(request, local);
 }

@@ -16,6 +16,15 @@ import type { Answer, Question } from "./transport.ts";
 /** A body of keys to remove is cut into several of at most so many bytes, or one key. */
 const MAX_KEYS_BYTES = 1024 * 1024;
 
+/** How often a value is sent. It takes more than two only while others clear the group. */
+const MAX_TRIES = 8;
+
+/** The groups whose newest write at the peer is remembered. */
+const MAX_GROUPS = 1_000;
+
+/** Sent where no write of the peer is known. The peer then gives a ticket. */
+const UNKNOWN = "unknown";
+
 /** Sends a question to the peer. */
 type Ask = (question: Question) => Promise<Answer>;
 
@@ -25,6 +34,8 @@ export class PeerWrites {
   readonly #observer: Observer;
   /** What it missed. */
   readonly missed: MissedRemoves;
+  /** The newest write that the peer told of, by group. */
+  readonly #latest = new Map<string, string>();
 
   constructor(link: Link, missed: MissedRemoves, observer: Observer) {
     this.#link = link;
@@ -40,24 +51,34 @@ export class PeerWrites {
   ): Promise<void> {
     const { basePath } = this.#link.transport;
     const ttl = encodeTtl(ttlMs);
-    const headers: Record<string, string> = ttl === undefined
-      ? {}
-      : { [HEADER.ttl]: ttl };
     // If this fails, a removal is told later, never the value: it may be old by then.
     return this.#write({ group, keys: [key] }, signal, async () => {
       const path = keyPath(basePath, group, key);
-      const answer = await this.#link.ask(
-        path === undefined
-          ? {
-            method: "POST",
-            path: groupPath(basePath, group),
-            headers: { ...headers, [HEADER.method]: "PUT" },
-            body: encodeKeys([key], value),
-          }
-          : { method: "PUT", path, headers, body: value.bytes() },
-        signal,
-      );
-      if (answer.meaning !== "204 done") throw this.#link.refusal(answer);
+      const question: Question = path === undefined
+        ? {
+          method: "POST",
+          path: groupPath(basePath, group),
+          headers: { [HEADER.method]: "PUT" },
+          body: encodeKeys([key], value),
+        }
+        : { method: "PUT", path, body: value.bytes() };
+      let latest = this.#latest.get(group) ?? UNKNOWN;
+      for (let tries = 1;; tries++) {
+        const headers: Record<string, string> = {
+          ...question.headers,
+          [HEADER.write]: latest,
+        };
+        if (ttl !== undefined) headers[HEADER.ttl] = ttl;
+        const answer = await this.#link.ask({ ...question, headers }, signal);
+        if (answer.meaning === "204 done") return this.#note(group, answer);
+        const ticket = answer.headers.get(HEADER.write);
+        if (
+          answer.meaning !== "409 outdated" || ticket === null ||
+          tries === MAX_TRIES
+        ) throw this.#link.refusal(answer);
+        // For this value alone: somebody waits for it still.
+        latest = ticket;
+      }
     });
   }
 
@@ -142,8 +163,23 @@ export class PeerWrites {
     for (const question of this.#questions(removal, what)) {
       const answer = await ask(question);
       const { meaning } = answer;
+      this.#note(removal.group, answer);
       if (meaning === "204 done" || meaning === "404 no-group") continue;
       throw this.#link.refusal(answer);
+    }
+  }
+
+  /** Keeps what the peer said of its newest write. */
+  #note(group: string, { meaning, headers }: Answer): void {
+    const latest = headers.get(HEADER.write);
+    if (meaning !== "204 done" || latest === null) return;
+    // The group that was written longest ago is first.
+    this.#latest.delete(group);
+    this.#latest.set(group, latest);
+    if (this.#latest.size <= MAX_GROUPS) return;
+    for (const oldest of this.#latest.keys()) {
+      this.#latest.delete(oldest);
+      return;
     }
   }
 

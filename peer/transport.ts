@@ -81,6 +81,7 @@ const MEANINGS: ReadonlySet<string> = new Set([
   "404 not-found",
   "405 bad-request",
   "408 bad-request",
+  "409 outdated",
   "413 bad-request",
   "429 busy",
   "500 failed",
@@ -94,6 +95,7 @@ const PROVEN: ReadonlySet<string> = new Set([
   "204 done",
   "404 no-group",
   "404 not-found",
+  "409 outdated",
   "500 failed",
 ]);
 

@@ -24,6 +24,11 @@ export const HEADER = {
   peek: "Geecache-Peek",
   /** On a request, and on its answer: the {@linkcode markOf} of what the URL names. */
   target: "Geecache-Target",
+  /**
+   * On an answer to a write: the number of the newest write there, or a ticket. With a
+   * value to store: what the process was told last.
+   */
+  write: "Geecache-Write",
   /** On a POST: the method that it stands for. Its body is then framed. */
   method: "Geecache-Method",
   /** On every answer: its {@linkcode Result}. */
@@ -48,6 +53,7 @@ export type Result =
   | "pending"
   | "busy"
   | "done"
+  | "outdated"
   | "bad-request"
   | "refused"
   | "draining";

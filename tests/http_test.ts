@@ -7,6 +7,7 @@ import {
   assertRejects,
   assertThrows,
 } from "./support/assert.ts";
+import { about } from "./support/network.ts";
 import { ask, PEER, scoresPool, SELF } from "./support/handler.ts";
 import { FakeClock, settle } from "./support/time.ts";
 
@@ -91,11 +92,10 @@ Deno.test("A pool looks up the runtime's fetch at each request", async () => {
   pool.setPeers(["http://peer"]);
   const group = pool.group("g", () => "mine");
   const own = globalThis.fetch;
-  globalThis.fetch = (_url, init) => {
-    const headers = new Headers(init?.headers);
-    headers.set("Geecache-Result", "value");
-    headers.set("Geecache-Length", "6");
-    return Promise.resolve(new Response("theirs", { headers }));
+  const headers = { "Geecache-Result": "value", "Geecache-Length": "6" };
+  globalThis.fetch = (url, init) => {
+    const answer = new Response("theirs", { headers });
+    return Promise.resolve(about(new Request(url, init), answer));
   };
   try {
     assertEquals((await group.get("k")).text(), "theirs");

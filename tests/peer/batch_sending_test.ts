@@ -128,6 +128,9 @@ Deno.test("getMany() travels in batches, and its answer keeps the order of its k
 
 Deno.test("removeMany() and requests for long keys use the same frames", () =>
   withPair(async ({ asker, owner, peer, seen, keys }) => {
+    // The owner says which write was its newest, so that a value is sent once.
+    await peer.remove("g", keys(1));
+    seen.length = 0;
     const long = keys(1, "x".repeat(5_000))[0]!;
     assertEquals(await textOf(asker.group.get(long)), `<${long}>`);
     await peer.set("g", long, { value: ByteView.from("set") });

@@ -6,6 +6,7 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "../support/assert.ts";
 import { settle } from "../support/time.ts";
+import { detached } from "../support/network.ts";
 import { type Cluster, type Node, withCluster } from "../support/cluster.ts";
 
 const SIZE = 4;
@@ -13,8 +14,11 @@ const KEYS = ["a", "b", "c", "d"];
 const HANDOVER_MS = 30_000;
 const MIRROR_TTL_MS = 60_000;
 
-/** What happens to requests; `lost`: they arrive, and their answers do not. */
-type Way = "open" | "refused" | "silent" | "lost";
+/**
+ * What happens to requests; `lost`: they arrive, and their answers do not; `late`: writes
+ * arrive when their senders have given them up; `twice`: writes arrive again later.
+ */
+type Way = "open" | "refused" | "silent" | "lost" | "late" | "twice";
 
 type Event =
   | { what: "get"; node: number; key: number }
@@ -26,6 +30,7 @@ type Event =
     /** Whether nothing else happens meanwhile. */
     alone: boolean;
   }
+  | { what: "late set"; node: number; key: number }
   | { what: "way"; from: number; to: number; way: Way }
   | { what: "all ways are open" }
   | { what: "slow"; node: number; ms: number }
@@ -58,12 +63,22 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     }),
   },
   {
+    weight: 2,
+    arbitrary: fc.record({
+      what: fc.constant("late set"),
+      node: index,
+      key: index,
+    }),
+  },
+  {
     weight: 3,
     arbitrary: fc.record({
       what: fc.constant("way"),
       from: index,
       to: index,
-      way: fc.constantFrom<Way>("open", "refused", "silent", "lost"),
+      way: fc.constantFrom<Way>(
+        ...["open", "refused", "silent", "lost", "late", "twice"] as Way[],
+      ),
     }),
   },
   { weight: 1, arbitrary: fc.constant({ what: "all ways are open" }) },
@@ -94,6 +109,14 @@ const event: fc.Arbitrary<Event> = fc.oneof(
   },
 ) as fc.Arbitrary<Event>;
 
+/** After how long a write that is held up arrives. */
+const LATE_MS = [6_000, 100, 25_000, 1_000, 70_000];
+
+function isWrite({ method, headers }: Request): boolean {
+  const meant = headers.get("Geecache-Method") ?? method;
+  return meant === "PUT" || meant === "DELETE";
+}
+
 /** A cluster over a database of versions, and the versions that may not be served any more. */
 class Model {
   readonly #cluster: Cluster;
@@ -104,6 +127,7 @@ class Model {
   readonly #underWay: Promise<unknown>[] = [];
   #members: string[];
   #writesUnderWay = 0;
+  #late = 0;
   /** The list changed during a write: a copy may come from a node that had not been told. */
   #mayHaveCopies = false;
 
@@ -121,6 +145,14 @@ class Model {
         if (way === "silent") return await new Promise(() => {});
         const ms = this.#delays.get(to) ?? 0;
         if (ms > 0) await new Promise<void>((go) => clock.after(ms, go));
+        if ((way === "late" || way === "twice") && isWrite(request)) {
+          const copy = await detached(request);
+          const again = copy.clone();
+          const ms = LATE_MS[this.#late++ % LATE_MS.length]!;
+          clock.after(ms, () => void next(again));
+          if (way === "late") return await new Promise(() => {});
+          return await next(copy);
+        }
         const response = await next();
         if (way === "lost") throw new TypeError("lost");
         return response;
@@ -145,6 +177,18 @@ class Model {
       case "set":
       case "clear":
         return await this.#write(event.what, event);
+      case "late set": {
+        // It rejects now, and arrives some time later.
+        const before = new Map(this.#ways);
+        for (const to of this.#origins) {
+          this.#ways.set(`${this.#origins[event.node]} ${to}`, "late");
+        }
+        await this.#write("set", { ...event, alone: false });
+        await clock.advance(5_500);
+        this.#ways.clear();
+        for (const [way, how] of before) this.#ways.set(way, how);
+        return;
+      }
       case "way": {
         const [from, to] = [event.from, event.to].map((i) => this.#origins[i]);
         this.#ways.set(`${from} ${to}`, event.way);

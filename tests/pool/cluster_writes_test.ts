@@ -12,6 +12,7 @@ import {
   textOf,
   withCluster,
 } from "../support/cluster.ts";
+import { detached } from "../support/network.ts";
 import { gate, settle } from "../support/time.ts";
 
 /** Options for a cluster whose loads end one by one, with the values that the test gives. */
@@ -284,3 +285,73 @@ Deno.test("A write that is under way when its pool closes rejects", async () => 
     });
   }
 });
+
+for (const late of ["A rejected set()", "A killed process's set()"]) {
+  for (const next of ["set() elsewhere", "set() at the owner", "remove()"]) {
+    Deno.test(`${late} that arrives late changes nothing after a later ${next} that resolved`, () =>
+      withCluster(3, async (cluster) => {
+        const { network, clock } = cluster;
+        const [owner, first, second] = cluster.inOrder("k") as [
+          Node,
+          Node,
+          Node,
+        ];
+        await first.group.set("k", "before");
+        const held: Promise<Request>[] = [];
+        network.fault(owner.origin, (request, pass) => {
+          if (request.headers.get("Geecache-Peer") !== first.origin) {
+            return pass();
+          }
+          if (request.method === "PUT") held.push(detached(request));
+          return new Promise(() => {});
+        });
+        const old = first.group.set("k", "old").catch((error) => error);
+        if (late.startsWith("A killed")) {
+          await settle();
+          await first.pool.close();
+        } else await clock.advance(5_000);
+        assert(await old instanceof Error);
+        assertEquals(held.length, 1);
+        if (next === "remove()") await second.group.remove("k");
+        else {
+          const writer = next === "set() elsewhere" ? second : owner;
+          await writer.group.set("k", "new");
+        }
+        // Twice: something on the way may repeat a request.
+        for (let i = 0; i < 2; i++) {
+          await owner.pool.handler((await held[0]!).clone());
+        }
+        const now = next === "remove()" ? "<k>" : "new";
+        assertEquals(await textOf(second.group.get("k")), now);
+        assertEquals(await textOf(owner.group.get("k")), now);
+      }));
+  }
+}
+
+Deno.test("A value is sent to its owner once, and twice if another process wrote the key meanwhile", () =>
+  withCluster(3, async (cluster) => {
+    const { network } = cluster;
+    const [owner, first, second] = cluster.inOrder("k") as [Node, Node, Node];
+    const puts = async (node: Node, value: string): Promise<number> => {
+      const before = network.count({ to: owner.origin, method: "PUT" });
+      await node.group.set("k", value);
+      assertEquals(await textOf(second.group.get("k")), value);
+      return network.count({ to: owner.origin, method: "PUT" }) - before;
+    };
+    await first.group.remove("k");
+    await second.group.remove("k");
+    assertEquals(await puts(second, "1"), 1);
+    assertEquals(await puts(second, "2"), 1);
+    assertEquals(await puts(first, "3"), 2);
+    assertEquals(await puts(first, "4"), 1);
+  }));
+
+Deno.test("However many sets of one key are under way, each sends its value twice at most", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = ownerAndAsker(cluster);
+    await Promise.all(
+      numberedKeys(100).map((value) => asker.group.set("k", value)),
+    );
+    assert(cluster.network.count({ method: "PUT" }) <= 200);
+    assert(owner.group.peek("k") !== undefined);
+  }));

@@ -111,7 +111,7 @@ Deno.test("An answer without our headers, which a proxy dropped, does not count,
       "200 without Geecache-Result is no answer",
     );
   });
-  await assertWritesFail(fault, "204 without Geecache-Result is no answer");
+  await assertWritesFail(fault, "without Geecache-Result is no answer");
 });
 
 Deno.test("A request without our headers, which a proxy dropped, is answered if it is a get, and a write says why it was refused", async () => {

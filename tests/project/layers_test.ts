@@ -26,6 +26,7 @@ const ROOMS = [
   "group/singleflight.ts",
   "group/limiter.ts",
   "group/recent_writes.ts",
+  "group/write_order.ts",
   "group/getter.ts",
   "group/placement.ts",
   "group/local_group.ts",

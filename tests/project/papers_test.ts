@@ -68,6 +68,36 @@ Deno.test("The marks of docs/PROTOCOL.md are what is sent", async () => {
   }
 });
 
+Deno.test("The order of writes in docs/PROTOCOL.md is that of a handler", async () => {
+  const paper = await read("docs/PROTOCOL.md");
+  const rows = [...paper.matchAll(
+    /^\| (DELETE|PUT) `k`.*\| (?:`(\S+)`)? +\| (done|outdated), `<e>(\S+)`/gm,
+  )];
+  assertEquals(rows.length, 7);
+  const pool = new HTTPPool("http://localhost:8001");
+  const group = pool.group("g", () => "loaded");
+  let epoch = "";
+  for (const [row, method, given, result, number] of rows) {
+    const headers: Record<string, string> = { "Geecache-Peer": "http://p" };
+    if (given !== undefined) {
+      headers["Geecache-Write"] = given.replace("<e>", epoch);
+    }
+    const answer = await pool.handler(
+      new Request("http://localhost:8001/_geecache/g/k", {
+        method: method!,
+        headers,
+        ...(method === "PUT" ? { body: "v" } : {}),
+      }),
+    );
+    const write = answer.headers.get("Geecache-Write")!;
+    epoch ||= write.slice(0, 16);
+    assertEquals(answer.headers.get("Geecache-Result"), result, row);
+    assertEquals(write, epoch + number, row);
+  }
+  assertEquals(group.peek("k"), undefined);
+  await pool.close();
+});
+
 Deno.test("The owners of docs/PROTOCOL.md are those of the rings", async () => {
   const paper = await read("docs/PROTOCOL.md");
   const nodes = [8001, 8002, 8003].map((port) => `http://localhost:${port}`);

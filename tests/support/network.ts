@@ -38,6 +38,16 @@ export function withPath(
   return new Request(origin + change(pathname) + search, request);
 }
 
+/** The request for whoever passes it on later: it does not end when its sender leaves. */
+export async function detached(request: Request): Promise<Request> {
+  const { url, method, headers } = request;
+  const body = await request.arrayBuffer();
+  return new Request(
+    url,
+    body.byteLength === 0 ? { method, headers } : { method, headers, body },
+  );
+}
+
 /** Changes a path as nginx does behind `proxy_pass http://app/;`. */
 export function tidied(path: string): string {
   const segments: string[] = [];
