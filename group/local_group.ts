@@ -227,7 +227,7 @@ export class LocalGroup {
   #store(key: string, value: PeerValue): void {
     this.#drop(key, "all");
     if (!this.#owns(key)) return this.mirror(key, value);
-    this.#caches.set("main", key, value.value, value.ttlMs ?? Infinity);
+    this.#tryToKeep("main", key, value.value, value.ttlMs ?? Infinity);
   }
 
   /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
@@ -305,7 +305,7 @@ export class LocalGroup {
     this.#tryToKeep("hot", key, value, limit, { ownTtlMs: ttlMs, source });
   }
 
-  /** A value that memory has no room for is still an answer. */
+  /** A value that memory has no room for is still an answer, and a write that took effect. */
   #tryToKeep(...entry: Parameters<CachePair["set"]>): void {
     try {
       this.#caches.set(...entry);
