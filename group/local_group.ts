@@ -12,26 +12,12 @@
 import type { ByteView } from "../base/byte_view.ts";
 import { CachePair, type CacheStats, type Source } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
-import { contextOfNow, ContextValue, type InContext } from "../base/context.ts";
-import {
-  describe,
-  isError,
-  isNotFound,
-  LoadError,
-  NotFoundError,
-  quote,
-} from "../base/errors.ts";
 import { Observer } from "../base/observer.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { WriteOrder } from "./write_order.ts";
-import { Limiter } from "./limiter.ts";
-import {
-  type Getter,
-  GetterFailure,
-  type Loaded,
-  toPeerValue,
-} from "./getter.ts";
-import type { Peer, PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import { Loader, type LoadRequest } from "./loader.ts";
+import { type Getter, GetterFailure } from "./getter.ts";
+import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import type { Placement } from "./placement.ts";
 import { type Flight, SingleFlight } from "./singleflight.ts";
 
@@ -80,15 +66,6 @@ export interface LocalGroupOptions {
   placement: Placement;
 }
 
-/**
- * What gives up the place of the load whose getter asks now. A load that waits for
- * another one holds no place that the other may be waiting for, in whatever group.
- */
-const placeOfAsker = new ContextValue<() => void>();
-
-/** How many more such loads may wait for their turn. */
-const MAX_STAND_IN_QUEUE = 10_000;
-
 /** Options for {@linkcode LocalGroup.load}. */
 export interface LoadOptions extends PeerRequestOptions {
   /** The caller has just found out that this process owns the key. */
@@ -105,16 +82,13 @@ export interface LoadOptions extends PeerRequestOptions {
  */
 export class LocalGroup {
   readonly name: string;
-  readonly #getter: Getter;
   readonly #options: LocalGroupOptions;
   readonly #caches: CachePair;
   // Two sets of flights: a peer's request must never join a flight that may wait for
   // a peer, or two processes whose lists disagree would wait for each other.
   readonly #gets = new SingleFlight<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
-  readonly #standIns: Limiter;
-  /** The context in which the group was made. */
-  readonly inContext: InContext = contextOfNow();
+  readonly #loader: Loader;
   readonly #recentWrites: RecentWrites;
   readonly #order = new WriteOrder();
   #closed = false;
@@ -138,7 +112,6 @@ export class LocalGroup {
 
   constructor(name: string, getter: Getter, options: LocalGroupOptions) {
     this.name = name;
-    this.#getter = getter;
     this.#options = options;
     const { maxBytes, clock } = options;
     this.#caches = new CachePair(maxBytes, clock, (store) => {
@@ -146,10 +119,7 @@ export class LocalGroup {
       this.observer.emit("eviction", { group: name, store });
     });
     this.#recentWrites = new RecentWrites(clock);
-    this.#standIns = new Limiter({
-      max: options.maxStandInLoads,
-      maxWaiting: MAX_STAND_IN_QUEUE,
-    });
+    this.#loader = new Loader(name, getter, options.maxStandInLoads);
   }
 
   /** The value in memory, as a counted use. */
@@ -176,6 +146,11 @@ export class LocalGroup {
     return undefined;
   }
 
+  /** Calls a function of the user's in the context in which the group was made. */
+  inContext<T>(run: () => T): T {
+    return this.#loader.inContext(run);
+  }
+
   /** Joins the callers that wait for `key`, or starts `run`, which may wait for peers. */
   join(
     key: string,
@@ -183,7 +158,7 @@ export class LocalGroup {
     options?: PeerRequestOptions,
   ): Promise<ByteView> {
     this.counts.loads++;
-    placeOfAsker.get()?.();
+    Loader.beforeWait();
     return this.#gets.do(key, run, options);
   }
 
@@ -252,7 +227,7 @@ export class LocalGroup {
   #store(key: string, value: PeerValue): void {
     this.#drop(key, "all");
     if (!this.#owns(key)) return this.mirror(key, value);
-    this.#caches.set("main", key, value.value, value.ttlMs ?? Infinity);
+    this.#tryToKeep("main", key, value.value, value.ttlMs ?? Infinity);
   }
 
   /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
@@ -330,7 +305,7 @@ export class LocalGroup {
     this.#tryToKeep("hot", key, value, limit, { ownTtlMs: ttlMs, source });
   }
 
-  /** A value that memory has no room for is still an answer. */
+  /** A value that memory has no room for is still an answer, and a write that took effect. */
   #tryToKeep(...entry: Parameters<CachePair["set"]>): void {
     try {
       this.#caches.set(...entry);
@@ -342,7 +317,7 @@ export class LocalGroup {
   async #run(
     key: string,
     flight: Flight,
-    { isOwner = false, skipPeek = false, isPatient }: LoadOptions = {},
+    { isOwner = false, skipPeek = false, isPatient = false }: LoadOptions = {},
   ): Promise<PeerValue> {
     // A load that ended since the caller looked has left its value here.
     const view = this.#caches.peek(key);
@@ -365,32 +340,23 @@ export class LocalGroup {
       }
     }
     this.counts.loadsDeduped++;
-    const loaded = await this.#load(key, flight, owner, isPatient);
+    const loaded = await this.#load(key, {
+      isOwner: owner === undefined,
+      isPatient,
+      flight,
+    });
     // A forgotten flight began before a write and may hold the old value.
     if (flight.current) this.#keep(key, loaded, "loaded");
     return loaded;
   }
 
-  /** Calls the getter, at once or when its turn has come, and counts how it went. */
-  async #load(
-    key: string,
-    flight: Flight,
-    owner: Peer | undefined,
-    isPatient: boolean | undefined,
-  ): Promise<PeerValue> {
+  /** Calls the getter, and counts and tells how it went. */
+  async #load(key: string, request: LoadRequest): Promise<PeerValue> {
     const { clock } = this.#options;
     const startedAt = this.observer.hears("load") ? clock.now() : undefined;
     let error: unknown;
     try {
-      const loaded = owner === undefined
-        ? await this.#callGetter(key, flight)
-        : await this.#standIns.run(
-          `Cannot load ${quote(key)} of group ${quote(this.name)}, ` +
-            "which another process owns",
-          (leave) => this.#callGetter(key, flight, leave),
-          flight.signal,
-          isPatient,
-        );
+      const loaded = await this.#loader.load(key, request);
       this.counts.localLoads++;
       return loaded;
     } catch (thrown) {
@@ -403,43 +369,6 @@ export class LocalGroup {
         this.observer.emit("load", { group: this.name, key, ms, error });
       }
     }
-  }
-
-  /** @param leave Gives up the place that the load has among those of its kind. */
-  async #callGetter(
-    key: string,
-    flight: Flight,
-    leave?: () => void,
-  ): Promise<PeerValue> {
-    const group = this.name;
-    const context = {
-      group,
-      get signal() {
-        return flight.signal;
-      },
-    };
-    const get = (): Loaded | Promise<Loaded> => this.#getter(key, context);
-    let loaded: Loaded;
-    try {
-      loaded = await this.inContext(
-        leave === undefined ? get : () => placeOfAsker.during(leave, get),
-      );
-    } catch (error) {
-      if (isNotFound(error, group, key)) throw error;
-      if (isError(error)) throw new GetterFailure(error);
-      throw new LoadError(
-        group,
-        key,
-        `Cannot load ${quote(key)} of group ${quote(group)}: ` +
-          `the getter threw what is no Error: ${describe(error)}`,
-        { cause: error },
-      );
-    }
-    if (loaded === undefined) throw new NotFoundError(group, key);
-    return toPeerValue(
-      loaded,
-      `Cannot load ${quote(key)} of group ${quote(group)}`,
-    );
   }
 
   #asPeerValue(view: ByteView, expiresAt: number): PeerValue {

@@ -11,6 +11,8 @@
  * @module
  */
 
+import { detach } from "../base/keys.ts";
+
 /** What is known of one key. */
 interface KeyOrder {
   /** The number of the write that counts. */
@@ -110,7 +112,7 @@ export class WriteOrder {
 
   #remember(key: string, order: KeyOrder): void {
     if (!this.#keys.delete(key)) this.#characters += key.length;
-    this.#keys.set(key, order);
+    this.#keys.set(detach(key), order);
     for (const [oldest, { least }] of this.#keys) {
       const isMuch = this.#keys.size > this.#maxKeys ||
         this.#characters > MAX_CHARACTERS;

@@ -280,12 +280,7 @@ async function pour(
       const { done, value } = await reader.read();
       if (request.destroyed) return;
       if (done) break;
-      if (!request.write(value)) {
-        await new Promise<void>((resolve) => {
-          request.once("drain", resolve);
-          request.once("close", resolve);
-        });
-      }
+      if (!request.write(value)) await drained(request);
     }
     request.end();
   } catch (error) {
@@ -293,6 +288,19 @@ async function pour(
   } finally {
     request.off("close", leave);
   }
+}
+
+/** Resolves when more may be written, or nothing more can be. */
+function drained(request: ClientRequest): Promise<void> {
+  return new Promise((resolve) => {
+    const go = (): void => {
+      request.off("drain", go);
+      request.off("close", go);
+      resolve();
+    };
+    request.on("drain", go);
+    request.on("close", go);
+  });
 }
 
 /** A stand-in that builds a `Response` once somebody reads a rarely used member. */

@@ -277,6 +277,23 @@ Deno.test("A get after a remove does not join a load from before the remove", as
   assertEquals(group.peek("k")?.text(), "new");
 });
 
+Deno.test("Group.find() answers undefined where get() rejects with NotFoundError, and is get() otherwise", async () => {
+  const group = new Group("g", (key): string | undefined => {
+    if (key === "other") throw new NotFoundError("h", key);
+    return key === "absent" ? undefined : "v";
+  });
+  assertEquals((await group.find("k"))?.text(), "v");
+  assertEquals(await group.find("absent"), undefined);
+  const { signal } = new AbortController();
+  assertEquals(await group.find("absent", { signal }), undefined);
+  const reasons = await Promise.all([
+    group.find("other").catch((error) => error.group),
+    group.find("").catch((error) => error.name),
+    group.find("k", { signal: AbortSignal.abort("gone") }).catch((e) => e),
+  ]);
+  assertEquals(reasons, ["h", "TypeError", "gone"]);
+});
+
 Deno.test("Group.getMany() answers every key once, in the order of its keys, bad keys included", async () => {
   const { group, loads } = scoresGroup();
   await group.get("Sam");
@@ -295,6 +312,40 @@ Deno.test("Group.getMany() rejects when its own signal fires", async () => {
   const answers = group.getMany(["a", "b"], { signal: controller.signal });
   controller.abort(new Error("enough"));
   await assertRejects(() => answers, Error, "enough");
+});
+
+Deno.test("Group.getMany() listens once to its signal, however many keys it waits for, and lets go at the end", async () => {
+  const signals: AbortSignal[] = [];
+  const group = new Group("g", (key, { signal }) => {
+    if (key === "now") return "v";
+    signals.push(signal);
+    return new Promise((resolve) => setTimeout(resolve, 1, "v"));
+  });
+  const { signal } = new AbortController();
+  let listening = 0;
+  const { addEventListener, removeEventListener } = signal;
+  signal.addEventListener = (...args: unknown[]) => {
+    listening++;
+    addEventListener.apply(signal, args as never);
+  };
+  signal.removeEventListener = (...args: unknown[]) => {
+    listening--;
+    removeEventListener.apply(signal, args as never);
+  };
+  const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
+  const getting = group.getMany(["now", ...keys], { signal });
+  assertEquals(listening, 1);
+  assertEquals((await getting).size, 101);
+  assertEquals(listening, 0);
+
+  const leaving = new AbortController();
+  const left = group.getMany(keys.map((key) => `${key}!`), {
+    signal: leaving.signal,
+  });
+  leaving.abort(new Error("enough"));
+  await assertRejects(() => left, Error, "enough");
+  assert(signals.slice(100).every((signal) => signal.aborted));
+  assertEquals(signals.slice(0, 100).filter(({ aborted }) => aborted), []);
 });
 
 Deno.test("Group.getMany() loads a key once that is listed twice", async () => {

@@ -11,6 +11,7 @@ import {
   assertStrictEquals,
   assertStringIncludes,
 } from "../support/assert.ts";
+import { CHARACTER } from "../support/text.ts";
 
 const cause = new Error("the cause");
 
@@ -73,7 +74,7 @@ Deno.test("quote() shows a text of up to 100 characters whole and cuts a longer 
 });
 
 Deno.test("quote() gives one well-formed line, cut within a character or not", () => {
-  const text = fc.string({ unit: "binary", minLength: 95, maxLength: 105 });
+  const text = fc.string({ unit: CHARACTER, minLength: 95, maxLength: 105 });
   for (const cut of ["k".repeat(99) + "😀😀", "\ud83d".repeat(200)]) {
     assert(quote(cut).isWellFormed());
   }

@@ -6,6 +6,7 @@ import { encodeKeys } from "../../protocol/frames.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { ask, PEER, scoresPool, SELF } from "../support/handler.ts";
 import { FakeClock, settle } from "../support/time.ts";
+import { CHARACTER } from "../support/text.ts";
 
 Deno.test("The handler answers with the texts and statuses of GeeCache", async () => {
   const pool = scoresPool();
@@ -430,7 +431,7 @@ Deno.test("No request makes the handler throw", async () => {
     ...["", "/", "//", "_geecache/", "scores", "Tom", "?key=", "?clear", "#"],
     ...["%", "%2e%2e", "%ff", "..", "\\", "\0", "\ud800", "@", ":", "é", " "],
   );
-  const tail = fc.array(fc.oneof(words, fc.string({ unit: "binary" })), {
+  const tail = fc.array(fc.oneof(words, fc.string({ unit: CHARACTER })), {
     maxLength: 6,
   }).map((parts) => parts.join(""));
   const url = fc.tuple(

@@ -124,6 +124,32 @@ Deno.test("keepAliveFetch sends each request as it is given and returns the answ
     })
   ));
 
+Deno.test("A long body that is sent as it comes prints no warning", () =>
+  withFetch((fetch) =>
+    withServer(async (req, res) => {
+      let length = 0;
+      for await (const chunk of req) length += chunk.length;
+      res.end(String(length));
+    }, async (port) => {
+      const warnings: unknown[] = [];
+      const note = (warning: Error) => void warnings.push(warning.name);
+      process.on("warning", note);
+      let parts = 20;
+      // Each part is more than a socket takes at once.
+      const body = new ReadableStream<Uint8Array>({
+        pull(controller) {
+          if (parts-- > 0) controller.enqueue(new Uint8Array(300_000));
+          else controller.close();
+        },
+      });
+      const url = `http://127.0.0.1:${port}/`;
+      const answer = await fetch(url, { method: "PUT", body });
+      const text = new TextDecoder().decode(await answer.arrayBuffer());
+      process.off("warning", note);
+      assertEquals([text, warnings], ["6000000", []]);
+    })
+  ));
+
 Deno.test("Requests that follow one another share a socket", () =>
   withFetch((fetch) => {
     const seen: string[] = [];

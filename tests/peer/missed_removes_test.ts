@@ -139,7 +139,7 @@ Deno.test("All missed removes can be listed, on their way or not, and are still 
 Deno.test("Missed keys do not keep the messages alive that they were cut from", () => {
   const owed = new MissedRemoves();
   const before = memoryUsage().heapUsed;
-  for (let i = 0; i < 3_000; i++) {
+  for (let i = 0; i < 600; i++) {
     const message = `${i}`.padEnd(24, "-") + "x".repeat(200_000);
     owed.add({
       group: "g",
@@ -151,7 +151,7 @@ Deno.test("Missed keys do not keep the messages alive that they were cut from", 
     });
   }
   const grownBy = memoryUsage().heapUsed - before;
-  assertEquals(owed.size, 3_000);
-  // The messages are 600 MB together.
-  assert(grownBy < 300 * 2 ** 20, `${grownBy} bytes`);
+  assertEquals(owed.size, 600);
+  // The messages are 120 MB together. In Node 20 a slice keeps all of a string alive.
+  assert(grownBy < 60 * 2 ** 20, `${grownBy} bytes`);
 });

@@ -28,6 +28,7 @@ const ROOMS = [
   "group/recent_writes.ts",
   "group/write_order.ts",
   "group/getter.ts",
+  "group/loader.ts",
   "group/placement.ts",
   "group/local_group.ts",
   "group/writes.ts",

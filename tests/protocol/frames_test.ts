@@ -16,12 +16,13 @@ import {
   TOO_LONG,
 } from "../../protocol/frames.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { CHARACTER } from "../support/text.ts";
 
 const MAX_BYTES = 1_000;
 
 const anyKey = fc.oneof(
-  fc.string({ unit: "binary" }),
-  fc.string({ unit: "binary", minLength: 100, maxLength: 400 }),
+  fc.string({ unit: CHARACTER }),
+  fc.string({ unit: CHARACTER, minLength: 100, maxLength: 400 }),
   fc.constantFrom(
     "",
     "\0",

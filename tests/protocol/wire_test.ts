@@ -15,12 +15,13 @@ import {
   withTtl,
 } from "../../protocol/wire.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { CHARACTER } from "../support/text.ts";
 
 const BASE = "/_geecache/";
 
 /** Any key that a group accepts. */
 const anyKey = fc.oneof(
-  fc.string({ unit: "binary", minLength: 1 }),
+  fc.string({ unit: CHARACTER, minLength: 1 }),
   fc.constantFrom(".", "..", "/", "//", "a//b", "%2e", "%", "+", " ", "\0"),
   fc.constantFrom("?", "#", "a?b#c", "..%2f", "../x", "x/..", "😀", "\ufeff"),
 );

@@ -34,6 +34,8 @@ export class Cluster {
   readonly network: FakeNetwork = new FakeNetwork();
   readonly nodes: Node[] = [];
   readonly #options: ClusterOptions;
+  /** It is not itself one of the nodes. Made when first needed. */
+  #client: HTTPPool | undefined;
 
   constructor(size: number, options: ClusterOptions = {}) {
     this.#options = options;
@@ -64,6 +66,7 @@ export class Cluster {
     network.join(origin, pool.handler);
     const node = { origin, pool, group, loads };
     this.nodes.push(node);
+    this.#client = undefined;
     return node;
   }
 
@@ -90,9 +93,7 @@ export class Cluster {
     const owner = this.ownerOf(key);
     const failed = new Set<ReturnType<HTTPPool["pickPeer"]> & object>();
     const order = [owner];
-    // A client is asked, since it is not itself one of the nodes.
-    const client = new HTTPPool("http://client.invalid");
-    client.setPeers(this.nodes.map((node) => node.origin));
+    const client = this.#client ??= this.#newClient();
     for (;;) {
       const peer = client.pickPeer(key, failed);
       if (peer === undefined) return order;
@@ -100,6 +101,12 @@ export class Cluster {
       const node = this.nodes.find(({ origin }) => origin === peer.id)!;
       if (node !== owner) order.push(node);
     }
+  }
+
+  #newClient(): HTTPPool {
+    const client = new HTTPPool("http://client.invalid");
+    client.setPeers(this.nodes.map((node) => node.origin));
+    return client;
   }
 
   async close(): Promise<void> {

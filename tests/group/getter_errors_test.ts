@@ -1,6 +1,6 @@
 /** What a getter throws is a failed load, whatever class the error is of. */
 
-import { BusyError, Group, NotFoundError, PeerError } from "../../mod.ts";
+import { BusyError, NotFoundError, PeerError } from "../../mod.ts";
 import { assertEquals, assertStrictEquals } from "../support/assert.ts";
 import { keysOwnedBy, ownerAndAsker, withCluster } from "../support/cluster.ts";
 
@@ -46,20 +46,3 @@ Deno.test("A getter may say itself that its group has no such key", () =>
     assertEquals([error.name, error.key], ["NotFoundError", "k"]);
     assertEquals(await asker.group.find("k"), undefined);
   }, { getter: () => (key) => Promise.reject(new NotFoundError("g", key)) }));
-
-Deno.test("Group.find() answers undefined where get() rejects with NotFoundError, and is get() otherwise", async () => {
-  const group = new Group("g", (key): string | undefined => {
-    if (key === "other") throw new NotFoundError("h", key);
-    return key === "absent" ? undefined : "v";
-  });
-  assertEquals((await group.find("k"))?.text(), "v");
-  assertEquals(await group.find("absent"), undefined);
-  const { signal } = new AbortController();
-  assertEquals(await group.find("absent", { signal }), undefined);
-  const reasons = await Promise.all([
-    group.find("other").catch((error) => error.group),
-    group.find("").catch((error) => error.name),
-    group.find("k", { signal: AbortSignal.abort("gone") }).catch((e) => e),
-  ]);
-  assertEquals(reasons, ["h", "TypeError", "gone"]);
-});

@@ -140,7 +140,7 @@ Deno.test("A key is loaded once for all who wait; a load that nobody waits for h
   assertEquals(group.peek("k")?.text(), "new");
 });
 
-Deno.test("A value that memory has no room for is answered all the same", async () => {
+Deno.test("A value that memory has no room for is answered all the same, and a set of one resolves", async () => {
   const { Map } = globalThis;
   // A map of the cache: its values are places.
   globalThis.Map = class<K, V> extends Map<K, V> {
@@ -155,6 +155,8 @@ Deno.test("A value that memory has no room for is answered all the same", async 
       assertEquals((await group.get("k")).text(), "<k>");
     }
     assertEquals([group.stats().localLoads, group.stats().main.items], [2, 0]);
+    await group.set("k", "written");
+    assertEquals(group.peek("k"), undefined);
   } finally {
     globalThis.Map = Map;
   }

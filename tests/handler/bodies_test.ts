@@ -1,11 +1,11 @@
-/** How many listen to one signal: Node 20 warns of more than ten, and many are slow. */
+/** How the bodies of requests are read. */
 
-import { Group, HTTPPool } from "../../mod.ts";
-import { assert, assertEquals, assertRejects } from "../support/assert.ts";
+import { HTTPPool } from "../../mod.ts";
+import { assert, assertEquals } from "../support/assert.ts";
 import { PEER, SELF } from "../support/handler.ts";
 import { settle } from "../support/time.ts";
 
-/** Counts how many listen to one signal at most, while `run` runs. */
+/** Counts how many listen to one signal at most. Node 20 warns of more than ten. */
 async function mostListeners(run: () => Promise<void>): Promise<number> {
   const own = Object.getOwnPropertyDescriptors(EventTarget.prototype);
   const counts = new Map<unknown, number>();
@@ -33,40 +33,6 @@ async function mostListeners(run: () => Promise<void>): Promise<number> {
   }
   return most;
 }
-
-Deno.test("getMany() listens once to its signal, however many keys it waits for, and lets go at the end", async () => {
-  const signals: AbortSignal[] = [];
-  const group = new Group("g", (key, { signal }) => {
-    if (key === "now") return "v";
-    signals.push(signal);
-    return new Promise((resolve) => setTimeout(resolve, 1, "v"));
-  });
-  const { signal } = new AbortController();
-  let listening = 0;
-  const { addEventListener, removeEventListener } = signal;
-  signal.addEventListener = (...args: unknown[]) => {
-    listening++;
-    addEventListener.apply(signal, args as never);
-  };
-  signal.removeEventListener = (...args: unknown[]) => {
-    listening--;
-    removeEventListener.apply(signal, args as never);
-  };
-  const keys = Array.from({ length: 100 }, (_, i) => `k${i}`);
-  const getting = group.getMany(["now", ...keys], { signal });
-  assertEquals(listening, 1);
-  assertEquals((await getting).size, 101);
-  assertEquals(listening, 0);
-
-  const leaving = new AbortController();
-  const left = group.getMany(keys.map((key) => `${key}!`), {
-    signal: leaving.signal,
-  });
-  leaving.abort(new Error("enough"));
-  await assertRejects(() => left, Error, "enough");
-  assert(signals.slice(100).every((signal) => signal.aborted));
-  assertEquals(signals.slice(0, 100).filter(({ aborted }) => aborted), []);
-});
 
 Deno.test("Bodies that are being read share no signal", async () => {
   const pool = new HTTPPool(SELF);
