@@ -108,7 +108,7 @@ export class HTTPPeer implements Peer {
     signal?.addEventListener("abort", leave, { once: true });
     if (signal?.aborted) leave();
     const { clock, timeoutMs } = this.#transport;
-    const callOff = afterListening(clock, Math.min(PEEK_MS, timeoutMs), () => {
+    const cancel = afterListening(clock, Math.min(PEEK_MS, timeoutMs), () => {
       this.#link.lookLater();
       controller.abort(this.#link.error("it has no copy at hand"));
     });
@@ -119,7 +119,7 @@ export class HTTPPeer implements Peer {
       signal?.throwIfAborted();
       return undefined;
     } finally {
-      callOff();
+      cancel();
       signal?.removeEventListener("abort", leave);
     }
   }

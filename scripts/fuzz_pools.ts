@@ -187,9 +187,9 @@ const requests = fc.asyncProperty(anyRequest, async (one) => {
     if (key.startsWith("!")) throw new Error("the getter's own words");
     if (key.startsWith("~")) {
       return new Promise((resolve, reject) => {
-        const callOff = clock.after(7_000, () => resolve(key));
+        const cancel = clock.after(7_000, () => resolve(key));
         signal.addEventListener("abort", () => {
-          callOff();
+          cancel();
           reject(signal.reason);
         });
       });
