@@ -113,7 +113,11 @@ export class Handler {
     }
     const about = protocol.native ? markOf(writeTarget(target)) : null;
     const given = request.headers.get(HEADER.target);
-    if (about !== null && given !== null && given !== about) {
+    if (about === null && given !== null) {
+      // An asker in protocol native would take any body for the value itself.
+      return text(request, 400, `this pool is in protocol ${protocol.name}`);
+    }
+    if (given !== null && given !== about) {
       const message = `${HEADER.target} is that of another path: ` +
         "something on the way changes paths";
       return badRequest(request, 400, message);

@@ -202,14 +202,13 @@ export class Transport {
       );
     }
     const about = headers.get(HEADER.target) ?? undefined;
-    if (mark !== undefined && about !== mark && PROVEN.has(meaning)) {
+    if (about !== mark && PROVEN.has(meaning)) {
       await drop(response);
-      throw peerError(
-        origin,
-        `its answer is not about what it was asked: ${HEADER.target} must be ` +
-          `${quote(mark)}: received ${describe(about)}`,
-        { status },
-      );
+      const what = mark === undefined
+        ? `it is a pool in protocol native, and this one in ${protocol.name}`
+        : `its answer is not about what it was asked: ${HEADER.target} must be ` +
+          `${quote(mark)}: received ${describe(about)}`;
+      throw peerError(origin, what, { status });
     }
     onAnswer(headers);
     try {
