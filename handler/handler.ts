@@ -234,7 +234,10 @@ export class Handler {
     request: Request,
     target: Target,
   ): Promise<Response> {
+    const { clock } = this.#options;
+    const begunAt = clock.now();
     const body = await this.#bodies.read(request);
+    const tookMs = clock.now() - begunAt;
     if (!(body instanceof Uint8Array)) {
       return body === "closed"
         ? noGroup(request, target.group)
@@ -246,7 +249,7 @@ export class Handler {
     const { key } = target;
     switch (request.method) {
       case "PUT":
-        return put(request, local, key, ByteView.from(body));
+        return put(request, local, key, ByteView.from(body), tookMs);
       case "DELETE":
         if (target.clear === undefined) {
           return remove(request, local, key === undefined ? key : [key]);
@@ -255,7 +258,7 @@ export class Handler {
         return done(request, local);
       default:
         return key === undefined
-          ? this.#post(request, local, body, target)
+          ? this.#post(request, local, body, target, tookMs)
           : badRequest(request, 400, "bad request");
     }
   }
@@ -266,6 +269,7 @@ export class Handler {
     local: LocalGroup,
     body: Uint8Array<ArrayBuffer>,
     { clear }: Target,
+    tookMs: number,
   ): Promise<Response> | Response {
     switch (request.headers.get(HEADER.method)) {
       case null: {
@@ -278,7 +282,7 @@ export class Handler {
         return this.#getMany(request, local, decodeKeys(body, MAX_KEYS));
       case "PUT": {
         const pair = decodeKeyAndValue(body);
-        return put(request, local, pair?.key, pair?.value);
+        return put(request, local, pair?.key, pair?.value, tookMs);
       }
       case "DELETE":
         return remove(
@@ -342,15 +346,17 @@ function waitOf(request: Request): number | undefined {
   return header === null ? undefined : decodeMs(header);
 }
 
+/** @param tookMs How long the value was on its way after the head of the request. */
 function put(
   request: Request,
   local: LocalGroup,
   key: string | undefined,
   view: ByteView | undefined,
+  tookMs: number,
 ): Response {
   const rule = keyRule(key);
   if (rule !== undefined) return badRequest(request, 400, rule);
-  const stored = view && withTtl(view, request.headers.get(HEADER.ttl));
+  const stored = view && withTtl(view, request.headers.get(HEADER.ttl), tookMs);
   if (stored === undefined) {
     return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
   }

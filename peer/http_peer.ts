@@ -289,7 +289,7 @@ export class HTTPPeer implements Peer {
     } catch (error) {
       throw this.#link.refusal(answer, `the body is malformed: ${error}`);
     }
-    const value = withTtl(view, ttl);
+    const value = withTtl(view, ttl, answer.tookMs);
     if (value !== undefined) return value;
     throw this.#link.refusal(
       answer,

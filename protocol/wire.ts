@@ -252,14 +252,25 @@ export function decodeMs(text: string): number | undefined {
   return /^\d{1,16}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Adds the time left from its header, or gives `undefined` if that is malformed. */
+/**
+ * Adds the time left from its header, or gives `undefined` if that is malformed.
+ *
+ * @param ms How long ago the header came.
+ */
 export function withTtl(
   value: ByteView,
   header: string | null,
+  ms: number,
 ): PeerValue | undefined {
   if (header === null) return { value };
   const ttlMs = decodeMs(header);
-  return ttlMs === undefined ? undefined : { value, ttlMs };
+  return ttlMs === undefined ? undefined : aged({ value, ttlMs }, ms);
+}
+
+/** A value as it is `ms` later: it has less time left. */
+export function aged(found: PeerValue, ms: number): PeerValue {
+  if (found.ttlMs === undefined) return found;
+  return { ...found, ttlMs: Math.max(0, found.ttlMs - ms) };
 }
 
 /** The facts about a body that its headers state. */
