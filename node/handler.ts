@@ -101,7 +101,7 @@ export function toNodeHandler(
   const report = (error: unknown): void => {
     try {
       const reported = onError(error) as unknown;
-      if (reported instanceof Promise) reported.catch(() => {});
+      if (reported !== undefined) Promise.resolve(reported).catch(() => {});
     } catch {
       // What it was told is lost.
     }
