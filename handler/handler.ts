@@ -191,7 +191,8 @@ export class Handler {
     const { signal } = request;
     // The client left while the body came.
     if (signal.aborted) return failure(request, local, undefined, protocol);
-    const onEnd = this.#admission.serve();
+    // Only our own peers are limited, and nobody else takes room from them.
+    const onEnd = waitMs === undefined ? undefined : this.#admission.serve();
     try {
       const answer = waitMs === undefined
         ? await local.load(key, { signal, isPatient: !protocol.native })
@@ -201,7 +202,7 @@ export class Handler {
     } catch (error) {
       return failure(request, local, error, protocol);
     } finally {
-      onEnd();
+      onEnd?.();
     }
   }
 
