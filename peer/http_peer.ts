@@ -237,8 +237,8 @@ export class HTTPPeer implements Peer {
       const batcher = this.#batcher(way, group);
       const { isNew } = this.#link;
       // Half of the time it may be silent, so that "pending" arrives before that is
-      // over. With a new peer the others wait for an answer, so one of two is to come
-      // soon.
+      // over. Other keys wait for the first answer of a new peer, so only one request
+      // may leave them waiting for long.
       const halfMs = Math.floor(timeoutMs / 2);
       const waitMs = isNew && way.slots.alone > 0
         ? Math.min(HOLD_MS, halfMs)

@@ -66,7 +66,7 @@ export const MAX_PATH_LENGTH = 4096;
 /**
  * The keys that travel in a path. Between two processes there may be a proxy that
  * decodes paths, merges slashes, resolves dots, cuts off what is behind a semicolon, and
- * encodes again. These it can read in one way alone.
+ * encodes again. It can read these keys in one way only.
  */
 const PLAIN_KEY = /^[\w~:@=,-][\w~:@=,.-]*(?:\/[\w~:@=,-][\w~:@=,.-]*)*$/;
 

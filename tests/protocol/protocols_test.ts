@@ -312,7 +312,7 @@ Deno.test("Our own processes in a ring with Go tell each other of values, missin
   }
 });
 
-Deno.test("Pools of two protocols under the same basePath take nothing from each other", async () => {
+Deno.test("A native pool and one in a protocol of Go under the same basePath take nothing from each other", async () => {
   const origins = ["http://a", "http://b"];
   for (const other of ["geecache", "geecache-protobuf"] as const) {
     const network = new FakeNetwork();
