@@ -39,7 +39,7 @@ export const HEADER = {
   draining: "Geecache-Draining",
   /** Beside a value: the milliseconds that it has left. */
   ttl: "Geecache-Ttl",
-  /** Beside a value in an answer: its bytes, so that one that was cut short is known. */
+  /** Beside a value in an answer: how many bytes it has. By it, one cut short is seen. */
   length: "Geecache-Length",
 } as const;
 
