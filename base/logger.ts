@@ -46,7 +46,7 @@ function guarded(
     try {
       // A logger may be asynchronous, although nothing waits for it.
       const written = logger[level](message) as unknown;
-      if (written instanceof Promise) written.catch(() => {});
+      if (written !== undefined) Promise.resolve(written).catch(() => {});
     } catch {
       // A pool whose messages are lost still works.
     }

@@ -36,7 +36,7 @@ export function afterListening(
 export class Watchdog {
   readonly #controller = new AbortController();
   readonly #clock: Clock;
-  #stopTimer: () => void = () => {};
+  #cancel: () => void = () => {};
   #aliveAt = 0;
   #reject!: (reason: unknown) => void;
   /**
@@ -57,7 +57,7 @@ export class Watchdog {
 
   /** Calls `run` after `ms`. */
   after(ms: number, run: () => void): void {
-    this.#stopTimer = this.#clock.after(ms, run);
+    this.#cancel = this.#clock.after(ms, run);
   }
 
   /** Calls `run` once there was no sign of life for `ms`. */
@@ -68,9 +68,9 @@ export class Watchdog {
     const look = (): void => {
       const left = this.#aliveAt + ms - this.#clock.now();
       if (left <= 0) run();
-      else this.#stopTimer = afterListening(this.#clock, left, look);
+      else this.#cancel = afterListening(this.#clock, left, look);
     };
-    this.#stopTimer = afterListening(this.#clock, ms, look);
+    this.#cancel = afterListening(this.#clock, ms, look);
   }
 
   onSignOfLife(): void {
@@ -84,6 +84,6 @@ export class Watchdog {
 
   /** Stops the timer. Always call it last. */
   end(): void {
-    this.#stopTimer();
+    this.#cancel();
   }
 }

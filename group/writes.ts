@@ -18,10 +18,9 @@ import type { LocalGroup } from "./local_group.ts";
 export class Writes {
   readonly #local: LocalGroup;
   readonly #peers: PeerPicker | undefined;
-
   readonly #unreachable: Unreachable;
 
-  /** @param unreachable What a write does that does not say it itself. */
+  /** @param unreachable For writes that do not say it themselves. */
   constructor(
     local: LocalGroup,
     peers: PeerPicker | undefined,

@@ -100,8 +100,8 @@ export class Admission {
   }
 
   /**
-   * The rule that a page in a browser breaks, or `undefined` if the request is of none,
-   * or of a page of this process's own. A page of another origin may not even have a
+   * The rule that a page in a browser breaks, or `undefined` if no page sent the request,
+   * or a page of this process's own did. A page of another origin may not even have a
    * key loaded. Nor may a page whose name leads here only since it was loaded (DNS
    * rebinding): the browser takes that for the page's own origin.
    */

@@ -126,7 +126,7 @@ class HeldAnswer {
   /** What has not been sent yet. */
   #out: ResultFrame[];
   #over = false;
-  #cancelTimer: () => void = () => {};
+  #cancel: () => void = () => {};
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
 
   constructor(
@@ -144,7 +144,7 @@ class HeldAnswer {
   }
 
   stream(patienceMs: number): ReadableStream<Uint8Array<ArrayBuffer>> {
-    this.#cancelTimer = this.#clock.after(patienceMs, () => this.#giveUp());
+    this.#cancel = this.#clock.after(patienceMs, () => this.#giveUp());
     for (const [index, { load }] of this.#waiting) {
       load.then(
         (value) => this.#settle(index, valueFrame(index, value)),
@@ -166,7 +166,7 @@ class HeldAnswer {
   #end(): void {
     this.#over = true;
     this.#onEnd();
-    this.#cancelTimer();
+    this.#cancel();
     this.#signal.removeEventListener("abort", this.#leave);
   }
 

@@ -113,7 +113,11 @@ export class Handler {
     }
     const about = protocol.native ? markOf(writeTarget(target)) : null;
     const given = request.headers.get(HEADER.target);
-    if (about !== null && given !== null && given !== about) {
+    if (about === null && given !== null) {
+      // An asker in protocol native would take any body for the value itself.
+      return text(request, 400, `this pool is in protocol ${protocol.name}`);
+    }
+    if (given !== null && given !== about) {
       const message = `${HEADER.target} is that of another path: ` +
         "something on the way changes paths";
       return badRequest(request, 400, message);
@@ -187,7 +191,8 @@ export class Handler {
     const { signal } = request;
     // The client left while the body came.
     if (signal.aborted) return failure(request, local, undefined, protocol);
-    const onEnd = this.#admission.serve();
+    // Only our own peers are limited, and nobody else takes room from them.
+    const onEnd = waitMs === undefined ? undefined : this.#admission.serve();
     try {
       const answer = waitMs === undefined
         ? await local.load(key, { signal, isPatient: !protocol.native })
@@ -197,7 +202,7 @@ export class Handler {
     } catch (error) {
       return failure(request, local, error, protocol);
     } finally {
-      onEnd();
+      onEnd?.();
     }
   }
 
@@ -230,7 +235,10 @@ export class Handler {
     request: Request,
     target: Target,
   ): Promise<Response> {
+    const { clock } = this.#options;
+    const begunAt = clock.now();
     const body = await this.#bodies.read(request);
+    const tookMs = clock.now() - begunAt;
     if (!(body instanceof Uint8Array)) {
       return body === "closed"
         ? noGroup(request, target.group)
@@ -242,7 +250,7 @@ export class Handler {
     const { key } = target;
     switch (request.method) {
       case "PUT":
-        return put(request, local, key, ByteView.from(body));
+        return put(request, local, key, ByteView.from(body), tookMs);
       case "DELETE":
         if (target.clear === undefined) {
           return remove(request, local, key === undefined ? key : [key]);
@@ -251,7 +259,7 @@ export class Handler {
         return done(request, local);
       default:
         return key === undefined
-          ? this.#post(request, local, body, target)
+          ? this.#post(request, local, body, target, tookMs)
           : badRequest(request, 400, "bad request");
     }
   }
@@ -262,6 +270,7 @@ export class Handler {
     local: LocalGroup,
     body: Uint8Array<ArrayBuffer>,
     { clear }: Target,
+    tookMs: number,
   ): Promise<Response> | Response {
     switch (request.headers.get(HEADER.method)) {
       case null: {
@@ -274,7 +283,7 @@ export class Handler {
         return this.#getMany(request, local, decodeKeys(body, MAX_KEYS));
       case "PUT": {
         const pair = decodeKeyAndValue(body);
-        return put(request, local, pair?.key, pair?.value);
+        return put(request, local, pair?.key, pair?.value, tookMs);
       }
       case "DELETE":
         return remove(
@@ -338,15 +347,17 @@ function waitOf(request: Request): number | undefined {
   return header === null ? undefined : decodeMs(header);
 }
 
+/** @param tookMs How long the value was on its way after the head of the request. */
 function put(
   request: Request,
   local: LocalGroup,
   key: string | undefined,
   view: ByteView | undefined,
+  tookMs: number,
 ): Response {
   const rule = keyRule(key);
   if (rule !== undefined) return badRequest(request, 400, rule);
-  const stored = view && withTtl(view, request.headers.get(HEADER.ttl));
+  const stored = view && withTtl(view, request.headers.get(HEADER.ttl), tookMs);
   if (stored === undefined) {
     return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
   }

@@ -11,6 +11,7 @@ import type { Clock } from "../base/clock.ts";
 import { afterListening } from "../base/watchdog.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import type { PeerValue } from "../base/peers.ts";
+import { aged } from "../protocol/wire.ts";
 
 /**
  * How long a load and its result are kept for an asker that was told to ask again. A
@@ -79,7 +80,7 @@ export class Waits {
     const again: Wait = {
       // A value that waited for the asker has less time left.
       get load() {
-        return load.then((found) => age(found, clock.now() - foundAt));
+        return load.then((found) => aged(found, clock.now() - foundAt));
       },
       leave,
       linger: () => this.#linger(id, { wait: again, local, writes }),
@@ -114,9 +115,4 @@ export class Waits {
     if (all.length > 0) this.#lingering.set(id, all);
     else this.#lingering.delete(id);
   }
-}
-
-function age(found: PeerValue, ms: number): PeerValue {
-  if (found.ttlMs === undefined) return found;
-  return { ...found, ttlMs: Math.max(0, found.ttlMs - ms) };
 }

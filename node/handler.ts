@@ -101,7 +101,7 @@ export function toNodeHandler(
   const report = (error: unknown): void => {
     try {
       const reported = onError(error) as unknown;
-      if (reported instanceof Promise) reported.catch(() => {});
+      if (reported !== undefined) Promise.resolve(reported).catch(() => {});
     } catch {
       // What it was told is lost.
     }
@@ -270,13 +270,13 @@ class Exchange {
       this.#req.destroy();
     };
     const timer = setTimeout(cut, LINGER_MS);
-    const stopTimer = (): void => {
+    const cancel = (): void => {
       clearTimeout(timer);
-      this.#req.off("end", stopTimer);
-      socket.off("close", stopTimer);
+      this.#req.off("end", cancel);
+      socket.off("close", cancel);
     };
-    this.#req.once("end", stopTimer);
-    socket.once("close", stopTimer);
+    this.#req.once("end", cancel);
+    socket.once("close", cancel);
     this.#req.resume();
   }
 }

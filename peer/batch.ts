@@ -24,7 +24,7 @@ import {
   TOO_LONG,
 } from "../protocol/frames.ts";
 import type { PeerValue } from "../base/peers.ts";
-import { groupPath, HEADER } from "../protocol/wire.ts";
+import { aged, groupPath, HEADER } from "../protocol/wire.ts";
 import { type Link, MIN_WAIT_MS } from "./link.ts";
 import type { Answer } from "./transport.ts";
 
@@ -327,9 +327,11 @@ export class Batcher {
         body: encodeKeys(batch.map((asked) => asked.key)),
         repeatable: true,
         onHead,
-        onChunk: (chunk) => {
+        onChunk: (chunk, tookMs) => {
           for (const frame of results.push(chunk)) {
             const asked = batch[frame.index]!;
+            // It may have waited behind other results since the head came.
+            frame.value = aged(frame.value, tookMs);
             if (!asked.over) this.#settle(asked, frame, again);
           }
         },

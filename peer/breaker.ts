@@ -51,7 +51,7 @@ export class Breaker {
   /** Whether a probe was asked for since the current one began. */
   #again = false;
   #ended = false;
-  #callOff: (() => void) | undefined;
+  #cancel: (() => void) | undefined;
 
   constructor(options: BreakerOptions) {
     this.#options = options;
@@ -84,11 +84,11 @@ export class Breaker {
   lookLater(): void {
     // What the current probe has seen may have changed since.
     if (this.#isProbing) this.#again = true;
-    if (this.#ended || this.#isProbing || this.#callOff !== undefined) return;
+    if (this.#ended || this.#isProbing || this.#cancel !== undefined) return;
     const { clock, random } = this.#options;
     const pause = Math.min(FIRST_PAUSE_MS * 2 ** this.#pauses++, MAX_PAUSE_MS);
-    this.#callOff = clock.after(pause * (1 + random()) / 2, () => {
-      this.#callOff = undefined;
+    this.#cancel = clock.after(pause * (1 + random()) / 2, () => {
+      this.#cancel = undefined;
       this.#probe();
     }, true);
   }
@@ -96,8 +96,8 @@ export class Breaker {
   /** Stops probing for good. */
   end(): void {
     this.#ended = true;
-    this.#callOff?.();
-    this.#callOff = undefined;
+    this.#cancel?.();
+    this.#cancel = undefined;
   }
 
   async #probe(): Promise<void> {

@@ -108,7 +108,7 @@ export class HTTPPeer implements Peer {
     signal?.addEventListener("abort", leave, { once: true });
     if (signal?.aborted) leave();
     const { clock, timeoutMs } = this.#transport;
-    const callOff = afterListening(clock, Math.min(PEEK_MS, timeoutMs), () => {
+    const cancel = afterListening(clock, Math.min(PEEK_MS, timeoutMs), () => {
       this.#link.lookLater();
       controller.abort(this.#link.error("it has no copy at hand"));
     });
@@ -119,7 +119,7 @@ export class HTTPPeer implements Peer {
       signal?.throwIfAborted();
       return undefined;
     } finally {
-      callOff();
+      cancel();
       signal?.removeEventListener("abort", leave);
     }
   }
@@ -237,8 +237,8 @@ export class HTTPPeer implements Peer {
       const batcher = this.#batcher(way, group);
       const { isNew } = this.#link;
       // Half of the time it may be silent, so that "pending" arrives before that is
-      // over. With a new peer the others wait for an answer, so one of two is to come
-      // soon.
+      // over. Other keys wait for the first answer of a new peer, so only one request
+      // may leave them waiting for long.
       const halfMs = Math.floor(timeoutMs / 2);
       const waitMs = isNew && way.slots.alone > 0
         ? Math.min(HOLD_MS, halfMs)
@@ -289,7 +289,7 @@ export class HTTPPeer implements Peer {
     } catch (error) {
       throw this.#link.refusal(answer, `the body is malformed: ${error}`);
     }
-    const value = withTtl(view, ttl);
+    const value = withTtl(view, ttl, answer.tookMs);
     if (value !== undefined) return value;
     throw this.#link.refusal(
       answer,

@@ -177,7 +177,7 @@ export class Link {
       answer = await this.#sendTwice(question, signal);
     } catch (error) {
       if (!signal?.aborted) {
-        if (!this.#saysGo(error)) this.#breaker.fail();
+        if (!this.#mayBeGo(error)) this.#breaker.fail();
         if (this.isOutOfReach(error, sentAt)) {
           for (const turn of this.#turns) turn.fail(error);
           this.#turns.clear();
@@ -392,10 +392,10 @@ export class Link {
   }
 
   /**
-   * Whether an error is what a Go program that is well says: its `ServeMux` redirects
-   * keys such as `a//b`, and "no such group" has no header of ours there.
+   * Whether a Go program that is well may have answered so. Its `ServeMux` redirects
+   * keys such as `a//b`, and its "no such group" has no header of ours.
    */
-  #saysGo(error: unknown): boolean {
+  #mayBeGo(error: unknown): boolean {
     const status = (error instanceof PeerError && error.status) || 0;
     return !this.transport.protocol.native &&
       (status === 404 || (status >= 300 && status < 400));

@@ -53,8 +53,11 @@ export interface Question {
   repeatable?: boolean;
   /** Called when an answer begins, unless it is "busy" or a batch that comes in one go. */
   onHead?: () => void;
-  /** Takes the body of a batch as it arrives. If it throws, the request ends. */
-  onChunk?: (chunk: Uint8Array) => void;
+  /**
+   * Takes the body of a batch as it arrives, and how long after the head that is. If
+   * it throws, the request ends.
+   */
+  onChunk?: (chunk: Uint8Array, tookMs: number) => void;
   /** Called when the body has ended. If it throws, there is no answer. */
   onEnd?: () => void;
 }
@@ -66,6 +69,8 @@ export interface Answer {
   status: number;
   headers: Headers;
   body: Uint8Array<ArrayBuffer>;
+  /** How long after the head the body ended. */
+  tookMs: number;
 }
 
 /** What an answer can mean. Anything else is no answer. */
@@ -163,10 +168,11 @@ export class Transport {
     wait.onSignOfLife();
     const { status, headers } = response;
     const maxMs = MAX_TIMEOUTS * timeoutMs;
-    const until = this.clock.now() + maxMs;
+    const begunAt = this.clock.now();
+    const tookMs = (): number => this.clock.now() - begunAt;
     const onPart = (): void => {
       wait.onSignOfLife();
-      if (this.clock.now() <= until) return;
+      if (tookMs() <= maxMs) return;
       const what = `the body took longer than ${maxMs} ms`;
       wait.cutShort(peerError(origin, what, { status }));
     };
@@ -202,20 +208,23 @@ export class Transport {
       );
     }
     const about = headers.get(HEADER.target) ?? undefined;
-    if (mark !== undefined && about !== mark && PROVEN.has(meaning)) {
+    if (about !== mark && PROVEN.has(meaning)) {
       await drop(response);
-      throw peerError(
-        origin,
-        `its answer is not about what it was asked: ${HEADER.target} must be ` +
-          `${quote(mark)}: received ${describe(about)}`,
-        { status },
-      );
+      const what = mark === undefined
+        ? `it is a pool in protocol native, and this one in ${protocol.name}`
+        : `its answer is not about what it was asked: ${HEADER.target} must be ` +
+          `${quote(mark)}: received ${describe(about)}`;
+      throw peerError(origin, what, { status });
     }
     onAnswer(headers);
     try {
       if (isBatch) {
-        const body = await this.#pass(response, head, question, wait, onPart);
-        return { meaning, status, headers, body };
+        const onChunk = (chunk: Uint8Array): void =>
+          question.onChunk!(chunk, tookMs());
+        await pass(response, head, onChunk, wait, onPart);
+        question.onEnd?.();
+        const body = new Uint8Array();
+        return { meaning, status, headers, body, tookMs: tookMs() };
       }
       const body = await this.#read(
         origin,
@@ -226,8 +235,8 @@ export class Transport {
         onPart,
       );
       return body === undefined
-        ? { ...this.#tooLarge(), status, headers }
-        : { meaning, status, headers, body };
+        ? { ...this.#tooLarge(), status, headers, tookMs: tookMs() }
+        : { meaning, status, headers, body, tookMs: tookMs() };
     } catch (cause) {
       if (cause instanceof PeerError) throw cause;
       const what = cause instanceof FrameError
@@ -279,26 +288,6 @@ export class Transport {
     return advice === undefined ? what : `${what}: ${advice}`;
   }
 
-  /** Hands on a batch as it arrives. */
-  async #pass(
-    response: Response,
-    head: BodyHead,
-    { onChunk, onEnd }: Question,
-    wait: Watchdog,
-    onPart: () => void,
-  ): Promise<Uint8Array<ArrayBuffer>> {
-    if (isSmall(head)) {
-      onChunk!(new Uint8Array(await response.arrayBuffer()));
-    } else if (response.body !== null) {
-      for await (const chunk of chunksOf(response.body, wait.signal)) {
-        onPart();
-        onChunk!(chunk);
-      }
-    }
-    onEnd?.();
-    return new Uint8Array();
-  }
-
   /** Reads the body of any other answer; `undefined`: it is larger than a value may be. */
   async #read(
     origin: string,
@@ -330,6 +319,24 @@ export class Transport {
     const { maxBodyBytes } = this;
     const body = encodeKey(`the body is larger than ${maxBodyBytes} bytes`);
     return { meaning: "200 too-large", body };
+  }
+}
+
+/** Hands on a batch as it arrives. */
+async function pass(
+  response: Response,
+  head: BodyHead,
+  onChunk: (chunk: Uint8Array) => void,
+  wait: Watchdog,
+  onPart: () => void,
+): Promise<void> {
+  if (isSmall(head)) {
+    onChunk(new Uint8Array(await response.arrayBuffer()));
+  } else if (response.body !== null) {
+    for await (const chunk of chunksOf(response.body, wait.signal)) {
+      onPart();
+      onChunk(chunk);
+    }
   }
 }
 

@@ -44,8 +44,8 @@ export function runtimeFetch(
 }
 
 /**
- * A dispatcher without proxies, where the global one takes its from variables. One
- * that a program has set itself is left in place.
+ * A dispatcher without proxies, where the global one takes its proxies from variables.
+ * Any other that a program has set is left in place.
  */
 function directDispatcher(): object | undefined {
   const instead = (globalThis as { [DISPATCHER]?: EnvDispatcher })[DISPATCHER];

@@ -8,7 +8,7 @@ import type { SafeLogger } from "../base/logger.ts";
 import type { Observer } from "../base/observer.ts";
 import type { Members } from "./members.ts";
 
-/** So many lines are written of peers without a group. */
+/** How many lines are written about peers without a group, at the most. */
 const MAX_TOLD = 1_000;
 
 /** Writes a line for each change of a peer's state, and for each list that differs. */
@@ -36,7 +36,7 @@ export function logEvents(
   const told = new Set<string>();
   observer.on("noGroup", ({ peer, what }) => {
     const line = `[Pool ${self}] ${peer} is asked in vain: ${what}`;
-    // A peer that says so of many groups is told of often enough.
+    // A peer may lack so many groups that more lines tell nothing new.
     if (!members.has(peer) || told.has(line) || told.size >= MAX_TOLD) return;
     told.add(line);
     logger.warn(line);
@@ -44,9 +44,9 @@ export function logEvents(
 }
 
 /**
- * Gives what writes the line of a list without this process. The first one is a
- * warning, unless this process is called a client by its name, which ends in
- * `.invalid`: the port or the host of `self` may be wrong.
+ * Returns a function that writes a line about a list without this process. The first
+ * line is a warning, since the port or the host of `self` may be wrong. A client, whose
+ * name ends in `.invalid`, gets none.
  */
 export function absenceLog(logger: SafeLogger, self: string): () => void {
   const { hostname } = new URL(self);

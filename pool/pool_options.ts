@@ -89,10 +89,11 @@ export interface HTTPPoolOptions {
    */
   secret?: string | readonly string[];
   /**
-   * The name of the cluster, for which an address may be re-used by another service
-   * that has a group of the same name. Peers say it with each request and each answer;
-   * those of another cluster are refused, and their answers count as none. 1 to 100
-   * visible ASCII characters, the same in all processes. Only in protocol `"native"`.
+   * The name of the cluster: 1 to 100 visible ASCII characters, the same in all
+   * processes. It keeps services apart if one gets the address of another and has a
+   * group of the same name. Peers say it with each request and each answer. Those of
+   * another cluster are refused, and their answers count as none. Only in protocol
+   * `"native"`.
    *
    * Default: none. Such processes are a cluster of their own.
    */

@@ -39,7 +39,7 @@ export const HEADER = {
   draining: "Geecache-Draining",
   /** Beside a value: the milliseconds that it has left. */
   ttl: "Geecache-Ttl",
-  /** Beside a value in an answer: its bytes, so that one that was cut short is known. */
+  /** Beside a value in an answer: how many bytes it has. By it, one cut short is seen. */
   length: "Geecache-Length",
 } as const;
 
@@ -66,7 +66,7 @@ export const MAX_PATH_LENGTH = 4096;
 /**
  * The keys that travel in a path. Between two processes there may be a proxy that
  * decodes paths, merges slashes, resolves dots, cuts off what is behind a semicolon, and
- * encodes again. These it can read in one way alone.
+ * encodes again. It can read these keys in one way only.
  */
 const PLAIN_KEY = /^[\w~:@=,-][\w~:@=,.-]*(?:\/[\w~:@=,-][\w~:@=,.-]*)*$/;
 
@@ -252,14 +252,25 @@ export function decodeMs(text: string): number | undefined {
   return /^\d{1,16}$/.test(text) ? Number(text) : undefined;
 }
 
-/** Adds the time left from its header, or gives `undefined` if that is malformed. */
+/**
+ * Adds the time left from its header, or gives `undefined` if that is malformed.
+ *
+ * @param ms How long ago the header came.
+ */
 export function withTtl(
   value: ByteView,
   header: string | null,
+  ms: number,
 ): PeerValue | undefined {
   if (header === null) return { value };
   const ttlMs = decodeMs(header);
-  return ttlMs === undefined ? undefined : { value, ttlMs };
+  return ttlMs === undefined ? undefined : aged({ value, ttlMs }, ms);
+}
+
+/** A value as it is `ms` later: it has less time left. */
+export function aged(found: PeerValue, ms: number): PeerValue {
+  if (found.ttlMs === undefined) return found;
+  return { ...found, ttlMs: Math.max(0, found.ttlMs - ms) };
 }
 
 /** The facts about a body that its headers state. */

@@ -180,7 +180,7 @@ const paths = fc.property(
       readTarget(raw, "/_geecache/", native);
     }
     assertEquals(decodeKey(encodeKey(key)), key);
-    const ttlMs = withTtl(ByteView.from(""), path)?.ttlMs;
+    const ttlMs = withTtl(ByteView.from(""), path, 0)?.ttlMs;
     assert(ttlMs === undefined || ttlMs >= 0, `${ttlMs} ms`);
   },
 );

@@ -17,6 +17,7 @@ import {
 import { encodeResponse } from "../protocol/protobuf.ts";
 import { ByteView } from "../base/byte_view.ts";
 import { assert, assertEquals } from "../tests/support/assert.ts";
+import { SILENT } from "../tests/support/logger.ts";
 import { FakeClock } from "../tests/support/time.ts";
 import { HEADER } from "../protocol/wire.ts";
 import {
@@ -178,6 +179,7 @@ const requests = fc.asyncProperty(anyRequest, async (one) => {
     clock,
     protocol,
     maxBodyBytes,
+    logger: SILENT,
     fetch: () => Promise.reject(new TypeError("connection refused")),
     ...(one.secret && protocol === "native" ? { secret: SECRET } : {}),
   });
@@ -187,9 +189,9 @@ const requests = fc.asyncProperty(anyRequest, async (one) => {
     if (key.startsWith("!")) throw new Error("the getter's own words");
     if (key.startsWith("~")) {
       return new Promise((resolve, reject) => {
-        const callOff = clock.after(7_000, () => resolve(key));
+        const cancel = clock.after(7_000, () => resolve(key));
         signal.addEventListener("abort", () => {
-          callOff();
+          cancel();
           reject(signal.reason);
         });
       });
@@ -281,6 +283,7 @@ const answers = fc.asyncProperty(
       protocol,
       random: () => 0.5,
       maxBodyBytes: 40,
+      logger: SILENT,
       fetch: () => {
         const answer = left.shift();
         // A caller would wait for ever for a peer that always answers "pending", so

@@ -156,3 +156,19 @@ Deno.test("An error of another copy of the package is an instance of its class",
   });
   assertEquals(await group.find("k"), undefined);
 });
+
+Deno.test("A logger that rejects as another realm does disturbs nothing", async () => {
+  let calls = 0;
+  const reject = runInNewContext("() => Promise.reject(new Error('full'))");
+  const write = (): void => {
+    calls++;
+    return reject();
+  };
+  const logger = { debug: write, info: write, warn: write, error: write };
+  const pool = new HTTPPool("http://a", { logger });
+  pool.setPeers(["http://b"]);
+  assertEquals(calls, 1);
+  await pool.close();
+  // The runtime reports rejections that nobody handles before the next timer.
+  await new Promise((resolve) => setTimeout(resolve));
+});

@@ -1,11 +1,12 @@
 /** Answers whose bodies do not end as they should: too late, or too early. */
 
 import { createServer, type Socket } from "node:net";
-import { HTTPPool } from "../../mod.ts";
+import { ByteView, HTTPPool } from "../../mod.ts";
+import { encodeKeys } from "../../protocol/frames.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { BATCH, fateOf } from "../support/batches.ts";
-import { ownerAndAsker, withCluster } from "../support/cluster.ts";
-import { settle } from "../support/time.ts";
+import { keysOwnedBy, ownerAndAsker, withCluster } from "../support/cluster.ts";
+import { FakeClock, settle } from "../support/time.ts";
 
 const VALUE = { "Geecache-Result": "value", "Geecache-Batch": "1" };
 
@@ -40,6 +41,70 @@ Deno.test("An answer that drips a byte now and then ends after twelve times time
         await clock.advance(5_000);
       });
     }
+  }
+});
+
+/** A body whose second half comes 3 s after the first. */
+function slowly(clock: FakeClock, bytes: Uint8Array) {
+  return new ReadableStream<Uint8Array>({
+    async start(controller) {
+      controller.enqueue(bytes.slice(0, bytes.length / 2));
+      await new Promise<void>((run) => clock.after(3_000, run));
+      controller.enqueue(bytes.slice(bytes.length / 2));
+      controller.close();
+    },
+  });
+}
+
+Deno.test("A value whose answer came slowly has only the rest of its ttlMs left", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, peer } = ownerAndAsker(cluster);
+    const { clock } = cluster;
+    const keys = keysOwnedBy(cluster, owner, 4);
+    for (const key of keys) await owner.group.set(key, "v", { ttlMs: 10_000 });
+    await owner.group.set("k", "for ever");
+    await peer.get("g", "k");
+    cluster.network.fault(owner.origin, async (_request, next) => {
+      const answer = await next();
+      const bytes = new Uint8Array(await answer.arrayBuffer());
+      return new Response(slowly(clock, bytes), answer);
+    });
+    // The first goes alone, the others in a batch.
+    const gets = Promise.all(["k", ...keys].map((key) => peer.get("g", key)));
+    await clock.advance(3_000);
+    const left = (await gets).map(({ ttlMs }) => ttlMs);
+    // Two results came with the first half of the batch.
+    assertEquals(left, [undefined, 10_000, 10_000, 7_000, 7_000]);
+    const alone = peer.get("g", keys[0]!);
+    await clock.advance(3_000);
+    assertEquals((await alone).ttlMs, 4_000);
+    assertEquals(cluster.network.count({ method: "POST" }), 1);
+  }));
+
+Deno.test("A value that was sent slowly has only the rest of its ttlMs left", async () => {
+  const framed = encodeKeys(["k"], ByteView.from("value"));
+  const requests: [path: string, method: string, body: Uint8Array][] = [
+    ["g/k", "PUT", new TextEncoder().encode("value")],
+    ["g", "POST", framed],
+  ];
+  for (const [path, method, body] of requests) {
+    const clock = new FakeClock();
+    const pool = new HTTPPool("http://a", { clock });
+    pool.group("g", () => undefined);
+    const headers = {
+      "Geecache-Peer": "http://b",
+      "Geecache-Method": "PUT",
+      "Geecache-Ttl": "10000",
+    };
+    const init = { method, headers, body: slowly(clock, body), duplex: "half" };
+    const put = pool.handler(new Request(`http://a/_geecache/${path}`, init));
+    await clock.advance(3_000);
+    assertEquals((await put).status, 204);
+    const get = new Request("http://a/_geecache/g/k");
+    const answer = await pool.handler(get);
+    assertEquals(answer.headers.get("Geecache-Ttl"), "7000");
+    assertEquals(await answer.text(), "value");
+    await pool.close();
   }
 });
 

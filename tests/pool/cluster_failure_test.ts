@@ -485,6 +485,25 @@ Deno.test("An asker that sends no Geecache-Wait is answered, however many wait",
   }, options);
 });
 
+Deno.test("Slow loads of strangers take no room from peers", () => {
+  const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
+  return withCluster(2, async (cluster) => {
+    const [owner, asker] = cluster.inOrder("k") as [Node, Node];
+    const [a, b] = keysOwnedBy(cluster, owner, 2) as [string, string];
+    const answer = owner.pool.handler(
+      new Request(`${owner.origin}/_geecache/g/${a}`),
+    );
+    await settle();
+    assertEquals(owner.pool.stats().serving, 0);
+    const get = asker.group.get(b);
+    await settle();
+    assertEquals(owner.loads, [a, b]);
+    for (const key of [a, b]) end(key);
+    assertEquals((await get).text(), `<${b}>`);
+    assertEquals((await answer).status, 200);
+  }, options);
+});
+
 Deno.test("A batch counts as being served while it waits for its loads", () => {
   const { end, options } = holdLoads({});
   return withCluster(2, async (cluster) => {

@@ -119,6 +119,11 @@ const MISTAKES: [
     "404 without Geecache-Result is no answer in protocol native: is pool.handler mounted there, under the same basePath, /_geecache/?",
   ],
   [
+    "has another protocol under the same basePath",
+    pool({ protocol: "geecache-protobuf" }),
+    "400 without Geecache-Result is no answer in protocol native: does it serve https, or is it a pool in another protocol?",
+  ],
+  [
     "is a Go program",
     plain(200),
     "200 without Geecache-Result is no answer in protocol native: is that another program, or a pool in another protocol?",

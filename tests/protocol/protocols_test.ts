@@ -4,7 +4,7 @@ import {
   HTTPPool,
   LoadError,
   NotFoundError,
-  type PeerError,
+  PeerError,
   type ProtocolName,
 } from "../../mod.ts";
 import {
@@ -13,6 +13,7 @@ import {
   assertRejects,
   assertThrows,
 } from "../support/assert.ts";
+import { SILENT } from "../support/logger.ts";
 import { FakeNetwork } from "../support/network.ts";
 
 const LIST = [8001, 8002, 8003].map((port) => `http://localhost:${port}`);
@@ -308,6 +309,43 @@ Deno.test("Our own processes in a ring with Go tell each other of values, missin
     assertEquals(failed, 18);
     assertEquals(network.count({ method: "POST" }), 0);
     for (const { pool } of all) await pool.close();
+  }
+});
+
+Deno.test("A native pool and one in a protocol of Go under the same basePath take nothing from each other", async () => {
+  const origins = ["http://a", "http://b"];
+  for (const other of ["geecache", "geecache-protobuf"] as const) {
+    const network = new FakeNetwork();
+    const pools = (["native", other] as const).map((protocol, i) => {
+      const pool = new HTTPPool(origins[i]!, {
+        protocol,
+        fetch: network.fetchFrom(origins[i]!),
+        clock: network.clock,
+        logger: SILENT,
+      });
+      network.join(origins[i]!, async (request) => {
+        const answer = await pool.handler(request);
+        const body = await answer.arrayBuffer();
+        // As every server says it of such bodies.
+        answer.headers.set("Content-Length", String(body.byteLength));
+        return new Response(body, answer);
+      });
+      pool.setPeers(origins);
+      return pool;
+    });
+    const [native, go] = pools as [HTTPPool, HTTPPool];
+    // "(x" is a message without a value, if it is read as protobuf.
+    const groups = [native, go].map((pool) => pool.group("g", () => "(x"));
+    for (const [i, pool] of pools.entries()) {
+      const peer = [...pool.peers()][0]!;
+      for (const key of ["k", "absent", "a/b"]) {
+        const error = await assertRejects(() => peer.get("g", key), PeerError);
+        assert(/in (another )?protocol/.test(error.message), error.message);
+        assertEquals((await groups[i]!.get(key)).text(), "(x");
+      }
+      assertEquals(pool.stats().peers[0]!.state, "open");
+    }
+    for (const pool of pools) await pool.close();
   }
 });
 

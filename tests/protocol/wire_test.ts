@@ -115,9 +115,9 @@ Deno.test("The time left is sent in whole milliseconds, rounded down, and withou
     assertEquals(decodeMs(text), undefined);
   }
   const value = ByteView.from("v");
-  assertEquals(withTtl(value, null), { value });
-  assertEquals(withTtl(value, "5"), { value, ttlMs: 5 });
-  assertEquals(withTtl(value, "soon"), undefined);
+  assertEquals(withTtl(value, null, 0), { value });
+  assertEquals(withTtl(value, "5", 2), { value, ttlMs: 3 });
+  assertEquals(withTtl(value, "soon", 0), undefined);
 });
 
 Deno.test("readBody() reads up to its limit and cancels the rest", async () => {
