@@ -187,7 +187,7 @@ export class Transport {
       !MEANINGS.has(meaning) || response.redirected ||
       (isBatch && question.onChunk === undefined)
     ) {
-      await drop(response);
+      drop(response);
       throw peerError(
         origin,
         response.redirected
@@ -198,7 +198,7 @@ export class Transport {
     }
     const cluster = protocol.native ? headers.get(HEADER.cluster) : null;
     if (cluster !== (this.cluster ?? null)) {
-      await drop(response);
+      drop(response);
       throw peerError(
         origin,
         `it belongs to ${sayCluster(cluster)}, and this process to ${
@@ -209,7 +209,7 @@ export class Transport {
     }
     const about = headers.get(HEADER.target) ?? undefined;
     if (about !== mark && PROVEN.has(meaning)) {
-      await drop(response);
+      drop(response);
       const what = mark === undefined
         ? `it is a pool in protocol native, and this one in ${protocol.name}`
         : `its answer is not about what it was asked: ${HEADER.target} must be ` +
@@ -271,7 +271,7 @@ export class Transport {
       throw peerError(origin, sayFailure(origin, cause), { cause });
     }
     if (!wait.signal.aborted) return response;
-    await drop(response);
+    drop(response);
     throw wait.signal.reason;
   }
 
@@ -377,9 +377,12 @@ function hadNoAnswer(error: unknown): error is PeerError {
   return error instanceof PeerError && error.status === undefined;
 }
 
-/** Ends a body that nobody reads; it may have broken off before. */
-async function drop({ body }: Response): Promise<void> {
-  await body?.cancel().catch(() => {});
+/**
+ * Ends a body that nobody reads. Nothing waits for that: it may have broken off before,
+ * or be a copy whose cancelling takes as long as somebody reads the other one.
+ */
+function drop({ body }: Response): void {
+  body?.cancel().catch(() => {});
 }
 
 function sayCluster(cluster: string | null | undefined): string {

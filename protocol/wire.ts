@@ -303,7 +303,8 @@ export async function readBody(
   onChunk?: () => void,
 ): Promise<Uint8Array<ArrayBuffer> | undefined> {
   if ((head.length ?? 0) > limit) {
-    await message.body?.cancel();
+    // Nothing waits for that: it may take as long as somebody reads a copy of the body.
+    message.body?.cancel().catch(() => {});
     return undefined;
   }
   if (isSmall(head)) {

@@ -37,17 +37,21 @@ const STORIES: Readonly<Record<string, string>> = {
   same(users.peek("7")?.text(), "seven");
 `,
   "./http": `
-  const url = "http://10.0.0.1:8080";
-  const owner = new http.HTTPPool(url);
-  const asker = new http.HTTPPool("http://10.0.0.2:8080", {
-    fetch: async (request) => await owner.handler(request),
+  const urls = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
+  const one = new http.HTTPPool("http://10.0.0.1:8080", {
+    fetch: async (request) => await two.handler(request),
   });
-  asker.setPeers([url]);
+  const two = new http.HTTPPool("http://10.0.0.2:8080", {
+    fetch: async (request) => await one.handler(request),
+  });
   let loads = 0;
-  const groups = [owner, asker].map((pool) => pool.group("scores", () => String(++loads)));
+  const groups = [one, two].map((pool) => {
+    pool.setPeers(urls);
+    return pool.group("scores", () => String(++loads));
+  });
   const values = await Promise.all(groups.map((group) => group.get("Tom")));
   same(values.map((value) => value.text()), ["1", "1"]);
-  await Promise.all([owner.close(), asker.close()]);
+  await Promise.all([one.close(), two.close()]);
 `,
   "./node": `
   const { createServer } = await import("node:http");
