@@ -79,10 +79,10 @@ const FIRST_SLOTS = 16;
 /**
  * A map that keeps what was used most recently, within a budget of weight.
  *
- * Keys are compared as in a `Map`, and there are at most as many as a `Map` holds, in
- * V8 16.7 million: past that, the least recently used go. An entry that alone is heavier than the
- * budget is not kept and evicts nothing else. An older value under its key goes
- * all the same, since it is no longer true. `onEvict` does not hear of entries
+ * Keys are compared as in a `Map`. There are at most as many as a `Map` holds, in V8
+ * 16.7 million: past that, the least recently used go. An entry that alone is heavier
+ * than the budget is not kept and evicts nothing else. An older value under its key
+ * goes all the same, since it is no longer true. `onEvict` does not hear of entries
  * that were never kept.
  *
  * @example The two used last of three
@@ -290,10 +290,10 @@ export class LRU<K, V> implements Iterable<[K, V]> {
       return this.#place(key);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
-      // A map of V8 has room for 2^24 entries, those counted that left since it last
-      // tidied itself up, which it does not while more than half of them live. A copy
-      // has only those that live. It must make room for many entries, or each one more
-      // would need a copy.
+      // A map of V8 has room for 2^24 entries. Those that left count, too, until it
+      // tidies itself up, which it does only if fewer than half live. A copy has only
+      // those that live. It must have room for many more, or each of them would need
+      // another copy.
       const { size } = this.#map;
       if (this.#put - size <= size / 16) this.#squeeze(Math.ceil(size / 16));
       this.#map = new Map(this.#map);

@@ -23,8 +23,8 @@ type Respond = (
 ) => Response;
 
 /** Under this symbol an answer may bring a cheaper way to add a header; see `node/lazy.ts`. */
-const MARK = Symbol.for("geecache.mark");
-type Mark = (name: string, value: string) => void;
+const ADD_HEADER = Symbol.for("geecache.addHeader");
+type AddHeader = (name: string, value: string) => void;
 
 function respond(
   request: Request,
@@ -165,16 +165,16 @@ export function busy(request: Request, message: string): Response {
   return text(request, 429, message, "busy", { "Retry-After": "1" });
 }
 
-/** Adds a header that every answer has. */
-export function mark(
+/** Adds a header to an answer, also to one that is still being made. */
+export function addHeader(
   answer: Promise<Response> | Response,
   name: string,
   value: string,
 ): Promise<Response> | Response {
   if (answer instanceof Promise) {
-    return answer.then((response) => mark(response, name, value));
+    return answer.then((response) => addHeader(response, name, value));
   }
-  const own = (answer as { [MARK]?: Mark })[MARK];
+  const own = (answer as { [ADD_HEADER]?: AddHeader })[ADD_HEADER];
   if (own === undefined) answer.headers.set(name, value);
   else own.call(answer, name, value);
   return answer;

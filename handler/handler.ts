@@ -12,10 +12,10 @@ import { describe } from "../base/errors.ts";
 import type { SafeLogger } from "../base/logger.ts";
 import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
 import {
+  addHeader,
   badRequest,
   done,
   failure,
-  mark,
   noGroup,
   outdated,
   text,
@@ -99,9 +99,9 @@ export class Handler {
     const answer = admission.enter(request) ?? this.#answer(request, path);
     const named = cluster === undefined
       ? answer
-      : mark(answer, HEADER.cluster, cluster);
+      : addHeader(answer, HEADER.cluster, cluster);
     // Askers go to the next node then.
-    return admission.draining ? mark(named, HEADER.draining, "1") : named;
+    return admission.draining ? addHeader(named, HEADER.draining, "1") : named;
   }
 
   #answer(request: Request, path: string): Promise<Response> | Response {
@@ -147,7 +147,7 @@ export class Handler {
     const answer = this.#get(request, local, target.key!);
     // A proxy may have dropped the asker's mark.
     return about !== null && given === null
-      ? mark(answer, HEADER.target, about)
+      ? addHeader(answer, HEADER.target, about)
       : answer;
   }
 

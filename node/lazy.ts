@@ -86,7 +86,7 @@ export class LazyAnswer {
 }
 
 /** The library adds headers through this method, which builds no `Response`. */
-Object.defineProperty(LazyAnswer.prototype, Symbol.for("geecache.mark"), {
+Object.defineProperty(LazyAnswer.prototype, Symbol.for("geecache.addHeader"), {
   value(this: LazyAnswer, name: string, value: string): void {
     if (this.untouched) this.given[name] = value;
     else this.real().headers.set(name, value);

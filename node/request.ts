@@ -17,7 +17,7 @@ const DOT_SEGMENT = /\/(?:\.|%2e){1,2}(?=\/|$)/gi;
 /** The absolute URL of a request, or `undefined` if it is malformed. */
 export function urlOf(req: IncomingMessage): string | undefined {
   const { headers } = req;
-  // Express cuts off of `url` where a handler is mounted, and keeps what was asked.
+  // Express cuts the path at which a handler is mounted off `url`, and keeps the whole.
   const { originalUrl } = req as { originalUrl?: string };
   const target = originalUrl ?? req.url ?? "";
   if (!target.startsWith("/")) {
