@@ -416,17 +416,19 @@ export class Link {
   async #ping(): Promise<void> {
     const { basePath, protocol } = this.transport;
     if (protocol.native) {
-      const { meaning } = await this.tell({
+      const answer = await this.tell({
         method: "POST",
         path: basePath,
         headers: { [HEADER.method]: "GET" },
         body: encodeKeys(["probe"]),
       });
+      const { meaning } = answer;
       // No group has an empty name. A peer that takes no such request is there, too.
       if (meaning === "404 no-group" || meaning.endsWith(" bad-request")) {
         return;
       }
-      throw this.error(`${meaning} is no answer to a probe`);
+      // Its own words: they say what to look at, such as the secret.
+      throw this.#refused(answer);
     }
     try {
       const { meaning } = await this.tell({ method: "GET", path: basePath });

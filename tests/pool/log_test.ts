@@ -7,6 +7,7 @@ import {
   type PeerError,
 } from "../../mod.ts";
 import {
+  assert,
   assertEquals,
   assertRejects,
   assertStringIncludes,
@@ -166,6 +167,10 @@ for (const [mistake, serves, says] of MISTAKES) {
       "Cannot ask peer http://b: it was out of reach, and is not asked until it " +
         `answers a probe: ${says}`,
     );
+    const { requests } = own.stats().peers[0]!;
+    await clock.advance(10_000);
+    assert(own.stats().peers[0]!.requests > requests);
+    assertEquals(own.stats().peers[0]!.lastError, says, "after a probe");
     await own.close();
   });
 }
