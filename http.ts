@@ -116,7 +116,7 @@ export class HTTPPool {
   readonly #members: Members;
   readonly #admission: Admission;
   readonly #handler: Handler;
-  readonly #logAbsence: () => void;
+  readonly #logAbsence: (nodes: readonly string[]) => void;
   #endDrain: () => void = () => {};
   #closed = false;
   #warnedOfProxy = false;
@@ -178,7 +178,7 @@ export class HTTPPool {
     this.#members.set(origins);
     if (this.#members.fingerprint === fingerprint) return;
     if (!this.#members.ownsKeys) {
-      this.#logAbsence();
+      this.#logAbsence(this.#members.nodes);
     }
     const { handoverMs } = this.#settings;
     for (const local of this.#locals.values()) {

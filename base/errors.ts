@@ -10,6 +10,13 @@ export function quote(text: string): string {
   return JSON.stringify(shown);
 }
 
+/** Another program's text as one line of a message, cut off if it is long. */
+export function lineOf(text: string): string {
+  // deno-lint-ignore no-control-regex
+  const line = text.replace(/[\x00-\x1f\x7f-\x9f\u2028\u2029]+/g, " ");
+  return line.length > 300 ? line.slice(0, 300) + "…" : line;
+}
+
 /** Formats an unexpected value for an error message. */
 export function describe(value: unknown): string {
   if (typeof value === "string") return quote(value);

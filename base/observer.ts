@@ -34,9 +34,10 @@ export interface Events {
   noGroup: { peer: string; what: string };
   /**
    * A peer has another list of nodes than this process; reported once for each
-   * list. `peer` is `undefined` if the process is in no list of this one.
+   * list. `peer` is `undefined` if the process is in no list of this one; `name` is
+   * what it calls itself, which may be anything.
    */
-  list: { peer: string | undefined };
+  list: { peer: string | undefined; name: string };
   /**
    * A peer missed removals of these keys, or of the whole group, and may have handed
    * out the old values. It has been told by now, or has left for good.

@@ -69,6 +69,7 @@ export class Handler {
   readonly #locals: ReadonlyMap<string, LocalGroup>;
   readonly #waits: Waits;
   readonly #bodies: Bodies;
+  #warnedOfNamesake = false;
 
   /** @param locals The pool's groups by name, as they are at each request. */
   constructor(
@@ -105,7 +106,7 @@ export class Handler {
   }
 
   #answer(request: Request, path: string): Promise<Response> | Response {
-    const { basePath, protocol } = this.#options;
+    const { self, basePath, protocol } = this.#options;
     const { method } = request;
     const target = readTarget(path, basePath, protocol.native);
     if (typeof target === "string") {
@@ -133,13 +134,17 @@ export class Handler {
         Allow: protocol.native ? `${READING}, ${WRITING}` : READING,
       });
     }
-    if (writes && !request.headers.has(HEADER.peer)) {
-      return text(
-        request,
-        403,
-        `${method} is for peers: it needs a ${HEADER.peer} header`,
-        "refused",
-      );
+    if (writes) {
+      const sender = request.headers.get(HEADER.peer);
+      if (sender === null) {
+        return text(
+          request,
+          403,
+          `${method} is for peers: it needs a ${HEADER.peer} header`,
+          "refused",
+        );
+      }
+      if (sender === self) this.#warnOfNamesake();
     }
     const local = this.#locals.get(target.group);
     if (local === undefined) return noGroup(request, target.group);
@@ -155,6 +160,16 @@ export class Handler {
   close(): void {
     this.#waits.close();
     this.#bodies.close();
+  }
+
+  /** A pool asks nobody that has its own name, so a `self` or a list is wrong. */
+  #warnOfNamesake(): void {
+    if (this.#warnedOfNamesake) return;
+    this.#warnedOfNamesake = true;
+    const { self, logger } = this.#options;
+    logger.warn(
+      `[Pool ${self}] is asked by a process of the same name: does another one have this self, or does the list have this one under another name?`,
+    );
   }
 
   #get(

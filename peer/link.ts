@@ -4,7 +4,7 @@
  * @module
  */
 
-import { BusyError, PeerError } from "../base/errors.ts";
+import { BusyError, lineOf, PeerError } from "../base/errors.ts";
 import type { Observer } from "../base/observer.ts";
 import { Watchdog } from "../base/watchdog.ts";
 import { encodeKeys } from "../protocol/frames.ts";
@@ -228,7 +228,7 @@ export class Link {
   }
 
   /** An answer that means that the peer cannot do what it was asked. */
-  refusal(answer: Answer, why: string = textOf(answer)): PeerError {
+  refusal(answer: Answer, why: string = lineOf(textOf(answer))): PeerError {
     // A peer that has no such group, or drains, is in order: it is about to go.
     const isLeaving = answer.meaning === "404 no-group" ||
       answer.meaning === "503 draining";
@@ -243,7 +243,7 @@ export class Link {
     return error;
   }
 
-  #refused(answer: Answer, why: string = textOf(answer)): PeerError {
+  #refused(answer: Answer, why: string = lineOf(textOf(answer))): PeerError {
     const busy = answer.meaning === "429 busy"
       ? { cause: new BusyError(why) }
       : {};
@@ -416,17 +416,19 @@ export class Link {
   async #ping(): Promise<void> {
     const { basePath, protocol } = this.transport;
     if (protocol.native) {
-      const { meaning } = await this.tell({
+      const answer = await this.tell({
         method: "POST",
         path: basePath,
         headers: { [HEADER.method]: "GET" },
         body: encodeKeys(["probe"]),
       });
+      const { meaning } = answer;
       // No group has an empty name. A peer that takes no such request is there, too.
       if (meaning === "404 no-group" || meaning.endsWith(" bad-request")) {
         return;
       }
-      throw this.error(`${meaning} is no answer to a probe`);
+      // Its own words: they say what to look at, such as the secret.
+      throw this.#refused(answer);
     }
     try {
       const { meaning } = await this.tell({ method: "GET", path: basePath });

@@ -4,9 +4,13 @@
  * @module
  */
 
+import { describe } from "../base/errors.ts";
 import type { SafeLogger } from "../base/logger.ts";
 import type { Observer } from "../base/observer.ts";
 import type { Members } from "./members.ts";
+
+/** How many nodes of a list without this process are shown. */
+const SHOWN = 5;
 
 /** How many lines are written about peers without a group, at the most. */
 const MAX_TOLD = 1_000;
@@ -28,9 +32,11 @@ export function logEvents(
       );
     }
   });
-  observer.on("list", ({ peer = "a process that is no peer" }) => {
+  observer.on("list", ({ peer, name }) => {
+    const who = peer ??
+      `a process that is no peer and calls itself ${describe(name)}`;
     logger.warn(
-      `[Pool ${self}] ${peer} has another list of nodes: until both have the same, keys may be loaded twice`,
+      `[Pool ${self}] ${who} has another list of nodes: until both have the same, keys may be loaded twice`,
     );
   });
   const told = new Set<string>();
@@ -48,16 +54,20 @@ export function logEvents(
  * line is a warning, since the port or the host of `self` may be wrong. A client, whose
  * name ends in `.invalid`, gets none.
  */
-export function absenceLog(logger: SafeLogger, self: string): () => void {
+export function absenceLog(
+  logger: SafeLogger,
+  self: string,
+): (nodes: readonly string[]) => void {
   const { hostname } = new URL(self);
   let warned = hostname.endsWith(".invalid");
   const isAnywhere = hostname === "0.0.0.0" || hostname === "[::]";
-  const what = isAnywhere
-    ? `: ${hostname} is where a server listens, not how others reach it`
-    : "";
-  return () => {
+  return (nodes) => {
+    const more = nodes.length > SHOWN ? ", …" : "";
+    const hint = isAnywhere
+      ? `${hostname} is where a server listens, not how others reach it`
+      : `is it one of ${nodes.slice(0, SHOWN).join(", ")}${more}?`;
     const line =
-      `[Pool ${self}] is not in its own list of peers: it owns no key${what}`;
+      `[Pool ${self}] is not in its own list of peers: it owns no key: ${hint}`;
     if (warned) logger.info(line);
     else logger.warn(line);
     warned = true;

@@ -190,7 +190,7 @@ export class Members implements PeerPicker {
     const known = peer?.id;
     if (this.#reported.has(known)) return;
     this.#reported.add(known);
-    this.#observer.emit("list", { peer: known });
+    this.#observer.emit("list", { peer: known, name: id });
   }
 
   /** @param told A peer that knows about the write. */

@@ -283,7 +283,7 @@ function checkForPeers(
     if (!(proof in options)) continue;
     if (options[proof] === undefined) {
       throw new TypeError(
-        `${ACTION}: ${proof} must be left out where there is none: received undefined`,
+        `${ACTION}: ${proof} must have a value (is its variable set?) or be left out: received undefined`,
       );
     }
     if (native) continue;

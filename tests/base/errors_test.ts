@@ -1,5 +1,6 @@
 import fc from "fast-check";
 import {
+  lineOf,
   LoadError,
   NotFoundError,
   PeerError,
@@ -83,4 +84,10 @@ Deno.test("quote() gives one well-formed line, cut within a character or not", (
     // Otherwise a key with a line break could forge lines of a log.
     assertEquals(/[\r\n]/.test(quote(text)), false);
   }));
+});
+
+Deno.test("lineOf() makes one short line of another program's text", () => {
+  assertEquals(lineOf("no such\r\n\x1b[31mgroup"), "no such [31mgroup");
+  assertEquals(lineOf("x".repeat(300)), "x".repeat(300));
+  assertEquals(lineOf("x".repeat(70_000)), "x".repeat(300) + "…");
 });

@@ -35,7 +35,7 @@ Deno.test("A secret from a variable that is not set does not open the pool in si
     assertThrows(
       () => new HTTPPool("http://a", options),
       TypeError,
-      "Cannot create HTTPPool: secret must be left out where there is none: received undefined",
+      "Cannot create HTTPPool: secret must have a value (is its variable set?) or be left out: received undefined",
     );
   }
   new HTTPPool("http://a", {});

@@ -17,7 +17,7 @@ import {
 } from "../support/assert.ts";
 import { gate } from "../support/time.ts";
 
-const PEER = "Geecache-Peer: http://h";
+const PEER = "Geecache-Peer: http://p";
 const CLOSE = "Connection: close";
 
 function echoPool(options?: HTTPPoolOptions): HTTPPool {

@@ -236,7 +236,7 @@ Deno.test("A cluster that is not set, is no name, or is in a ring with Go is a T
   const refusals: [unknown, string][] = [
     [
       { cluster: undefined },
-      `${action} must be left out where there is none: received undefined`,
+      `${action} must have a value (is its variable set?) or be left out: received undefined`,
     ],
     [
       { cluster: "" },

@@ -7,6 +7,7 @@ import {
   type PeerError,
 } from "../../mod.ts";
 import {
+  assert,
   assertEquals,
   assertRejects,
   assertStringIncludes,
@@ -171,6 +172,10 @@ for (const [mistake, serves, says] of MISTAKES) {
       "Cannot ask peer http://b: it was out of reach, and is not asked until it " +
         `answers a probe: ${says}`,
     );
+    const { requests } = own.stats().peers[0]!;
+    await clock.advance(10_000);
+    assert(own.stats().peers[0]!.requests > requests);
+    assertEquals(own.stats().peers[0]!.lastError, says, "after a probe");
     await own.close();
   });
 }
@@ -204,21 +209,49 @@ Deno.test("A self that is in no list is a warning, once, and none for a client",
     const logger = { ...SILENT, info: write("info"), warn: write("warn") };
     const pool = new HTTPPool(origin, { logger });
     pool.setPeers(["http://a:2"]);
-    pool.setPeers(["http://a:2", "http://a:3"]);
+    pool.setPeers([2, 3, 4, 5, 6, 7].map((port) => `http://a:${port}`));
     await pool.close();
   }
   const what = "is not in its own list of peers: it owns no key";
+  const one = `${what}: is it one of http://a:2?`;
+  const many =
+    `${what}: is it one of http://a:2, http://a:3, http://a:4, http://a:5, http://a:6, …?`;
   const anywhere =
     `${what}: 0.0.0.0 is where a server listens, not how others reach it`;
   assertEquals(told, [
-    ["http://a:1", "warn", what],
-    ["http://a:1", "info", what],
+    ["http://a:1", "warn", one],
+    ["http://a:1", "info", many],
     ["http://0.0.0.0:2", "warn", anywhere],
     ["http://0.0.0.0:2", "info", anywhere],
-    ["http://client.invalid", "info", what],
-    ["http://client.invalid", "info", what],
+    ["http://client.invalid", "info", one],
+    ["http://client.invalid", "info", many],
   ]);
 });
+
+for (
+  const [mistake, self, origins] of [
+    ["two processes have one self", "http://a", ["http://a", "http://b"]],
+    ["a list has this process under another name", "http://x", ["http://b"]],
+  ] as const
+) {
+  Deno.test(`A warning says so, once, if ${mistake}`, async () => {
+    const network = new FakeNetwork();
+    const lines: string[] = [];
+    const pool = new HTTPPool(self, {
+      fetch: network.fetchFrom(self),
+      clock: network.clock,
+      logger: { ...SILENT, warn: (line) => void lines.push(line) },
+    });
+    const group = pool.group("g", (key) => key);
+    network.join("http://b", pool.handler);
+    pool.setPeers(origins);
+    for (let i = 0; i < 2; i++) await group.remove("k");
+    assertEquals(lines.filter((line) => !line.includes("own list")), [
+      `[Pool ${self}] is asked by a process of the same name: does another one have this self, or does the list have this one under another name?`,
+    ]);
+    await pool.close();
+  });
+}
 
 /** Runs with a console that notes what it is given. */
 async function noteConsole(run: () => Promise<void>): Promise<string[]> {

@@ -31,7 +31,7 @@ export interface Served {
   idle(): Promise<void>;
 }
 
-const PEER = "Geecache-Peer: http://h";
+const PEER = "Geecache-Peer: http://p";
 const CLOSE = "Connection: close";
 const MIB = 1024 * 1024;
 /** Bodies that are longer than the part that is sent, each with its header. */
