@@ -34,7 +34,7 @@ function listen(
   } catch (error) {
     throw new Exit(
       error instanceof Deno.errors.AddrInUse
-        ? `Cannot listen on ${hostname}:${port}: the port is in use`
+        ? `Cannot listen on ${hostname}:${port}: the port is in use, and --help says how to choose another`
         : `Cannot listen on ${hostname}:${port}: ${messageOf(error)}`,
     );
   }

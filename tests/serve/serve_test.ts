@@ -172,7 +172,7 @@ Deno.test("A bad start ends with one clear line and a non-zero exit", () =>
           [["--db", junk], /^Cannot open database \S+: .+$/],
           [
             [...db, "--port", `${port}`],
-            /^Cannot listen on 127.0.0.1:\d+: the port is in use$/,
+            /^Cannot listen on 127.0.0.1:\d+: the port is in use, and --help says how to choose another$/,
           ],
         ] as [string[], RegExp][]
       ) {
