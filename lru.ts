@@ -28,7 +28,12 @@
  * @module
  */
 
-import { checkOptions, type Names } from "./base/checks.ts";
+import {
+  checkFunctions,
+  checkNumbers,
+  checkOptions,
+  type Names,
+} from "./base/checks.ts";
 
 /**
  * Why an entry left.
@@ -65,6 +70,8 @@ export interface LRUOptions<K, V> {
    */
   onEvict?: (key: K, value: V, reason: EvictionReason) => void;
 }
+
+const ACTION = "Cannot create LRU";
 
 /** The names of all options. */
 const OPTIONS: Names<LRUOptions<unknown, unknown>> = {
@@ -120,27 +127,14 @@ export class LRU<K, V> implements Iterable<[K, V]> {
   /**
    * Makes an empty LRU.
    *
-   * @throws {TypeError} If `weigh` or `onEvict` is not a function, or there is no such
-   *   option.
+   * @throws {TypeError} If an option is of the wrong kind, or there is no such option.
    * @throws {RangeError} If `maxWeight` is not more than 0.
    */
   constructor(options: LRUOptions<K, V> = {}) {
-    checkOptions<LRUOptions<K, V>>("Cannot create LRU", options, OPTIONS);
+    checkOptions<LRUOptions<K, V>>(ACTION, options, OPTIONS);
     const { maxWeight = Infinity, weigh, onEvict } = options;
-    for (const [name, option] of Object.entries({ weigh, onEvict })) {
-      if (option !== undefined && typeof option !== "function") {
-        throw new TypeError(
-          `Cannot create LRU: ${name} must be a function: received ${
-            String(option)
-          }`,
-        );
-      }
-    }
-    if (typeof maxWeight !== "number" || !(maxWeight > 0)) {
-      throw new RangeError(
-        `Cannot create LRU: maxWeight must be a number greater than 0: received ${maxWeight}`,
-      );
-    }
+    checkFunctions(ACTION, { weigh, onEvict });
+    checkNumbers(ACTION, "a number greater than 0", { maxWeight });
     this.#maxWeight = maxWeight;
     this.#weigh = weigh;
     this.#onEvict = onEvict;
