@@ -37,21 +37,19 @@ const STORIES: Readonly<Record<string, string>> = {
   same(users.peek("7")?.text(), "seven");
 `,
   "./http": `
-  const urls = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
-  const one = new http.HTTPPool("http://10.0.0.1:8080", {
-    fetch: async (request) => await two.handler(request),
-  });
-  const two = new http.HTTPPool("http://10.0.0.2:8080", {
-    fetch: async (request) => await one.handler(request),
+  const url = "http://10.0.0.1:8080";
+  const owner = new http.HTTPPool(url);
+  const client = new http.HTTPPool("http://client.invalid", {
+    fetch: async (request) => await owner.handler(request),
   });
   let loads = 0;
-  const groups = [one, two].map((pool) => {
-    pool.setPeers(urls);
+  const groups = [owner, client].map((pool) => {
+    pool.setPeers([url]);
     return pool.group("scores", () => String(++loads));
   });
   const values = await Promise.all(groups.map((group) => group.get("Tom")));
   same(values.map((value) => value.text()), ["1", "1"]);
-  await Promise.all([one.close(), two.close()]);
+  await Promise.all([owner.close(), client.close()]);
 `,
   "./node": `
   const { createServer } = await import("node:http");

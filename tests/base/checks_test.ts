@@ -105,7 +105,7 @@ Deno.test("A value that cannot be called is refused for a function or an object 
       assertThrows(
         () => new LRU({ [name]: value }),
         TypeError,
-        `Cannot create LRU: ${name} must be a function: received ${value}`,
+        `Cannot create LRU: ${name} must be a function: received ${received}`,
       );
     }
   }
