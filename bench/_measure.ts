@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { Logger } from "../mod.ts";
+
 /** Does `ops` operations and returns something that depends on all of them. */
 export type Side = () => number | Promise<number>;
 
@@ -106,3 +108,11 @@ export function random(seed: number): () => number {
     return (state >>> 0) / 2 ** 32;
   };
 }
+
+/** A logger that drops every message: a server here is not in the list of who asks it. */
+export const SILENT: Logger = {
+  debug: () => {},
+  info: () => {},
+  warn: () => {},
+  error: () => {},
+};

@@ -12,6 +12,7 @@ import {
   type HTTPPoolOptions,
 } from "../mod.ts";
 import { type Chance, chances, originsOf, zipf } from "./_chance.ts";
+import { SILENT } from "./_measure.ts";
 import { type Failure, VirtualClock, VirtualNetwork } from "./_virtual.ts";
 
 /** What a {@linkcode World} is made of. */
@@ -164,6 +165,7 @@ export class World {
       fetch: this.#network.fetch,
       clock: this.clock,
       random: this.#jitter,
+      logger: SILENT,
       ...options,
     });
     onPool?.(pool);

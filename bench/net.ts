@@ -12,7 +12,7 @@
 import type { Redis } from "ioredis";
 import { HTTPPool } from "../http.ts";
 import { linesOf } from "../serve/lines.ts";
-import { takeTurns } from "./_measure.ts";
+import { SILENT, takeTurns } from "./_measure.ts";
 
 const KEYS = 10_000;
 const VALUE_BYTES = 64;
@@ -40,7 +40,7 @@ type Ask = (key: string) => Promise<number>;
 
 async function serve(): Promise<void> {
   let warm = false;
-  const pool = new HTTPPool("http://127.0.0.1:1");
+  const pool = new HTTPPool("http://127.0.0.1:1", { logger: SILENT });
   const group = pool.group(GROUP, (key) => {
     // Only hits are measured: a miss must not pass for a slow hit.
     if (warm) throw new Error(`${key} was not in memory`);
@@ -210,7 +210,7 @@ async function startRedis(): Promise<
 
 async function measure({ pool: port, constant }: Ports): Promise<void> {
   const origin = `http://127.0.0.1:${port}`;
-  const pool = new HTTPPool("http://127.0.0.1:1");
+  const pool = new HTTPPool("http://asker.invalid", { logger: SILENT });
   // Not in the list itself, it owns nothing and asks for everything.
   pool.setPeers([origin]);
   const group = pool.group(GROUP, (key) => {

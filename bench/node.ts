@@ -20,7 +20,7 @@ import { fileURLToPath } from "node:url";
 import { HTTPPool } from "../http.ts";
 import { keepAliveFetch, toNodeHandler } from "../node.ts";
 import { libraryFiles } from "../scripts/library.ts";
-import { takeTurns } from "./_measure.ts";
+import { SILENT, takeTurns } from "./_measure.ts";
 
 const NODE = "24.21.0";
 const PACKAGES = {
@@ -77,7 +77,7 @@ async function listenerOf(side: SideName): Promise<RequestListener> {
 function warmPool(
   isWarm: () => boolean,
 ): Pick<HTTPPool, "handler"> & { fill(): Promise<unknown> } {
-  const pool = new HTTPPool("http://127.0.0.1:1");
+  const pool = new HTTPPool("http://127.0.0.1:1", { logger: SILENT });
   const group = pool.group(GROUP, (key) => {
     // Only hits are measured: a miss must not pass for a slow hit.
     if (isWarm()) throw new Error(`${key} was not in memory`);
@@ -217,7 +217,10 @@ async function measure(): Promise<void> {
 async function measureFetch(origin: string): Promise<void> {
   const kept = keepAliveFetch();
   const groupOf = (options: { fetch?: typeof kept }) => {
-    const pool = new HTTPPool("http://127.0.0.1:1", options);
+    const pool = new HTTPPool("http://asker.invalid", {
+      logger: SILENT,
+      ...options,
+    });
     // It is not in its own list, so it owns nothing and asks for every key.
     pool.setPeers([origin]);
     return pool.group(GROUP, (key) => {
