@@ -19,7 +19,7 @@ import { ByteView } from "../base/byte_view.ts";
 import { assert, assertEquals } from "../tests/support/assert.ts";
 import { SILENT } from "../tests/support/logger.ts";
 import { FakeClock } from "../tests/support/time.ts";
-import { HEADER } from "../protocol/wire.ts";
+import { HEADER, markOf } from "../protocol/wire.ts";
 import {
   anyPath,
   anyResults,
@@ -119,6 +119,8 @@ const ALLOWED_ANSWERS: ReadonlySet<string> = new Set([
   "202 pending",
   "204 done",
   "400 bad-request",
+  // What a pool in a protocol of Go says to a native one.
+  "400 null",
   "401 refused",
   "403 refused",
   "404 no-group",
@@ -126,12 +128,20 @@ const ALLOWED_ANSWERS: ReadonlySet<string> = new Set([
   "404 null",
   "405 bad-request",
   "408 bad-request",
+  "409 outdated",
   "413 bad-request",
   "429 busy",
   "500 failed",
   "500 not-found",
   "503 draining",
 ]);
+
+/** What is said of the order of writes. */
+const anyWrite = fc.constantFrom(
+  "unknown",
+  "0123456789abcdef-0",
+  "0123456789abcdef-9!",
+);
 
 const anyRequest = fc.record({
   protocol: PROTOCOL,
@@ -157,6 +167,7 @@ const anyRequest = fc.record({
     [HEADER.peek]: fc.constant("1"),
     [HEADER.method]: fc.constantFrom("GET", "PUT", "DELETE"),
     [HEADER.ttl]: fc.nat(5_000).map(String),
+    [HEADER.write]: anyWrite,
     "Content-Length": fc.nat(200).map(String),
     "Content-Encoding": fc.constantFrom("gzip", "identity"),
   }),
@@ -165,6 +176,8 @@ const anyRequest = fc.record({
       fc.array(anyText, { maxLength: 5 }).map((keys) => encodeKeys(keys)),
     ),
   ),
+  /** What the request says of its target. Any other one is refused for it. */
+  mark: fc.constantFrom(undefined, undefined, undefined, markOf("g"), "0"),
   secret: fc.boolean(),
   /** Whether the pool has a peer, and whether it drains. The peer refuses everything. */
   place: fc.constantFrom("alone", "among peers", "draining"),
@@ -172,8 +185,11 @@ const anyRequest = fc.record({
 });
 
 const requests = fc.asyncProperty(anyRequest, async (one) => {
-  const { protocol, raw, path, method, headers, body, maxBodyBytes } = one;
-  const { place } = one;
+  const { protocol, raw, path, method, body, maxBodyBytes } = one;
+  const { place, mark } = one;
+  const headers = mark === undefined
+    ? one.headers
+    : { ...one.headers, [HEADER.target]: mark };
   const clock = new FakeClock();
   const pool = new HTTPPool("http://self", {
     clock,
@@ -228,7 +244,7 @@ const requests = fc.asyncProperty(anyRequest, async (one) => {
 
 const anyAnswer = fc.record({
   status: fc.oneof(
-    fc.constantFrom(200, 200, 200, 202, 204, 404, 429, 500, 503),
+    fc.constantFrom(200, 200, 200, 202, 204, 404, 409, 429, 500, 503),
     fc.integer({ min: 200, max: 599 }),
     // No `Response` can have this status. It stands for a request that failed.
     fc.constant(0),
@@ -237,10 +253,12 @@ const anyAnswer = fc.record({
     [HEADER.result]: fc.constantFrom(
       ...["value", "batch", "batch", "not-found", "failed", "pending", "busy"],
       ...["done", "no-group", "bad-request", "refused", "draining"],
+      "outdated",
     ),
     [HEADER.batch]: fc.constant("1"),
     [HEADER.draining]: fc.constant("1"),
     [HEADER.ttl]: fc.nat(5_000).map(String),
+    [HEADER.write]: anyWrite,
     "Retry-After": fc.nat(9).map(String),
     "Content-Length": fc.nat(90).map(String),
     "Content-Encoding": fc.constant("gzip"),
@@ -251,11 +269,23 @@ const anyAnswer = fc.record({
     ),
     "X-Content-Type-Options": fc.constant("nosniff"),
   }),
+  /** Whether it says, truly, what it is about and how long its body is. */
+  isProven: fc.constantFrom(true, true, true, false),
   body: bodyOf(fc.oneof(
     anyResults,
     damaged(anyText.map((text) => encodeResponse(ByteView.from(text)))),
   )),
 });
+
+/** What makes an answer to `request` count. */
+function proofOf(request: Request, { parts }: Body): Record<string, string> {
+  const bytes = parts.reduce((sum, part) => sum + part.length, 0);
+  const mark = request.headers.get(HEADER.target);
+  return {
+    [HEADER.length]: String(bytes),
+    ...(mark === null ? {} : { [HEADER.target]: mark }),
+  };
+}
 
 /** One thing that a caller does with a peer. */
 type Step = "get" | "remove" | "set" | "clear" | "peek" | "wait";
@@ -284,12 +314,15 @@ const answers = fc.asyncProperty(
       random: () => 0.5,
       maxBodyBytes: 40,
       logger: SILENT,
-      fetch: () => {
+      fetch: (request) => {
         const answer = left.shift();
         // A caller would wait for ever for a peer that always answers "pending", so
         // every peer answers something else in the end.
         if (answer === undefined) return Promise.resolve(new Response("end"));
-        const { status, headers, body } = answer;
+        const { status, body } = answer;
+        const headers = answer.isProven
+          ? { ...answer.headers, ...proofOf(request, body) }
+          : answer.headers;
         if (status === 0) return Promise.reject(new TypeError("no connection"));
         const empty = [204, 205, 304].includes(status);
         return Promise.resolve(
