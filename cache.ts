@@ -243,8 +243,17 @@ export class CachePair {
     this.#onEvict = onEvict;
   }
 
-  get(key: string): ByteView | undefined {
-    return this.main.get(key) ?? this.hot.get(key);
+  /**
+   * The live value under `key`. Counts as a use.
+   *
+   * @param onCopy Hears if the value is in hot.
+   */
+  get(key: string, onCopy?: (key: string) => void): ByteView | undefined {
+    const own = this.main.get(key);
+    if (own !== undefined) return own;
+    const copy = this.hot.get(key);
+    if (copy !== undefined) onCopy?.(key);
+    return copy;
   }
 
   peek(key: string): ByteView | undefined {

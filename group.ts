@@ -349,12 +349,14 @@ export class Group {
     let skipPeek: boolean | undefined;
     let peer = peers?.pickPeer(key);
     const isOwner = peer === undefined;
+    const served = isOwner ? 0 : this.#local.takeServed(key);
+    const options = served === 0 ? { signal } : { signal, served };
     // A picker that comes back to a peer that failed would never end.
     while (peer !== undefined && !failed?.has(peer)) {
       this.#local.counts.loadsDeduped++;
       let answer: PeerValue;
       try {
-        answer = await peer.get(this.name, key, { signal });
+        answer = await peer.get(this.name, key, options);
       } catch (error) {
         if (isFinal(error) || signal.aborted) throw error;
         this.#local.counts.peerErrors++;
@@ -384,9 +386,10 @@ export class Group {
   }
 
   /**
-   * Returns what a peer answered, and mirrors it if that is wanted. What a stand-in
-   * answers is not mirrored: a write tells the owner first and all others at once, so
-   * the value may be one that this process was told to drop a moment ago.
+   * Returns what a peer answered, and keeps a copy if `shouldMirror` says so or,
+   * without that, the owner. What a stand-in answers is not kept: a write tells the
+   * owner first and all others at once, so the value may be one that this process was
+   * told to drop a moment ago.
    */
   #accept(
     key: string,
@@ -398,10 +401,12 @@ export class Group {
     const { value } = answer;
     const shouldMirror = this.#shouldMirror;
     // A forgotten flight asked before a write and may hold the old value.
-    if (
-      flight.current && isOwners && shouldMirror !== undefined &&
-      this.#local.inContext(() => shouldMirror(key, value))
-    ) this.#local.mirror(key, answer);
+    if (!flight.current || !isOwners) return value;
+    if (shouldMirror === undefined) {
+      if (answer.isHot === true) this.#local.mirrorHot(key, answer);
+    } else if (this.#local.inContext(() => shouldMirror(key, value))) {
+      this.#local.mirror(key, answer);
+    }
     return value;
   }
 

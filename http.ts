@@ -34,7 +34,11 @@ import type { Peer } from "./base/peers.ts";
 import { Group, type GroupOptions } from "./group.ts";
 import type { Getter } from "./group/getter.ts";
 import { GROUP_OPTIONS as ALL_GROUP_OPTIONS } from "./group/group_options.ts";
-import { type LocalGroup, localOf } from "./group/local_group.ts";
+import {
+  type LocalGroup,
+  localOf,
+  type RingChange,
+} from "./group/local_group.ts";
 import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
 import type { PeerStats } from "./peer/http_peer.ts";
@@ -180,9 +184,8 @@ export class HTTPPool {
     if (!this.#members.ownsKeys) {
       this.#logAbsence(this.#members.nodes);
     }
-    const { handoverMs } = this.#settings;
     for (const local of this.#locals.values()) {
-      local.ringChanged({ handoverMs, wasTold: ownsKeys });
+      local.ringChanged(this.#ringChange(ownsKeys));
     }
   }
 
@@ -238,7 +241,7 @@ export class HTTPPool {
     });
     const local = localOf(group);
     local.observer = this.#observer;
-    local.ringChanged({ handoverMs: this.#settings.handoverMs, wasTold: true });
+    local.ringChanged(this.#ringChange(true));
     this.#groups.set(name, group);
     this.#locals.set(name, local);
     return group;
@@ -305,6 +308,16 @@ export class HTTPPool {
   /** Closes the pool, so that `await using pool = new HTTPPool(…)` does at the end of its block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** What a group is told of the list as it is now. */
+  #ringChange(wasTold: boolean): RingChange {
+    const { handoverMs, protocol } = this.#settings;
+    // Go's protocols have no writes, and a process that is not in its own list is told
+    // of none.
+    const isTold = protocol.native && this.#members.ownsKeys;
+    const others = isTold ? [...this.#members.peers()].length : 0;
+    return { handoverMs, wasTold, others };
   }
 
   /** Looks for a proxy that would see what only peers should. */

@@ -14,6 +14,11 @@ import type { ByteView } from "./byte_view.ts";
 export interface PeerRequestOptions {
   /** Aborts the request. Its promise then rejects with the signal's reason. */
   signal?: AbortSignal;
+  /**
+   * With a question for a key: how often a copy of it was used here since that came.
+   * The peer counts this as demand that it did not see. Absent: not at all.
+   */
+  served?: number;
 }
 
 /** A value as it travels between peers. */
@@ -25,6 +30,8 @@ export interface PeerValue {
    * expire. It is a duration because clocks of two processes are never compared.
    */
   ttlMs?: number;
+  /** Whether the key is asked for so often that the asker should keep a copy. */
+  isHot?: boolean;
 }
 
 /** Another process of the cluster. */

@@ -13,6 +13,8 @@ import type { ByteView } from "../base/byte_view.ts";
 import { CachePair, type CacheStats, type Source } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { Observer } from "../base/observer.ts";
+import { Copies } from "./copies.ts";
+import { Popularity } from "./popularity.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { WriteOrder } from "./write_order.ts";
 import { Loader, type LoadRequest } from "./loader.ts";
@@ -30,6 +32,11 @@ export interface RingChange {
    * are.
    */
   wasTold: boolean;
+  /**
+   * How many other processes may keep copies of this one's keys, and tell it of their
+   * writes. With none, it keeps no copies on an owner's word.
+   */
+  others: number;
 }
 
 /** What a group did since it was made. The names are groupcache's. */
@@ -91,6 +98,11 @@ export class LocalGroup {
   readonly #loader: Loader;
   readonly #recentWrites: RecentWrites;
   readonly #order = new WriteOrder();
+  readonly #popularity: Popularity;
+  readonly #copies = new Copies();
+  readonly #onCopyUsed = (key: string): void => this.#copies.used(key);
+  /** Whether a copy is kept because its key's owner says that the key is hot. */
+  #keepsHot = true;
   #closed = false;
   /** Hears what the group does. The groups of a pool share the pool's. */
   observer: Observer = new Observer();
@@ -113,19 +125,20 @@ export class LocalGroup {
   constructor(name: string, getter: Getter, options: LocalGroupOptions) {
     this.name = name;
     this.#options = options;
-    const { maxBytes, clock } = options;
+    const { maxBytes, mirrorTtlMs, clock } = options;
     this.#caches = new CachePair(maxBytes, clock, (store) => {
       if (!this.observer.hears("eviction")) return;
       this.observer.emit("eviction", { group: name, store });
     });
     this.#recentWrites = new RecentWrites(clock);
+    this.#popularity = new Popularity(clock, mirrorTtlMs);
     this.#loader = new Loader(name, getter, options.maxStandInLoads);
   }
 
   /** The value in memory, as a counted use. */
   hit(key: string): ByteView | undefined {
     this.counts.gets++;
-    const view = this.#caches.get(key);
+    const view = this.#caches.get(key, this.#onCopyUsed);
     if (view !== undefined) this.counts.cacheHits++;
     return view;
   }
@@ -135,15 +148,43 @@ export class LocalGroup {
     return this.#caches.peek(key);
   }
 
-  /** A peer's question, answered from memory; `undefined`: it has to be loaded. */
-  answer(key: string): PeerValue | undefined {
+  /**
+   * A peer's question, answered from memory; `undefined`: it has to be loaded.
+   *
+   * @param served How often the peer's last copy was used since it came.
+   */
+  answer(key: string, served = 0): PeerValue | undefined {
     this.counts.serverRequests++;
     const view = this.hit(key);
     if (view !== undefined) {
-      return this.#asPeerValue(view, this.#caches.expiresAt(key));
+      const value = this.#asPeerValue(view, this.#caches.expiresAt(key));
+      return this.handOut(key, value, served);
     }
     this.counts.loads++;
     return undefined;
+  }
+
+  /**
+   * A value as a peer gets it that asked for it, with a word on whether the key is hot.
+   * Call it once for each answer: it counts. What a load gave may go to several peers,
+   * so it is not changed.
+   */
+  handOut(key: string, value: PeerValue, served = 0): PeerValue {
+    return this.#popularity.isHot(key, served, value.ttlMs)
+      ? { ...value, isHot: true }
+      : value;
+  }
+
+  /** How often the last copy of `key` was used, to tell its owner, which is asked now. */
+  takeServed(key: string): number {
+    return this.#copies.take(key);
+  }
+
+  /** Keeps a copy because the key's owner says that it is hot. */
+  mirrorHot(key: string, value: PeerValue): void {
+    if (!this.#keepsHot) return;
+    this.mirror(key, value);
+    this.#copies.add(key);
   }
 
   /** Calls a function of the user's in the context in which the group was made. */
@@ -192,10 +233,12 @@ export class LocalGroup {
    * process held in an owner's place becomes its own if it is the owner now. For
    * `handoverMs` a key that is removed or set is not asked of its last owner.
    */
-  ringChanged({ handoverMs, wasTold }: RingChange): void {
+  ringChanged({ handoverMs, wasTold, others }: RingChange): void {
     const { mirrorTtlMs } = this.#options;
     this.#caches.ringChanged((key) => this.#owns(key), mirrorTtlMs, wasTold);
     this.#recentWrites.begin(handoverMs);
+    this.#popularity.askers = others;
+    this.#keepsHot = others > 0;
   }
 
   /**
@@ -251,6 +294,7 @@ export class LocalGroup {
     this.#recentWrites.add(key);
     this.#gets.forget(key);
     this.#loads.forget(key);
+    // How often its copy was used stays known: a hot key that is written is still hot.
     if (what === "all") this.#caches.delete(key);
     else this.#caches.deleteCopy(key);
   }
@@ -262,6 +306,7 @@ export class LocalGroup {
     this.#recentWrites.addAll();
     this.#gets.forgetAll();
     this.#loads.forgetAll();
+    this.#copies.clear();
     if (what === "all") this.#caches.clear();
     else this.#caches.clearCopies();
   }

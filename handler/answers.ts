@@ -47,10 +47,10 @@ function addTarget(headers: Record<string, string>, request: Request): void {
   if (mark !== null) headers[HEADER.target] = mark;
 }
 
-/** A value, with its time left. */
+/** A value, with its time left, and a word on whether its key is hot. */
 export function value(
   request: Request,
-  { value, ttlMs }: PeerValue,
+  { value, ttlMs, isHot }: PeerValue,
   { contentType, native, encode }: Protocol,
 ): Response {
   const headers: Record<string, string> = {
@@ -62,6 +62,7 @@ export function value(
   if (native) {
     headers[HEADER.batch] = "1";
     headers[HEADER.length] = String(body.length);
+    if (isHot) headers[HEADER.hot] = "1";
   }
   const ttl = encodeTtl(ttlMs);
   if (ttl !== undefined) headers[HEADER.ttl] = ttl;

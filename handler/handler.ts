@@ -30,6 +30,7 @@ import { keyRule } from "../base/names.ts";
 import type { PeerValue } from "../base/peers.ts";
 import type { Protocol } from "../protocol/protocols.ts";
 import {
+  decodeCount,
   decodeKey,
   decodeMs,
   HEADER,
@@ -190,7 +191,7 @@ export class Handler {
         ? text(request, 404, "not in memory", "not-found")
         : value(request, copy, protocol);
     }
-    const answer = local.answer(key);
+    const answer = local.answer(key, servedOf(request));
     if (answer !== undefined) return value(request, answer, protocol);
     return this.#admission.refuseLoad(request) ??
       this.#load(request, local, key);
@@ -212,7 +213,10 @@ export class Handler {
       const answer = waitMs === undefined
         ? await local.load(key, { signal, isPatient: !protocol.native })
         : await this.#loadWithin(waitMs, askerOf(request), signal, local, key);
-      if (answer !== PENDING) return value(request, answer, protocol);
+      if (answer !== PENDING) {
+        const given = local.handOut(key, answer, servedOf(request));
+        return value(request, given, protocol);
+      }
       return text(request, 202, "still loading: ask again", "pending");
     } catch (error) {
       return failure(request, local, error, protocol);
@@ -360,6 +364,11 @@ function askerOf(request: Request): string {
 function waitOf(request: Request): number | undefined {
   const header = request.headers.get(HEADER.wait);
   return header === null ? undefined : decodeMs(header);
+}
+
+/** How often the asker's last copy was used. */
+function servedOf(request: Request): number {
+  return decodeCount(request.headers.get(HEADER.served));
 }
 
 /** @param tookMs How long the value was on its way after the head of the request. */

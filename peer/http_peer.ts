@@ -85,7 +85,7 @@ export class HTTPPeer implements Peer {
   get(
     group: string,
     key: string,
-    { signal }: PeerRequestOptions = {},
+    { signal, served }: PeerRequestOptions = {},
   ): Promise<PeerValue> {
     if (!this.isAsked) {
       return Promise.reject(this.#link.unavailable());
@@ -94,7 +94,7 @@ export class HTTPPeer implements Peer {
       const what = "it missed a removal of the key, and is to be told first";
       return Promise.reject(this.#link.error(what));
     }
-    return this.#read(this.#asking, group, key, signal);
+    return this.#read(this.#asking, group, key, signal, served);
   }
 
   async peek(
@@ -194,12 +194,13 @@ export class HTTPPeer implements Peer {
     group: string,
     key: string,
     signal: AbortSignal | undefined,
+    served?: number,
   ): Promise<PeerValue> {
     const batcher = this.#batcher(way, group);
     // A path is made only where it is needed: it costs as much as all the rest.
     const isLong = key.length > MAX_PATH_LENGTH;
     return batcher.mayGoAlone && !(isLong && this.#link.understandsBatches)
-      ? way.alone(group, key, signal)
+      ? this.#readAlone(way, group, key, signal, served)
       : batcher.get(key, signal);
   }
 
@@ -219,8 +220,9 @@ export class HTTPPeer implements Peer {
     group: string,
     key: string,
     signal: AbortSignal | undefined,
+    served = 0,
   ): Promise<PeerValue> {
-    const { basePath, timeoutMs, clock } = this.#transport;
+    const { basePath, timeoutMs, clock, protocol } = this.#transport;
     const path = this.#path(group, key);
     if (path === undefined && this.#link.understandsBatches) {
       return await this.#batcher(way, group).get(key, signal);
@@ -243,7 +245,11 @@ export class HTTPPeer implements Peer {
       const waitMs = isNew && way.slots.alone > 0
         ? Math.min(HOLD_MS, halfMs)
         : halfMs;
-      const headers = { ...way.headers, [HEADER.wait]: String(waitMs) };
+      const headers: Record<string, string> = {
+        ...way.headers,
+        [HEADER.wait]: String(waitMs),
+      };
+      if (served > 0 && protocol.native) headers[HEADER.served] = `${served}`;
       const onHead = batcher.begin();
       let answer: Answer;
       try {
@@ -290,7 +296,11 @@ export class HTTPPeer implements Peer {
       throw this.#link.refusal(answer, `the body is malformed: ${error}`);
     }
     const value = withTtl(view, ttl, answer.tookMs);
-    if (value !== undefined) return value;
+    if (value !== undefined) {
+      const isHot = this.#transport.protocol.native &&
+        answer.headers.get(HEADER.hot) === "1";
+      return isHot ? { ...value, isHot } : value;
+    }
     throw this.#link.refusal(
       answer,
       `${HEADER.ttl} is not whole milliseconds: ${ttl}`,

@@ -22,6 +22,8 @@ export const HEADER = {
   cluster: "Geecache-Cluster",
   /** On a request: the asker wants only a value in memory. */
   peek: "Geecache-Peek",
+  /** On a request: how often the asker's last copy of the key was used since it came. */
+  served: "Geecache-Served",
   /** On a request, and on its answer: the {@linkcode markOf} of what the URL names. */
   target: "Geecache-Target",
   /**
@@ -39,6 +41,8 @@ export const HEADER = {
   draining: "Geecache-Draining",
   /** Beside a value: the milliseconds that it has left. */
   ttl: "Geecache-Ttl",
+  /** Beside a value: the key is asked for so often that the asker should keep a copy. */
+  hot: "Geecache-Hot",
   /** Beside a value in an answer: how many bytes it has. By it, one cut short is seen. */
   length: "Geecache-Length",
 } as const;
@@ -250,6 +254,11 @@ export function encodeTtl(ttlMs: number | undefined): string | undefined {
 /** Reads a header of whole milliseconds, or gives `undefined` if it is malformed. */
 export function decodeMs(text: string): number | undefined {
   return /^\d{1,16}$/.test(text) ? Number(text) : undefined;
+}
+
+/** Reads a header of a whole number. Without one, or if it is malformed, that is 0. */
+export function decodeCount(header: string | null): number {
+  return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : 0;
 }
 
 /**

@@ -27,6 +27,8 @@ const ROOMS = [
   "group/limiter.ts",
   "group/recent_writes.ts",
   "group/write_order.ts",
+  "group/popularity.ts",
+  "group/copies.ts",
   "group/getter.ts",
   "group/loader.ts",
   "group/placement.ts",
