@@ -9,13 +9,18 @@
 
 import { detach } from "../base/keys.ts";
 
-/** The keys that are remembered. */
+/** The keys that are remembered, by their number and by their characters. */
 const MAX_KEYS = 10_000;
+const MAX_CHARACTERS = 1024 * 1024;
 
 /** The copies of one group that its keys' owners wanted to be kept. */
 export class Copies {
-  /** How often each was used since it came; the oldest first. */
+  /**
+   * How often each was used since it came; the oldest first. A copy may be gone, because
+   * its life was over or the key was written: what is counted is demand.
+   */
   readonly #served = new Map<string, { count: number }>();
+  #characters = 0;
   readonly #maxKeys: number;
 
   constructor(maxKeys: number = MAX_KEYS) {
@@ -24,13 +29,14 @@ export class Copies {
 
   /** A copy of `key` is kept from now on. */
   add(key: string): void {
-    const served = this.#served;
-    served.delete(key);
-    served.set(detach(key), { count: 0 });
-    if (served.size <= this.#maxKeys) return;
-    for (const oldest of served.keys()) {
-      served.delete(oldest);
-      return;
+    this.#forget(key);
+    this.#served.set(detach(key), { count: 0 });
+    this.#characters += key.length;
+    for (const oldest of this.#served.keys()) {
+      const isMuch = this.#served.size > this.#maxKeys ||
+        this.#characters > MAX_CHARACTERS;
+      if (!isMuch) return;
+      this.#forget(oldest);
     }
   }
 
@@ -48,12 +54,11 @@ export class Copies {
   take(key: string): number {
     if (this.#served.size === 0) return 0;
     const count = this.#served.get(key)?.count ?? 0;
-    this.#served.delete(key);
+    this.#forget(key);
     return count;
   }
 
-  /** Forgets all of them. */
-  clear(): void {
-    this.#served.clear();
+  #forget(key: string): void {
+    if (this.#served.delete(key)) this.#characters -= key.length;
   }
 }

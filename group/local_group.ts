@@ -294,7 +294,7 @@ export class LocalGroup {
     this.#recentWrites.add(key);
     this.#gets.forget(key);
     this.#loads.forget(key);
-    // How often its copy was used stays known: a hot key that is written is still hot.
+    // How often its copy was used stays known: a hot key that is written stays hot.
     if (what === "all") this.#caches.delete(key);
     else this.#caches.deleteCopy(key);
   }
@@ -306,7 +306,6 @@ export class LocalGroup {
     this.#recentWrites.addAll();
     this.#gets.forgetAll();
     this.#loads.forgetAll();
-    this.#copies.clear();
     if (what === "all") this.#caches.clear();
     else this.#caches.clearCopies();
   }

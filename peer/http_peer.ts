@@ -222,7 +222,7 @@ export class HTTPPeer implements Peer {
     signal: AbortSignal | undefined,
     served = 0,
   ): Promise<PeerValue> {
-    const { basePath, timeoutMs, clock, protocol } = this.#transport;
+    const { basePath, timeoutMs, clock } = this.#transport;
     const path = this.#path(group, key);
     if (path === undefined && this.#link.understandsBatches) {
       return await this.#batcher(way, group).get(key, signal);
@@ -249,7 +249,7 @@ export class HTTPPeer implements Peer {
         ...way.headers,
         [HEADER.wait]: String(waitMs),
       };
-      if (served > 0 && protocol.native) headers[HEADER.served] = `${served}`;
+      if (served > 0) headers[HEADER.served] = String(served);
       const onHead = batcher.begin();
       let answer: Answer;
       try {
@@ -297,8 +297,7 @@ export class HTTPPeer implements Peer {
     }
     const value = withTtl(view, ttl, answer.tookMs);
     if (value !== undefined) {
-      const isHot = this.#transport.protocol.native &&
-        answer.headers.get(HEADER.hot) === "1";
+      const isHot = answer.headers.get(HEADER.hot) === "1";
       return isHot ? { ...value, isHot } : value;
     }
     throw this.#link.refusal(

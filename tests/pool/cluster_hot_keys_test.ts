@@ -223,6 +223,9 @@ Deno.test("A remove, a set and a clear drop copies of a hot key everywhere", asy
 Deno.test("A hot key that was written is copied again with the first get", () =>
   withCluster(4, async (cluster) => {
     await makeHot(cluster);
+    // The owner forgets what it counted itself.
+    await cluster.clock.advance(55_000);
+    await getByAll(cluster, KEY, 4);
     await cluster.nodes[0]!.group.set(KEY, "new");
     await getByAll(cluster, KEY);
     for (const { group } of cluster.nodes) {
@@ -303,6 +306,9 @@ for (const [when, options] of WITHOUT_COPIES) {
         await cluster.clock.advance(10);
       }
       assertEquals(heldIn("hot", cluster), 0);
+      const { group } = cluster.ownerOf(KEY);
+      const value = { value: await group.get(KEY), ttlMs: 20 };
+      assertEquals(localOf(group).handOut(KEY, value).isHot, undefined);
     }, options));
 }
 

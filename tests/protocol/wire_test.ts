@@ -142,3 +142,22 @@ Deno.test("readBody() reads up to its limit and cancels the rest", async () => {
   assertEquals(cancelled, 2);
   assertEquals(await bodyOf(new Response(null), 0), new Uint8Array());
 });
+
+Deno.test("A count is read from its header only if it is a whole number", () => {
+  const counts: [string | null, number][] = [
+    ["0", 0],
+    ["12", 12],
+    ["999999999999999", 999999999999999],
+    [null, 0],
+    ["", 0],
+    ["-1", 0],
+    ["1.5", 0],
+    ["1e9", 0],
+    ["NaN", 0],
+    ["12, 12", 0],
+    ["9".repeat(400), 0],
+  ];
+  for (const [header, count] of counts) {
+    assertEquals(decodeCount(header), count, `${header}`);
+  }
+});
