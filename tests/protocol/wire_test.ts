@@ -2,6 +2,7 @@ import fc from "fast-check";
 import { ByteView } from "../../base/byte_view.ts";
 import {
   bodyHeadOf,
+  decodeCount,
   decodeKey,
   decodeMs,
   encodeKey,
