@@ -219,6 +219,30 @@ export class HTTPPool {
    * Creates a group whose keys are spread over the pool, and registers it under
    * its name.
    *
+   * @example A key that many ask for is kept where it is asked
+   * ```ts
+   * import { type Group, HTTPPool } from "@geecache/geecache";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const urls = ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
+   * const pools = new Map<string, HTTPPool>();
+   * const fetch = async (request: Request): Promise<Response> =>
+   *   await pools.get(new URL(request.url).origin)!.handler(request);
+   * const groups: Group[] = urls.map((url) => {
+   *   const pool = new HTTPPool(url, { fetch });
+   *   pools.set(url, pool);
+   *   pool.setPeers(urls);
+   *   return pool.group("scores", () => "630");
+   * });
+   *
+   * // Tom belongs to one of the two, and the other one asks for it again and again.
+   * const asker = groups[pools.get(urls[0]!)!.pickPeer("Tom") === undefined ? 1 : 0]!;
+   * for (let i = 0; i < 100; i++) await asker.get("Tom");
+   * assertEquals(asker.stats().peerLoads, 12);
+   * assertEquals(asker.stats().hot.hits, 88);
+   * for (const pool of pools.values()) await pool.close();
+   * ```
+   *
    * @throws {TypeError} If the pool has a group of that name, or as `Group` does.
    * @throws {RangeError} As `Group` does.
    */

@@ -1,12 +1,13 @@
 /**
  * A hit in a `Group` beside a hit in npm's lru-cache, whose `fetch()` reads
- * through, too.
+ * through, too; and what it costs to count how often peers ask for a key.
  *
  * @module
  */
 
 import { LRUCache } from "lru-cache";
 import { Group } from "../group.ts";
+import { localOf } from "../group/local_group.ts";
 import { compare, head, random } from "./_measure.ts";
 
 const ENTRIES = 10_000;
@@ -66,6 +67,23 @@ await compare(
     for (let i = 0; i < OPS; i++) sum += cache.peek(order[i]!)!.length;
     return sum;
   },
+);
+
+const local = localOf(group);
+/** Answers every question of a peer, in a list with so many others. */
+function answerAll(others: number): number {
+  local.ringChanged({ handoverMs: 0, wasTold: true, others });
+  let sum = 0;
+  for (const key of order) sum += local.answer(key)!.value.byteLength;
+  return sum;
+}
+
+head("counting", "not counting");
+await compare(
+  "answers to peers: hits",
+  OPS,
+  () => answerAll(7),
+  () => answerAll(0),
 );
 
 if (group.stats().localLoads !== ENTRIES) {

@@ -27,8 +27,9 @@ const squares = pool.group("squares", (key) => {
   console.log(`[${port}] loading ${key}`);
   return String(Number(key) ** 2);
 }, {
-  // Keep a copy of each key that another process owns, for ten seconds. The owner
-  // of a hot key is then asked once in ten seconds by each process.
+  // Keep a copy of each key that another process owns, for ten seconds, not only of
+  // those that many ask for. An owner is then asked for a key once in ten seconds by
+  // each process.
   shouldMirror: () => true,
   mirrorTtlMs: 10_000,
 });

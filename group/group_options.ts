@@ -37,10 +37,12 @@ export interface GroupOptions {
    */
   peers?: PeerPicker;
   /**
-   * Whether to keep a copy of a value that the key's owner answered. An answer of a
-   * stand-in is never kept. What this throws reaches the callers of that key.
+   * Whether to keep a copy of a value that the key's owner answered. If it is given, it
+   * alone decides. An answer of a stand-in is never kept. What this throws reaches the
+   * callers of that key.
    *
-   * @default {() => false}
+   * Default: a copy is kept if the owner says that the key is hot. It does if others ask
+   * for the key so often that the average one would use a copy several times.
    */
   shouldMirror?: (key: string, value: ByteView) => boolean;
   /**
