@@ -17,7 +17,7 @@ const ROWS = 4;
 /** A power of two. */
 const WIDTH = 1024;
 
-/** A key that was asked for less often in two periods is not hot at any rate. */
+/** A key whose count is less is never hot: a copy would save too little. */
 export const MIN_ASKS = 12;
 
 /** How often the average asker has to use a copy in its life to be given the first one. */
