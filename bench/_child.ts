@@ -22,6 +22,9 @@ const running = new Set<ChildProcess>();
 process.once("exit", () => {
   for (const child of running) child.kill();
 });
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.once(signal, () => process.exit(1));
+}
 
 /** A child that was started, and has said that it is ready. */
 export interface Child {

@@ -1,4 +1,4 @@
-/** Go's groupcache: a process that serves, and one that asks it with goroutines. */
+/** Go's groupcache: a process that serves, and one that asks it. */
 
 import { mkdtemp, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -14,10 +14,10 @@ const INSTALL =
 
 /** Asks a groupcache process for all values, which it has in memory. */
 export interface GoSide {
-  /** Answers per second with so many goroutines. */
-  rate(goroutines: number): Promise<number>;
-  /** The same, where the client keeps as many connections as there are goroutines. */
-  tunedRate(goroutines: number): Promise<number>;
+  /** Answers per second with so many in flight. */
+  rate(inFlight: number): Promise<number>;
+  /** The same, where the client keeps as many connections as are in use. */
+  tunedRate(inFlight: number): Promise<number>;
   end(): Promise<void>;
 }
 
@@ -38,8 +38,8 @@ async function build(folder: string): Promise<string> {
   return program;
 }
 
-async function rateOf(asker: Child, goroutines: number): Promise<number> {
-  const answer = await asker.command(`${goroutines} ${ROUND_MS}`);
+async function rateOf(asker: Child, inFlight: number): Promise<number> {
+  const answer = await asker.command(`${inFlight} ${ROUND_MS}`);
   const [answered, micros] = answer.split(" ").map(Number);
   return answered! / micros! * 1e6;
 }
@@ -78,8 +78,8 @@ export async function startGo(
       ...["-ask", origin, "-connections", `${connections}`],
     );
     return {
-      rate: (goroutines) => rateOf(asker, goroutines),
-      tunedRate: (goroutines) => rateOf(tuned, goroutines),
+      rate: (inFlight) => rateOf(asker, inFlight),
+      tunedRate: (inFlight) => rateOf(tuned, inFlight),
       end,
     };
   } catch (error) {

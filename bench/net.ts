@@ -134,7 +134,7 @@ function linesOf(ports: Ports, starter: Starter, other?: string) {
     sized(PAGES, "4 KiB"),
     sized(LARGE, "100 KiB"),
     {
-      name: "64 gets in flight, beside groupcache with 64 goroutines",
+      name: "64 gets in flight, beside groupcache",
       goal: 12,
       ours: gets(64),
       theirs: async () => (await go()).rate(64),
