@@ -76,6 +76,22 @@ export async function takeTurns(
   };
 }
 
+/** Measures any number of sides in turns, and returns the median of each. */
+export async function medians(
+  sides: readonly (() => Promise<number>)[],
+  rounds = 5,
+): Promise<number[]> {
+  const results: number[][] = sides.map(() => []);
+  // The first round warms up.
+  for (let round = 0; round <= rounds; round++) {
+    for (const [i, side] of sides.entries()) {
+      const result = await side();
+      if (round > 0) results[i]!.push(result);
+    }
+  }
+  return results.map(median);
+}
+
 /** Measures in turns how long `ours` takes beside `theirs`, and prints it. */
 export async function compare(
   what: string,

