@@ -22,20 +22,15 @@
 
 import { type BytesLike, type ByteView, promiseOf } from "./base/byte_view.ts";
 import type { CacheStats } from "./cache.ts";
-import {
-  isBusy,
-  isDraining,
-  isFinal,
-  isNotFound,
-  quote,
-} from "./base/errors.ts";
+import { isNotFound, quote } from "./base/errors.ts";
+import { Asking, type AskingContext } from "./group/asking.ts";
 import {
   type GroupOptions,
   groupSettingsOf,
   type SetOptions,
   type WriteOptions,
 } from "./group/group_options.ts";
-import { type Getter, GetterFailure, toPeerValue } from "./group/getter.ts";
+import { type Getter, toPeerValue } from "./group/getter.ts";
 import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
@@ -47,8 +42,8 @@ import {
   optionsRule,
   signalRule,
 } from "./base/checks.ts";
-import type { Peer, PeerPicker, PeerValue } from "./base/peers.ts";
-import type { Flight } from "./group/singleflight.ts";
+import { Many } from "./group/many.ts";
+import type { OpenFlight } from "./group/flights.ts";
 import { Writes } from "./group/writes.ts";
 
 // What its users need beside it, for those who import this file alone.
@@ -124,8 +119,7 @@ export class Group {
   readonly name: string;
   readonly #local: LocalGroup;
   readonly #writes: Writes;
-  readonly #peers: PeerPicker | undefined;
-  readonly #shouldMirror: GroupOptions["shouldMirror"];
+  readonly #asking: AskingContext;
 
   /**
    * Makes an empty group.
@@ -139,12 +133,12 @@ export class Group {
     const settings = groupSettingsOf(name, getter, options);
     const { peers } = settings;
     this.name = name;
-    this.#peers = peers;
-    this.#shouldMirror = settings.shouldMirror;
     this.#local = new LocalGroup(name, getter, {
       ...settings,
       placement: new Placement(name, peers),
     });
+    const { shouldMirror } = settings;
+    this.#asking = { local: this.#local, peers, shouldMirror };
     register(this, this.#local);
     this.#writes = new Writes(this.#local, peers, settings.unreachable);
   }
@@ -198,22 +192,18 @@ export class Group {
     const rule = optionsRule(options, GET_OPTIONS) ?? signalRule(options);
     const signal = options?.signal;
     if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
-    const answers = new Map<string, Promise<ByteView | Error>>();
+    signal?.throwIfAborted();
+    const many = new Many();
     // A listener of each key on one signal would take as long as all keys squared.
-    const leavers: AbortController[] = [];
-    const leave = (): void => {
-      for (const leaver of leavers) leaver.abort(signal!.reason);
-    };
+    const leave = (): void => many.leave(signal!.reason);
     signal?.addEventListener("abort", leave, { once: true });
     try {
       for (const key of keys) {
-        if (answers.has(key)) continue;
+        if (many.has(key)) continue;
         signal?.throwIfAborted();
-        const answer = this.#getOne(key, signal && leavers);
-        answers.set(key, answer.catch((error: Error) => error));
+        this.#getOne(key, many);
       }
-      const values = new Map<string, ByteView | Error>();
-      for (const [key, answer] of answers) values.set(key, await answer);
+      const values = await many.all();
       signal?.throwIfAborted();
       return values;
     } finally {
@@ -221,17 +211,15 @@ export class Group {
     }
   }
 
-  /** One of many keys. What lets its wait end is added to `leavers`, if there are any. */
-  #getOne(
-    key: string,
-    leavers: AbortController[] | undefined,
-  ): Promise<ByteView> {
-    const view = this.#local.hit(key);
-    if (view !== undefined) return promiseOf(view);
-    if (leavers === undefined) return this.#load(key);
-    const leaver = new AbortController();
-    leavers.push(leaver);
-    return this.#load(key, leaver);
+  /** One of many keys. */
+  #getOne(key: string, many: Many): void {
+    const found = this.#local.hit(key) ?? this.#keyError(key, "get");
+    if (found !== undefined) return many.set(key, found);
+    many.wait(
+      key,
+      (caller) =>
+        this.#local.watch(key, (flight) => this.#ask(key, flight), caller),
+    );
   }
 
   /**
@@ -342,72 +330,8 @@ export class Group {
   }
 
   /** Asks the owner, then those who stand in for it, then the getter. */
-  async #ask(key: string, flight: Flight): Promise<ByteView> {
-    const peers = this.#peers;
-    const { signal } = flight;
-    let failed: Set<Peer> | undefined;
-    let skipPeek: boolean | undefined;
-    let peer = peers?.pickPeer(key);
-    const isOwner = peer === undefined;
-    const served = isOwner ? 0 : this.#local.takeServed(key);
-    const options = served === 0 ? { signal } : { signal, served };
-    // A picker that comes back to a peer that failed would never end.
-    while (peer !== undefined && !failed?.has(peer)) {
-      this.#local.counts.loadsDeduped++;
-      let answer: PeerValue;
-      try {
-        answer = await peer.get(this.name, key, options);
-      } catch (error) {
-        if (isFinal(error) || signal.aborted) throw error;
-        this.#local.counts.peerErrors++;
-        // Only an owner that drains may still have a copy: a busy one has none, and
-        // one that failed does not answer.
-        skipPeek ??= !isDraining(error);
-        // A busy owner is alive: no third process should load its key.
-        if (isBusy(error)) break;
-        failed ??= new Set();
-        failed.add(peer);
-        peer = peers?.pickPeer(key, failed);
-        continue;
-      }
-      return this.#accept(key, answer, flight, failed === undefined);
-    }
-    try {
-      const loaded = await this.#local.load(key, {
-        signal,
-        isOwner,
-        skipPeek: skipPeek ?? false,
-      });
-      return loaded.value;
-    } catch (error) {
-      // Callers here get what the getter threw, as it is.
-      throw error instanceof GetterFailure ? error.error : error;
-    }
-  }
-
-  /**
-   * Returns what a peer answered, and keeps a copy if `shouldMirror` says so or,
-   * without that, the owner. What a stand-in answers is not kept: a write tells the
-   * owner first and all others at once, so the value may be one that this process was
-   * told to drop a moment ago.
-   */
-  #accept(
-    key: string,
-    answer: PeerValue,
-    flight: Flight,
-    isOwners: boolean,
-  ): ByteView {
-    this.#local.counts.peerLoads++;
-    const { value } = answer;
-    const shouldMirror = this.#shouldMirror;
-    // A forgotten flight asked before a write and may hold the old value.
-    if (!flight.current || !isOwners) return value;
-    if (shouldMirror === undefined) {
-      if (answer.isHot === true) this.#local.mirrorHot(key, answer);
-    } else if (this.#local.inContext(() => shouldMirror(key, value))) {
-      this.#local.mirror(key, answer);
-    }
-    return value;
+  #ask(key: string, flight: OpenFlight<ByteView>): void {
+    new Asking(this.#asking, key, flight).begin();
   }
 
   #check(key: string, verb: string): void {

@@ -56,6 +56,7 @@ import {
 
 // What its users need beside it, for those who import this file alone.
 export type { BreakerState } from "./peer/breaker.ts";
+export type { LinkState } from "./peer/questions.ts";
 export * from "./group.ts";
 export type { Logger } from "./base/logger.ts";
 export type { DrainOptions, HTTPPoolOptions } from "./pool/pool_options.ts";
@@ -75,8 +76,10 @@ export interface PoolStats {
   ring: string;
   /** How many requests came from processes with another list. */
   ringDisagreements: number;
-  /** How many requests of peers wait for loads here. */
+  /** How many keys of peers wait for loads here. */
   serving: number;
+  /** How many links of peers are open here. */
+  links: number;
   /** How many requests came without the pool's secret, from another cluster, or from a page. */
   refused: number;
   /** Whether it is about to close. */
@@ -210,6 +213,7 @@ export class HTTPPool {
       ring: fingerprint,
       ringDisagreements,
       serving,
+      links: this.#handler.links,
       refused,
       draining,
     };
@@ -302,6 +306,7 @@ export class HTTPPool {
     const { timeoutMs = 5_000 } = options;
     checkNumbers(action, "a non-negative number", { timeoutMs });
     this.#admission.drain();
+    this.#handler.drain();
     if ([...this.#members.peers()].length > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#settings.clock.after(timeoutMs, resolve);

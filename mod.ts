@@ -23,6 +23,7 @@
 export { type BytesLike, ByteView } from "./base/byte_view.ts";
 export type { CacheStats } from "./cache.ts";
 export type { BreakerState } from "./peer/breaker.ts";
+export type { LinkState } from "./peer/questions.ts";
 export type { Clock } from "./base/clock.ts";
 export {
   ConsistentHash,

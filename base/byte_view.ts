@@ -54,8 +54,24 @@ function isView(data: unknown): data is ByteView {
   return typeof data === "object" && data !== null && VIEW in data;
 }
 
+/** What Node, Deno and Bun have in `Buffer`: it takes a quarter of the time. */
+const latin1Slice = (globalThis as {
+  Buffer?: {
+    prototype: {
+      latin1Slice?(this: Uint8Array, from: number, end: number): string;
+    };
+  };
+}).Buffer?.prototype.latin1Slice;
+
+/** The bytes from `from` up to `end`, at most a few hundred, as one character each. */
+export function latin1Of(bytes: Uint8Array, from: number, end: number): string {
+  if (latin1Slice !== undefined) return latin1Slice.call(bytes, from, end);
+  const part = bytes.subarray(from, end);
+  return String.fromCharCode.apply(null, part as unknown as number[]);
+}
+
 function pack(bytes: Uint8Array): string {
-  return String.fromCharCode.apply(null, bytes as unknown as number[]);
+  return latin1Of(bytes, 0, bytes.length);
 }
 
 function unpackTo(target: Uint8Array, packed: string, length: number): void {
@@ -79,6 +95,20 @@ function holdText(text: string): Uint8Array<ArrayBuffer> | string {
  * hit need not make one.
  */
 export let promiseOf: (view: ByteView) => Promise<ByteView>;
+
+/** Copies the bytes of `view` to `target` at `at`, where there must be room. Returns how many. */
+export let copyAt: (view: ByteView, target: Uint8Array, at: number) => number;
+
+/**
+ * A view of the bytes from `from` up to `end`: of a copy, or of `bytes` themselves if
+ * nobody else has them.
+ */
+export let viewOf: (
+  bytes: Uint8Array,
+  from: number,
+  end: number,
+  isOwn: boolean,
+) => ByteView;
 
 /**
  * The cheapest form of `view` for an HTTP body: its packed string if that is
@@ -106,6 +136,22 @@ export class ByteView {
   static {
     Object.defineProperty(this.prototype, VIEW, { value: true });
     promiseOf = (view) => view.#promise ??= Promise.resolve(view);
+    copyAt = (view, target, at) => {
+      const data = view.#data;
+      const { length } = data;
+      if (typeof data === "string") {
+        for (let i = 0; i < length; i++) target[at + i] = data.charCodeAt(i);
+      } else target.set(data, at);
+      return length;
+    };
+    viewOf = (bytes, from, end, isOwn) =>
+      new ByteView(
+        end - from <= MAX_PACKED_BYTES
+          ? latin1Of(bytes, from, end)
+          : isOwn
+          ? bytes.subarray(from, end) as Uint8Array<ArrayBuffer>
+          : new Uint8Array(bytes.subarray(from, end)),
+      );
     bodyOf = (view) =>
       typeof view.#data === "string" && ASCII.test(view.#data)
         ? view.#data

@@ -21,6 +21,27 @@ export interface PeerRequestOptions {
   served?: number;
 }
 
+/** What is to hear that nobody waits for it any more. */
+export interface Leaver {
+  leave(reason: unknown): void;
+}
+
+/** Who asks a peer, and takes the answer. */
+export interface Asker extends PeerRequestOptions {
+  /** Tells `leaver` once nobody waits any more. Without this, the signal does. */
+  onLeave?(leaver: Leaver): void;
+  /** The peer's answer. */
+  resolve(value: PeerValue): void;
+  /** Why there is none, as `Peer.get()` rejects. */
+  reject(error: unknown): void;
+}
+
+/** A peer that can be asked without a promise, which would cost as much as the rest. */
+export interface DirectPeer {
+  /** As `Peer.get()`. */
+  ask(group: string, key: string, asker: Asker): void;
+}
+
 /** A value as it travels between peers. */
 export interface PeerValue {
   /** The bytes. */

@@ -19,9 +19,15 @@ import { RecentWrites } from "./recent_writes.ts";
 import { WriteOrder } from "./write_order.ts";
 import { Loader, type LoadRequest } from "./loader.ts";
 import { type Getter, GetterFailure } from "./getter.ts";
-import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import type { Leaver, PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import type { Placement } from "./placement.ts";
-import { type Flight, SingleFlight } from "./singleflight.ts";
+import {
+  type Flight,
+  Flights,
+  type OpenFlight,
+  type Waiting,
+} from "./flights.ts";
+import { SingleFlight } from "./singleflight.ts";
 
 /** What a group is told of a change of the list of peers. */
 export interface RingChange {
@@ -93,7 +99,7 @@ export class LocalGroup {
   readonly #caches: CachePair;
   // Two sets of flights: a peer's request must never join a flight that may wait for
   // a peer, or two processes whose lists disagree would wait for each other.
-  readonly #gets = new SingleFlight<string, ByteView>();
+  readonly #gets = new Flights<string, ByteView>();
   readonly #loads = new SingleFlight<string, PeerValue>();
   readonly #loader: Loader;
   readonly #recentWrites: RecentWrites;
@@ -192,15 +198,26 @@ export class LocalGroup {
     return this.#loader.inContext(run);
   }
 
-  /** Joins the callers that wait for `key`, or starts `run`, which may wait for peers. */
+  /** Joins the callers that wait for `key`, or starts `begin`, which may wait for peers. */
   join(
     key: string,
-    run: (flight: Flight) => Promise<ByteView>,
+    begin: (flight: OpenFlight<ByteView>) => void,
     options?: PeerRequestOptions,
   ): Promise<ByteView> {
     this.counts.loads++;
     Loader.beforeWait();
-    return this.#gets.do(key, run, options);
+    return this.#gets.join(key, begin, options);
+  }
+
+  /** As `join()`, for a caller that needs no promise. Returns what lets it leave. */
+  watch(
+    key: string,
+    begin: (flight: OpenFlight<ByteView>) => void,
+    caller: Waiting<ByteView>,
+  ): Leaver | undefined {
+    this.counts.loads++;
+    Loader.beforeWait();
+    return this.#gets.watch(key, begin, caller);
   }
 
   /**

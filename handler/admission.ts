@@ -18,7 +18,7 @@ export interface AdmissionOptions {
   secrets: readonly string[] | undefined;
   /** The name of this process's cluster, if it has one. */
   cluster: string | undefined;
-  /** How many requests of peers may wait for loads at a time. */
+  /** How many keys of peers may wait for loads at a time. */
   maxPeerRequests: number;
 }
 
@@ -43,7 +43,7 @@ export class Admission {
     this.#hostname = new URL(options.self).hostname;
   }
 
-  /** How many requests of peers wait for loads. */
+  /** How many keys of peers wait for loads. */
   get serving(): number {
     return this.#serving;
   }
@@ -132,22 +132,33 @@ export class Admission {
    * Go processes would all load what one of ours can load for them.
    */
   refuseLoad(request: Request): Response | undefined {
-    const { protocol, maxPeerRequests } = this.#options;
-    if (!protocol.native || !request.headers.has(HEADER.wait)) return undefined;
-    if (this.#draining) {
-      return text(
-        request,
-        503,
-        "about to close: ask the next node",
-        "draining",
-      );
+    const isPeer = this.#options.protocol.native &&
+      request.headers.has(HEADER.wait);
+    switch (isPeer ? this.refusesLoad() : undefined) {
+      case "draining": {
+        const message = "about to close: ask the next node";
+        return text(request, 503, message, "draining");
+      }
+      case "busy":
+        return busy(request, `${this.#serving} keys of peers are under way`);
+      default:
+        return undefined;
     }
-    return this.#serving >= maxPeerRequests
-      ? busy(request, `${this.#serving} requests of peers are under way`)
-      : undefined;
   }
 
-  /** Counts a request that waits for a load. Call what it returns once, at the end. */
+  /** Why nothing more is loaded for our own peers; `undefined`: something is. */
+  refusesLoad(): "draining" | "busy" | undefined {
+    if (this.#draining) return "draining";
+    return this.#serving >= this.#options.maxPeerRequests ? "busy" : undefined;
+  }
+
+  /** Compares the list of nodes that a process has with this one's. */
+  compareRing(fingerprint: string, peer: string): void {
+    // While this process drains, the others take it out of their lists, as they should.
+    if (!this.#draining) this.#ring.compareRing(fingerprint, () => peer);
+  }
+
+  /** Counts a key that waits for a load. Call what it returns once, at the end. */
   serve(): () => void {
     this.#serving++;
     return () => {

@@ -8,6 +8,7 @@ import { BusyError, messageOf, NotFoundError } from "../base/errors.ts";
 import { GetterFailure } from "../group/getter.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import type { PeerValue } from "../base/peers.ts";
+import { LINK_VERSION } from "../protocol/link.ts";
 import type { Protocol } from "../protocol/protocols.ts";
 import { encodeTtl, HEADER, type Result } from "../protocol/wire.ts";
 
@@ -60,7 +61,7 @@ export function value(
   };
   const body = encode(value);
   if (native) {
-    headers[HEADER.batch] = "1";
+    headers[HEADER.link] = LINK_VERSION;
     headers[HEADER.length] = String(body.length);
     if (isHot) headers[HEADER.hot] = "1";
   }
@@ -69,16 +70,18 @@ export function value(
   return respond(request, 200, headers, body);
 }
 
-/** A body of results for several keys. */
-export function many(
+/** A link, whose answers come out of `body`. */
+export function link(
   request: Request,
-  body: Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array<ArrayBuffer>>,
+  body: ReadableStream<Uint8Array<ArrayBuffer>>,
 ): Response {
   const headers: Record<string, string> = {
     "Content-Type": "application/octet-stream",
-    "Cache-Control": "no-store",
-    "Geecache-Result": "batch",
-    "Geecache-Batch": "1",
+    "Cache-Control": "no-store, no-transform",
+    "Geecache-Result": "link",
+    "Geecache-Link": LINK_VERSION,
+    // nginx and others would gather answers.
+    "X-Accel-Buffering": "no",
   };
   addTarget(headers, request);
   return new Response(body, { headers });
@@ -89,7 +92,7 @@ export function done(request: Request, local: LocalGroup): Response {
   const headers: Record<string, string> = {
     "Cache-Control": "no-store",
     "Geecache-Result": "done",
-    "Geecache-Batch": "1",
+    "Geecache-Link": LINK_VERSION,
     "Geecache-Write": local.latestWrite(),
   };
   addTarget(headers, request);
@@ -141,7 +144,7 @@ export function text(
   };
   if (result !== undefined) {
     headers[HEADER.result] = result;
-    headers[HEADER.batch] = "1";
+    headers[HEADER.link] = LINK_VERSION;
   }
   return respond(request, status, headers, body);
 }

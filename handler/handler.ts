@@ -8,14 +8,18 @@
  */
 
 import { ByteView } from "../base/byte_view.ts";
+import { StreamDuplex } from "../base/duplex.ts";
 import { describe } from "../base/errors.ts";
 import type { SafeLogger } from "../base/logger.ts";
-import { decodeKeyAndValue, decodeKeys } from "../protocol/frames.ts";
+import { decodeKeyAndValue, decodeKeys } from "../protocol/key_lists.ts";
+import { LINK_VERSION } from "../protocol/link.ts";
 import {
   addHeader,
   badRequest,
+  busy,
   done,
   failure,
+  link,
   noGroup,
   outdated,
   text,
@@ -23,7 +27,7 @@ import {
 } from "./answers.ts";
 import { Bodies, type BodiesOptions } from "./bodies.ts";
 import type { Admission } from "./admission.ts";
-import { answerFromMemory, answerMany } from "./batch.ts";
+import { Links } from "./links.ts";
 import { Waits } from "./waits.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import { keyRule } from "../base/names.ts";
@@ -55,9 +59,6 @@ export interface HandlerOptions extends BodiesOptions {
 const READING = "GET, HEAD";
 const WRITING = "PUT, DELETE, POST";
 
-/** The most keys that one request may ask for. */
-const MAX_KEYS = 4096;
-
 /** The most keys that one request may remove: more than the bodies that we send hold. */
 const MAX_REMOVED_KEYS = 150_000;
 
@@ -70,7 +71,9 @@ export class Handler {
   readonly #locals: ReadonlyMap<string, LocalGroup>;
   readonly #waits: Waits;
   readonly #bodies: Bodies;
+  readonly #links: Links;
   #warnedOfNamesake = false;
+  #closed = false;
 
   /** @param locals The pool's groups by name, as they are at each request. */
   constructor(
@@ -83,6 +86,14 @@ export class Handler {
     this.#locals = locals;
     this.#waits = new Waits(options.clock, !options.protocol.native);
     this.#bodies = new Bodies(options);
+    const { clock } = options;
+    const waits = this.#waits;
+    this.#links = new Links({ admission, locals, waits, clock });
+  }
+
+  /** How many links of peers are open. */
+  get links(): number {
+    return this.#links.size;
   }
 
   handle(request: Request): Promise<Response> | Response {
@@ -147,6 +158,9 @@ export class Handler {
       }
       if (sender === self) this.#warnOfNamesake();
     }
+    if (writes && request.headers.has(HEADER.link)) {
+      return this.#link(request, target);
+    }
     const local = this.#locals.get(target.group);
     if (local === undefined) return noGroup(request, target.group);
     if (writes) return this.#withBody(request, target);
@@ -157,8 +171,15 @@ export class Handler {
       : answer;
   }
 
-  /** Ends the reading of bodies, and forgets the askers that were told to ask again. */
+  /** Tells the askers of all links that the pool is about to close. */
+  drain(): void {
+    this.#links.drain();
+  }
+
+  /** Ends links and the reading of bodies, and forgets the askers that are to ask again. */
   close(): void {
+    this.#closed = true;
+    this.#links.close();
     this.#waits.close();
     this.#bodies.close();
   }
@@ -171,6 +192,34 @@ export class Handler {
     logger.warn(
       `[Pool ${self}] is asked by a process of the same name: does another one have this self, or does the list have this one under another name?`,
     );
+  }
+
+  /** Serves a link for as long as it lasts. */
+  #link(request: Request, { group, key }: Target): Response {
+    const { headers, body } = request;
+    const version = headers.get(HEADER.link);
+    if (request.method !== "POST" || group !== "" || key !== undefined) {
+      return badRequest(request, 400, "a link is opened by POST <base>");
+    }
+    if (version !== LINK_VERSION || body === null) {
+      const message = body === null
+        ? "a link needs a body that goes on"
+        : `links have version ${LINK_VERSION} here`;
+      return badRequest(request, 400, message);
+    }
+    if (this.#closed) return text(request, 503, "the pool is closed");
+    if (!this.#links.hasRoom) {
+      return busy(request, `${this.#links.size} links are open`);
+    }
+    const ring = headers.get(HEADER.ring) ?? undefined;
+    let answer!: Response;
+    this.#links.serve(askerOf(request), ring, (listener) => {
+      const duplex = new StreamDuplex(listener);
+      answer = link(request, duplex.outgoing);
+      duplex.read(body);
+      return duplex;
+    });
+    return answer;
   }
 
   #get(
@@ -298,8 +347,6 @@ export class Handler {
           ? badRequest(request, 400, "the key is no UTF-8")
           : this.#get(request, local, key);
       }
-      case "GET":
-        return this.#getMany(request, local, decodeKeys(body, MAX_KEYS));
       case "PUT": {
         const pair = decodeKeyAndValue(body);
         return put(request, local, pair?.key, pair?.value, tookMs);
@@ -315,31 +362,9 @@ export class Handler {
         return badRequest(
           request,
           400,
-          `${HEADER.method} must be GET, PUT or DELETE`,
+          `${HEADER.method} must be PUT or DELETE`,
         );
     }
-  }
-
-  #getMany(
-    request: Request,
-    local: LocalGroup,
-    keys: readonly string[] | undefined,
-  ): Response {
-    if (keys === undefined) {
-      const message = `the body must be at most ${MAX_KEYS} keys in frames`;
-      return badRequest(request, 400, message);
-    }
-    if (request.headers.has(HEADER.peek)) {
-      return answerFromMemory(request, keys, local);
-    }
-    return answerMany(keys, local, {
-      request,
-      asker: askerOf(request),
-      waitMs: waitOf(request) ?? 0,
-      admission: this.#admission,
-      waits: this.#waits,
-      clock: this.#options.clock,
-    });
   }
 }
 

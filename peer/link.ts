@@ -1,442 +1,482 @@
 /**
- * The way to one peer: whether it can be asked now, and asking it until it has time.
+ * A link to a peer: one request and its answer, both without end, that carry questions
+ * and answers in whatever order they are ready.
+ *
+ * Questions that are asked in one turn leave together. A load that takes long is silence,
+ * as long as the peer answers pings. A link ends when nothing was asked for a while, and
+ * is replaced before the servers that limit the time of a request would end it.
  *
  * @module
  */
 
-import { BusyError, lineOf, PeerError } from "../base/errors.ts";
-import type { Observer } from "../base/observer.ts";
-import { Watchdog } from "../base/watchdog.ts";
-import { encodeKeys } from "../protocol/frames.ts";
-import { HEADER } from "../protocol/wire.ts";
-import { Breaker, type BreakerState } from "./breaker.ts";
+import type { Clock } from "../base/clock.ts";
+import type { Duplex, DuplexListener } from "../base/duplex.ts";
+import { LoadError, messageOf, NotFoundError } from "../base/errors.ts";
+import type { PeerValue } from "../base/peers.ts";
+import { afterListening } from "../base/watchdog.ts";
+import { viewOf } from "../base/byte_view.ts";
 import {
-  type Answer,
-  peerError,
-  type Question,
-  textOf,
-  type Transport,
-  wasReset,
-  wasSilent,
-} from "./transport.ts";
+  ANSWER,
+  ASK,
+  EXPIRY_BYTES,
+  float64,
+  FrameError,
+  FrameReader,
+  FrameWriter,
+  HOT,
+  MAX_ANSWER_BYTES,
+  MAX_KEY_BYTES,
+  uint32,
+} from "../protocol/link.ts";
+import { GroupNumbers } from "./group_numbers.ts";
+import type { Question } from "./question.ts";
+import type { Requests } from "./requests.ts";
+import { peerError } from "./transport.ts";
+import { Silence } from "./silence.ts";
+import { Unanswered } from "./unanswered.ts";
 
-/** The shortest wait before a peer that did not wait itself is asked again. */
-export const MIN_WAIT_MS = 50;
+/** How long the peer may take to say hello; where it does not, there is no link. */
+const HELLO_MS = 1_000;
 
 /**
- * How many requests to a peer are under way at a time, apart from probes; the others
- * wait for their turn, and that wait is not the peer's silence. Runtimes and systems
- * have limits of their own: Bun has 256 connections in all.
+ * How much longer than a GET an answer on a link may take. Where it takes longer,
+ * something on the way gathers what is sent, such as a haproxy without its option
+ * `http-no-delay`: then keys are sooner there by GETs.
  */
-const MAX_REQUESTS = 64;
+const MAX_DELAY_MS = 100;
 
-/** Options for a {@linkcode Link}. */
-export interface LinkOptions {
-  transport: Transport;
-  /** From 0 to less than 1: for the jitter of waits and probes. */
-  random: () => number;
-  /** Hears of each request, and when the peer is given up or is back. */
-  observer: Observer;
+/** A link of which nothing was asked for so long ends. */
+export const IDLE_MS = 1_000;
+
+/**
+ * A link that is older is replaced: Node's servers end a request after 300 s. The jitter
+ * keeps those that began together apart.
+ */
+const MAX_AGE_MS = 240_000;
+const AGE_JITTER = 0.1;
+
+/** How many questions may be unanswered on one link. */
+const MAX_QUESTIONS = 10_000;
+
+/** So many bytes of questions leave before the turn ends: the peer can begin. */
+const FLUSH_BYTES = 8 * 1024;
+
+/** How many bytes of questions may wait to be sent. */
+const MAX_WAITING_BYTES = 1024 * 1024;
+
+/** How a link ended. */
+export type LinkEnd =
+  /** All its questions are answered. */
+  | "done"
+  /** It broke, or the peer ended it: what is unanswered is to be asked again. */
+  | "lost"
+  /** The peer was silent, or sent what is no answer. */
+  | "failed";
+
+/** Whom a link serves. */
+export interface LinkOwner {
+  /** The peer answered something. */
+  onAnswers(): void;
+  /** The peer is about to close. */
+  onClosing(): void;
+  /** There is room for more questions. */
+  onRoom(): void;
+  /** The link grows old: another one is to take its place. */
+  onOld(link: Link): void;
+  /** No more comes of `link`. `questions` are those without an answer. */
+  onEnd(link: Link, end: LinkEnd, error: unknown, questions: Question[]): void;
+  /** The peer has no time for a question now. */
+  onBusy(question: Question): void;
+  /** The answer to a question needs a request of its own. */
+  onAlone(question: Question): void;
 }
 
-/** A request that waits for its turn. */
-interface Turn {
-  begin(): void;
-  fail(error: unknown): void;
-}
+/** One link, as its asker sees it. */
+export class Link implements DuplexListener {
+  readonly #owner: LinkOwner;
+  readonly #requests: Requests;
+  readonly #clock: Clock;
+  readonly #timeoutMs: number;
+  readonly #maxBodyBytes: number;
+  readonly #maxAgeMs: number;
+  readonly #writer = new FrameWriter();
+  readonly #reader = new FrameReader(MAX_ANSWER_BYTES);
+  #duplex: Duplex | undefined;
+  /** How many pings were sent before it is open, and how many of them are answered. */
+  #pings = 1;
+  #pongs = 0;
+  /** What is wrong if they take too long. */
+  #tooLate = "";
+  #opened: ((error?: unknown) => void) | undefined;
+  #over = false;
+  #retired = false;
+  #openedAt = 0;
+  readonly #unanswered = new Unanswered();
+  /** How many questions were taken back, whose answers may still come. */
+  #cancelled = 0;
+  readonly #groups = new GroupNumbers();
+  /** Which list the peer was told that this process has. */
+  #told: string;
+  #isScheduled = false;
+  #mayWrite = true;
+  /** The time when the questions that leave next were asked. */
+  #askedAt = 0;
+  readonly #silence: Silence;
+  #lookAt = Infinity;
+  #cancelLook: () => void = () => {};
 
-/** The way to one peer. */
-export class Link {
-  readonly id: string;
-  readonly transport: Transport;
-  readonly #random: () => number;
-  readonly #observer: Observer;
-  readonly #breaker: Breaker;
-  readonly #underWay = new Set<Watchdog>();
-  #requests = 0;
-  #errors = 0;
-  /** Called when it is known whether the peer takes many keys in one request. */
-  onFirstAnswer: () => void = () => {};
-  /** When it last answered. */
-  #answeredAt = -Infinity;
-  /** `undefined`: it has not answered yet. */
-  #understandsBatches: boolean | undefined;
-  /** How many requests are under way, apart from probes. */
-  #sending = 0;
-  /** Those that wait for their turn. */
-  readonly #turns = new Set<Turn>();
-  #lastError: string | undefined;
-  #draining = false;
-  #closed = false;
+  constructor(requests: Requests, owner: LinkOwner, random: () => number) {
+    const { clock, timeoutMs, maxBodyBytes, fingerprint } = requests.transport;
+    this.#requests = requests;
+    this.#owner = owner;
+    this.#clock = clock;
+    this.#timeoutMs = timeoutMs;
+    this.#silence = new Silence(timeoutMs);
+    this.#maxBodyBytes = maxBodyBytes;
+    this.#maxAgeMs = MAX_AGE_MS * (1 - AGE_JITTER * random());
+    this.#told = fingerprint;
+  }
 
   /**
-   * @param deliver Tells the peer what it missed. A probe does so before the peer is
-   *   asked again.
+   * Opens it.
+   *
+   * @throws {PeerError} If the peer does not say hello in time, or is in another state
+   *   than to take links.
    */
-  constructor(id: string, options: LinkOptions, deliver: () => Promise<void>) {
-    const { transport, random, observer } = options;
-    this.id = id;
-    this.transport = transport;
-    this.#random = random;
-    this.#observer = observer;
-    // Go's protocols have none.
-    if (!transport.protocol.native) this.#understandsBatches = false;
-    this.#breaker = new Breaker({
-      clock: transport.clock,
-      random,
-      probe: async () => {
-        try {
-          await this.#ping();
-          await deliver();
-        } catch (error) {
-          this.#note(error);
-          return "ill";
-        }
-        return this.#draining ? "draining" : "well";
-      },
-      onChange: (state) => {
-        const reason = state === "open" ? this.#lastError : undefined;
-        observer.emit("state", { peer: id, state, reason });
-      },
+  open(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      const controller = new AbortController();
+      const ms = Math.min(HELLO_MS, this.#timeoutMs);
+      this.#tooLate = `it said no hello within ${ms} ms`;
+      const late = (): void => this.#opened?.(this.#error(this.#tooLate));
+      const cancel = afterListening(this.#clock, ms, late);
+      this.#opened = (error) => {
+        this.#opened = undefined;
+        cancel();
+        if (error === undefined) return resolve();
+        this.#over = true;
+        controller.abort(error);
+        this.#duplex?.destroy(error);
+        reject(error);
+      };
+      this.#writer.head(ASK.ping, 0);
+      this.#requests.openLink(this.#writer.take(), this, controller.signal)
+        .then((duplex) => {
+          if (this.#over) {
+            return duplex.destroy(new Error("the link is over"));
+          }
+          this.#duplex = duplex;
+          this.#greet();
+        }, (error) => this.#opened?.(error));
     });
   }
 
-  get state(): BreakerState | "draining" {
-    const { state } = this.#breaker;
-    return state === "closed" && this.#draining ? "draining" : state;
+  /** Whether it takes another question. */
+  get hasRoom(): boolean {
+    return this.#unanswered.size < MAX_QUESTIONS &&
+      this.#writer.size < MAX_WAITING_BYTES;
   }
 
-  /** Requests sent. */
-  get requests(): number {
-    return this.#requests;
+  /** Whether a key can travel on a link at all. */
+  static takes({ key, group }: Question): boolean {
+    return 3 * key.length <= MAX_KEY_BYTES &&
+      3 * group.length <= MAX_KEY_BYTES;
   }
 
-  /** Requests that the peer could not answer. */
-  get errors(): number {
-    return this.#errors;
+  /** Carries a question. */
+  ask(question: Question): void {
+    if (!this.#isScheduled) this.#schedule();
+    if (this.#unanswered.size === 0) this.#beginWaiting();
+    const id = this.#unanswered.add(question);
+    question.link = this;
+    question.askedAt = this.#askedAt;
+    const { peeks, group, served, key } = question;
+    const number = this.#groups.numberOf(group, this.#writer);
+    const kind = peeks ? ASK.peek : ASK.get;
+    this.#writer.question(kind, id, number, served, key);
+    if (this.#writer.size >= FLUSH_BYTES) this.#flush();
   }
 
-  /** Why it could not answer the last of these. */
-  get lastError(): string | undefined {
-    return this.#lastError;
+  /** Takes a question back. */
+  cancel(question: Question): void {
+    this.#unanswered.take(question.id);
+    question.link = undefined;
+    this.#cancelled++;
+    if (!this.#isScheduled) this.#schedule();
+    this.#writer.head(ASK.cancel, question.id);
+    if (this.#unanswered.size === 0 && this.#retired) this.#finish("done");
   }
 
-  /** Whether it has shown that it takes many keys in one request. */
-  get understandsBatches(): boolean {
-    return this.#understandsBatches === true;
-  }
-
-  /** Whether it has not shown yet whether it takes many keys in one request. */
-  get isNew(): boolean {
-    return this.#understandsBatches === undefined;
-  }
-
-  /** Whether it is asked for nothing until it answers a probe. */
-  get isGivenUp(): boolean {
-    const { state } = this.#breaker;
-    return state === "open" || state === "half-open";
-  }
-
-  /**
-   * Whether the peer is out of reach now that a request that left at `sentAt` failed. One
-   * request that was reset does not mean that, and neither does one silent connection
-   * if others were answered meanwhile.
-   */
-  isOutOfReach(error: unknown, sentAt: number): boolean {
-    return this.#closed || this.isGivenUp ||
-      (wasSilent(error) && this.#answeredAt <= sentAt);
+  /** Takes no more questions, and ends when those under way are answered. */
+  retire(): void {
+    this.#retired = true;
+    if (this.#unanswered.size === 0) this.#finish("done");
   }
 
   /**
-   * Asks, and asks again while the peer is busy, for as long as it may be silent.
-   * Each wait is as long as the peer says, with some jitter.
+   * Ends it now; who asks is told by whoever closes it.
    *
-   * @throws {PeerError} If the peer is silent, refuses, or gives no answer.
-   * @throws The reason of `signal`, if that fires.
+   * @param isLost Its questions are asked again, so the peer must not take it for an end
+   *   in order.
    */
-  async ask(question: Question, signal?: AbortSignal): Promise<Answer> {
-    const { clock, timeoutMs } = this.transport;
-    let until: number | undefined;
-    for (;;) {
-      const answer = await this.askNow(question, signal);
-      if (answer.meaning !== "429 busy") return answer;
-      until ??= clock.now() + timeoutMs;
-      const left = until - clock.now();
-      if (left <= 0) throw this.refusal(answer);
-      await this.delay(Math.min(this.pauseAfter(answer), left), signal);
-    }
+  close(isLost = false): Question[] {
+    const questions = this.#unanswered.takeAll();
+    for (const question of questions) question.link = undefined;
+    this.#over = true;
+    this.#cancelLook();
+    const error = this.#error("the link was closed");
+    this.#opened?.(error);
+    if (!isLost) this.#duplex?.end();
+    this.#duplex?.destroy(error);
+    return questions;
   }
 
-  /** Asks as `ask()` does, and returns at once if the peer is busy. */
-  async askNow(question: Question, signal?: AbortSignal): Promise<Answer> {
-    let answer: Answer;
-    if (this.#sending < MAX_REQUESTS) this.#sending++;
-    else await this.#turn(signal);
-    const sentAt = this.transport.clock.now();
+  onBytes(bytes: Uint8Array): void {
+    this.#silence.hear(this.#clock.now());
+    const wasFull = !this.hasRoom;
     try {
-      answer = await this.#sendTwice(question, signal);
+      this.#reader.push(bytes, this.#take);
     } catch (error) {
-      if (!signal?.aborted) {
-        if (!this.#mayBeGo(error)) this.#breaker.fail();
-        if (this.isOutOfReach(error, sentAt)) {
-          for (const turn of this.#turns) turn.fail(error);
-          this.#turns.clear();
-        }
-      }
-      throw error;
-    } finally {
-      this.#endTurn();
+      const what = error instanceof FrameError
+        ? messageOf(error)
+        : `an answer could not be taken: ${messageOf(error)}`;
+      return this.#fail(`its link is malformed: ${what}`);
     }
-    // A peer that does not let us in is as good as out of reach.
-    if (answer.meaning === "401 refused") {
-      this.#note(this.#refused(answer));
-      this.#breaker.fail();
-    } else this.#breaker.succeed();
-    this.#noteDraining(answer.headers);
-    return answer;
+    if (this.#over) return;
+    this.#owner.onAnswers();
+    if (this.#retired && this.#unanswered.size === 0) this.#finish("done");
+    else if (wasFull && this.hasRoom) this.#owner.onRoom();
   }
 
-  /** For how long a busy peer is left alone: as long as it says, with some jitter. */
-  pauseAfter(answer: Answer): number {
-    const told = Number(answer.headers.get("Retry-After")) * 1000 || 0;
-    return Math.max(told, MIN_WAIT_MS) * (1 + this.#random() / 4);
+  onDrain(): void {
+    if (this.#mayWrite) return;
+    this.#mayWrite = true;
+    this.#flush();
   }
 
-  /** Asks the peer even if it may be out of reach: for probes, and what they deliver. */
-  async tell(question: Question): Promise<Answer> {
-    const answer = await this.#send(question);
-    this.#noteDraining(answer.headers);
-    return answer;
+  onEnd(error: unknown): void {
+    const why = error ?? new Error("the peer ended it");
+    if (this.#opened !== undefined) {
+      const what = `the link broke before it was open: ${messageOf(why)}`;
+      return this.#opened(this.#error(what, { cause: why }));
+    }
+    this.#finish("lost", why);
   }
 
-  /** Schedules a probe: the peer missed something, or was slow. */
-  lookLater(): void {
-    this.#breaker.lookLater();
+  /** Opens it once the head of the answer is here, and an answer to a ping is quick. */
+  #greet(): void {
+    const maxMs = MAX_DELAY_MS + 4 * this.#requests.quickestMs;
+    while (this.#duplex !== undefined && this.#pongs >= this.#pings) {
+      const now = this.#clock.now();
+      const ms = now - this.#silence.pingedAt;
+      // The first one had to find the way. A later one shows how long that is.
+      if (this.#pings > 1 && ms <= maxMs) return this.#begin(now);
+      if (this.#pings > 1) {
+        const took = `a ping took ${Math.round(ms)} ms`;
+        this.#tooLate = `something on the way delays it: ${took}`;
+      }
+      this.#ping(this.#pings++, now);
+    }
   }
 
-  /** A pause that `signal`, or the end of the link, cuts short. */
-  delay(ms: number, signal?: AbortSignal): Promise<void> {
-    return this.#wait(
-      signal,
-      (wait) => new Promise((resolve) => wait.after(ms, resolve)),
+  #begin(now: number): void {
+    this.#openedAt = this.#askedAt = now;
+    this.#silence.begin(now);
+    this.#opened?.();
+    this.#look();
+  }
+
+  /** What is asked in this turn leaves together. */
+  #schedule(): void {
+    this.#isScheduled = true;
+    this.#askedAt = this.#clock.now();
+    const { fingerprint } = this.#requests.transport;
+    if (fingerprint !== this.#told) {
+      this.#told = fingerprint;
+      this.#writer.text(ASK.list, 0, fingerprint);
+    }
+    queueMicrotask(() => {
+      this.#isScheduled = false;
+      this.#flush();
+    });
+  }
+
+  #flush(): void {
+    if (!this.#mayWrite || this.#over || this.#writer.size === 0) return;
+    const wasFull = !this.hasRoom;
+    this.#mayWrite = this.#duplex!.write(this.#writer.take());
+    if (wasFull && this.hasRoom) this.#owner.onRoom();
+  }
+
+  readonly #take = (
+    kind: number,
+    id: number,
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    isOwn: boolean,
+  ): boolean => {
+    if (this.#over) return false;
+    if (kind === ANSWER.pong) {
+      this.#pongs++;
+      if (this.#opened !== undefined) this.#greet();
+      return true;
+    }
+    if (kind === ANSWER.closing) {
+      this.#owner.onClosing();
+      return true;
+    }
+    const question = this.#unanswered.take(id);
+    if (question !== undefined) {
+      question.link = undefined;
+      try {
+        this.#settle(question, kind, bytes, from, end, isOwn);
+      } catch (error) {
+        // It has no answer, as all others that this link still has.
+        this.#unanswered.add(question);
+        throw error;
+      }
+      // It may have been taken back.
+    } else if (--this.#cancelled < 0) {
+      throw new FrameError(`an answer to no question, ${id}`);
+    }
+    return true;
+  };
+
+  #settle(
+    question: Question,
+    kind: number,
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    isOwn: boolean,
+  ): void {
+    const { group, key } = question;
+    switch (kind) {
+      case ANSWER.value:
+      case ANSWER.value | HOT:
+      case ANSWER.expiringValue:
+      case ANSWER.expiringValue | HOT:
+        return this.#resolve(question, kind, bytes, from, end, isOwn);
+      case ANSWER.notFound:
+        return question.reject(new NotFoundError(group, key));
+      case ANSWER.failed:
+        return question.reject(
+          new LoadError(group, key, textOf(bytes, from, end)),
+        );
+      case ANSWER.badKey:
+        return question.reject(
+          this.#requests.refused("400 bad-request", textOf(bytes, from, end)),
+        );
+      case ANSWER.noGroup: {
+        const why = `no such group: ${group}`;
+        return question.reject(this.#requests.refused("404 no-group", why));
+      }
+      case ANSWER.draining: {
+        this.#owner.onClosing();
+        const why = "about to close: ask the next node";
+        return question.reject(this.#requests.refused("503 draining", why));
+      }
+      case ANSWER.busy:
+        return this.#owner.onBusy(question);
+      case ANSWER.alone:
+        return this.#owner.onAlone(question);
+      default:
+        throw new FrameError(`${kind} is no kind of answer`);
+    }
+  }
+
+  #resolve(
+    question: Question,
+    kind: number,
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    isOwn: boolean,
+  ): void {
+    const isHot = (kind & HOT) !== 0;
+    const expires = (kind & ~HOT) === ANSWER.expiringValue;
+    const at = expires ? from + EXPIRY_BYTES : from;
+    if (at > end) throw new FrameError("an expiring value has no time left");
+    if (end - at > this.#maxBodyBytes) {
+      const what = `the value is larger than ${this.#maxBodyBytes} bytes`;
+      return question.reject(this.#error(what));
+    }
+    const found: PeerValue = { value: viewOf(bytes, at, end, isOwn) };
+    if (expires) {
+      const left = float64(bytes, from);
+      if (!(left >= 0)) throw new FrameError(`${left} ms is no time left`);
+      // What is neither the wait there nor the load was the way here.
+      const onTheWay = this.#silence.heardAt - question.askedAt -
+        uint32(bytes, from + 8);
+      found.ttlMs = Math.max(0, left - Math.max(0, onTheWay));
+    }
+    if (isHot) found.isHot = true;
+    question.resolve(found);
+  }
+
+  #ping(id: number, now: number): void {
+    this.#silence.ping(now);
+    this.#writer.head(ASK.ping, id);
+    this.#flush();
+  }
+
+  /** The first question is under way since now. */
+  #beginWaiting(): void {
+    const silence = this.#silence;
+    silence.begin(this.#askedAt);
+    if (this.#lookAt > silence.pingAt) this.#look();
+  }
+
+  /** Looks whether the peer is silent, and whether the link is idle or old. */
+  #look(): void {
+    const now = this.#clock.now();
+    this.#cancelLook();
+    this.#lookAt = Infinity;
+    if (this.#over) return;
+    // One that was replaced ends with its last answer, whenever that comes.
+    if (!this.#retired && now >= this.#openedAt + this.#maxAgeMs) {
+      this.#owner.onOld(this);
+      if (this.#over) return;
+    }
+    let lookAt: number;
+    if (this.#unanswered.size === 0) {
+      lookAt = Math.max(this.#silence.heardAt, this.#askedAt) + IDLE_MS;
+      if (now >= lookAt) return this.#finish("done");
+    } else {
+      const silence = this.#silence;
+      if (now >= silence.deadAt) {
+        return this.#fail(`it was silent for ${this.#timeoutMs} ms`);
+      }
+      if (now >= silence.pingAt) this.#ping(0, now);
+      lookAt = Math.min(silence.deadAt, silence.pingAt);
+    }
+    this.#lookAt = lookAt;
+    this.#cancelLook = afterListening(
+      this.#clock,
+      lookAt - now,
+      () => this.#look(),
     );
   }
 
-  /** The pause before a peer that did not hold a request is asked again. */
-  pause(signal?: AbortSignal): Promise<void> {
-    return this.delay(MIN_WAIT_MS, signal);
+  #fail(what: string): void {
+    this.#finish("failed", this.#error(what));
   }
 
-  /** An answer that means that the peer cannot do what it was asked. */
-  refusal(answer: Answer, why: string = lineOf(textOf(answer))): PeerError {
-    // A peer that has no such group, or drains, is in order: it is about to go.
-    const isLeaving = answer.meaning === "404 no-group" ||
-      answer.meaning === "503 draining";
-    const error = this.#refused(answer, why);
-    if (!isLeaving) {
-      this.#errors++;
-      this.#note(error);
-    }
-    if (answer.meaning === "404 no-group") {
-      this.#observer.emit("noGroup", { peer: this.id, what: why });
-    }
-    return error;
+  #finish(end: LinkEnd, error?: unknown): void {
+    if (this.#over) return;
+    if (this.#opened !== undefined) return this.#opened(error);
+    const questions = this.close(end === "lost");
+    this.#owner.onEnd(this, end, error, questions);
   }
 
-  #refused(answer: Answer, why: string = lineOf(textOf(answer))): PeerError {
-    const busy = answer.meaning === "429 busy"
-      ? { cause: new BusyError(why) }
-      : {};
-    return this.error(`${answer.meaning}: ${why}`, {
-      status: answer.status,
-      ...busy,
-    });
+  #error(what: string, options?: ErrorOptions): Error {
+    return peerError(this.#requests.id, what, options);
   }
+}
 
-  /** The error of not asking a peer whose state is not `"closed"`. */
-  unavailable(): PeerError {
-    return this.state === "draining"
-      ? this.error("it is about to close", { status: 503 })
-      : this.error(
-        `it was out of reach, and is not asked until it answers a probe: ${this.#lastError}`,
-      );
-  }
+const decoder = new TextDecoder();
 
-  /** An error that names the peer. */
-  error(
-    what: string,
-    options?: ErrorOptions & { status?: number },
-  ): PeerError {
-    return peerError(this.id, what, options);
-  }
-
-  /** Ends the requests under way, and all later ones, with an error. */
-  close(): void {
-    this.#closed = true;
-    this.#breaker.end();
-    for (const wait of this.#underWay) wait.cutShort(this.#closedError());
-  }
-
-  /** Whether its last request was answered. */
-  get #isWell(): boolean {
-    return this.#answeredAt !== -Infinity && this.#breaker.isWell;
-  }
-
-  /** Sends a request, and once more if a connection to a peer that was well is lost. */
-  async #sendTwice(question: Question, signal?: AbortSignal): Promise<Answer> {
-    try {
-      return await this.#send(question, signal);
-    } catch (error) {
-      const again = question.repeatable && wasReset(error) &&
-        this.#isWell && !this.#closed && !signal?.aborted;
-      if (!again) throw error;
-    }
-    return await this.#send(question, signal);
-  }
-
-  /** Waits until one of the requests under way has ended. */
-  async #turn(signal: AbortSignal | undefined): Promise<void> {
-    let turn!: Turn;
-    let hasBegun = false;
-    const begun = new Promise<void>((resolve, fail) => {
-      const begin = (): void => {
-        hasBegun = true;
-        resolve();
-      };
-      turn = { begin, fail };
-      this.#turns.add(turn);
-    });
-    try {
-      await this.#wait(signal, () => begun);
-    } catch (error) {
-      this.#turns.delete(turn);
-      // A turn that nobody takes goes to the next one.
-      if (hasBegun) this.#endTurn();
-      throw error;
-    }
-  }
-
-  #endTurn(): void {
-    for (const turn of this.#turns) {
-      this.#turns.delete(turn);
-      return turn.begin();
-    }
-    this.#sending--;
-  }
-
-  /** One request, counted and observed. */
-  async #send(question: Question, signal?: AbortSignal): Promise<Answer> {
-    const { clock, protocol } = this.transport;
-    const isHeard = this.#observer.hears("request");
-    const startedAt = isHeard ? clock.now() : 0;
-    let error: unknown;
-    try {
-      const answer = await this.#wait(signal, (wait) => {
-        this.#requests++;
-        return this.transport.exchange(this.id, question, wait, (headers) => {
-          const { isNew } = this;
-          this.#understandsBatches = protocol.native &&
-            headers.has(HEADER.batch);
-          if (isNew) this.onFirstAnswer();
-        });
-      });
-      this.#answeredAt = clock.now();
-      return answer;
-    } catch (thrown) {
-      error = thrown;
-      if (!signal?.aborted) {
-        this.#errors++;
-        this.#note(thrown);
-      }
-      throw thrown;
-    } finally {
-      if (isHeard) {
-        const { method } = question;
-        const ms = clock.now() - startedAt;
-        this.#observer.emit("request", { peer: this.id, method, ms, error });
-      }
-    }
-  }
-
-  async #wait<T>(
-    signal: AbortSignal | undefined,
-    run: (wait: Watchdog) => Promise<T>,
-  ): Promise<T> {
-    if (this.#closed) throw this.#closedError();
-    signal?.throwIfAborted();
-    const wait = new Watchdog(this.transport.clock);
-    const leave = (): void => wait.cutShort(signal!.reason);
-    signal?.addEventListener("abort", leave, { once: true });
-    this.#underWay.add(wait);
-    try {
-      return await Promise.race([run(wait), wait.cut]);
-    } finally {
-      wait.end();
-      this.#underWay.delete(wait);
-      signal?.removeEventListener("abort", leave);
-    }
-  }
-
-  /** Remembers why the peer could not answer. */
-  #note(error: unknown): void {
-    const text = error instanceof Error ? error.message : String(error);
-    // Where this is shown, the peer is named already.
-    const before = this.error("").message;
-    this.#lastError = text.startsWith(before)
-      ? text.slice(before.length)
-      : text;
-  }
-
-  #closedError(): PeerError {
-    return this.error("it was closed");
-  }
-
-  /**
-   * Whether a Go program that is well may have answered so. Its `ServeMux` redirects
-   * keys such as `a//b`, and its "no such group" has no header of ours.
-   */
-  #mayBeGo(error: unknown): boolean {
-    const status = (error instanceof PeerError && error.status) || 0;
-    return !this.transport.protocol.native &&
-      (status === 404 || (status >= 300 && status < 400));
-  }
-
-  /** Each answer says whether the peer is about to close. */
-  #noteDraining(headers: Headers): void {
-    this.#draining = headers.has(HEADER.draining);
-    // Soon there may be another process that does not drain.
-    if (this.#draining) this.#breaker.lookLater();
-  }
-
-  /**
-   * A question that costs the peer nothing, and that reaches it only if gets do. Ours
-   * is a POST with a body, as gets of several keys are: a server may let no POST
-   * through to a handler that answers each GET.
-   */
-  async #ping(): Promise<void> {
-    const { basePath, protocol } = this.transport;
-    if (protocol.native) {
-      const answer = await this.tell({
-        method: "POST",
-        path: basePath,
-        headers: { [HEADER.method]: "GET" },
-        body: encodeKeys(["probe"]),
-      });
-      const { meaning } = answer;
-      // No group has an empty name. A peer that takes no such request is there, too.
-      if (meaning === "404 no-group" || meaning.endsWith(" bad-request")) {
-        return;
-      }
-      // Its own words: they say what to look at, such as the secret.
-      throw this.#refused(answer);
-    }
-    try {
-      const { meaning } = await this.tell({ method: "GET", path: basePath });
-      if (meaning === "400 bad-request") return;
-      throw this.error(`${meaning} is no answer to a probe`);
-    } catch (error) {
-      // A Go program says it without a header of ours.
-      if (!(error instanceof PeerError && error.status === 400)) throw error;
-    }
-  }
+function textOf(bytes: Uint8Array, from: number, end: number): string {
+  return decoder.decode(bytes.subarray(from, end));
 }

@@ -7,9 +7,9 @@
 import { PeerError } from "../base/errors.ts";
 import type { Observer } from "../base/observer.ts";
 import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
-import { encodeKeys, maxKeyBytes } from "../protocol/frames.ts";
+import { encodeKeys, maxKeyBytes } from "../protocol/key_lists.ts";
 import { encodeTtl, groupPath, HEADER, keyPath } from "../protocol/wire.ts";
-import type { Link } from "./link.ts";
+import type { Requests } from "./requests.ts";
 import type { MissedRemoves, Removal } from "./missed_removes.ts";
 import type { Answer, Question } from "./transport.ts";
 
@@ -30,15 +30,15 @@ type Ask = (question: Question) => Promise<Answer>;
 
 /** The writes to one peer. */
 export class PeerWrites {
-  readonly #link: Link;
+  readonly #requests: Requests;
   readonly #observer: Observer;
   /** What it missed. */
   readonly missed: MissedRemoves;
   /** The newest write that the peer told of, by group. */
   readonly #latest = new Map<string, string>();
 
-  constructor(link: Link, missed: MissedRemoves, observer: Observer) {
-    this.#link = link;
+  constructor(requests: Requests, missed: MissedRemoves, observer: Observer) {
+    this.#requests = requests;
     this.missed = missed;
     this.#observer = observer;
   }
@@ -49,7 +49,7 @@ export class PeerWrites {
     { value, ttlMs }: PeerValue,
     { signal }: PeerRequestOptions = {},
   ): Promise<void> {
-    const { basePath } = this.#link.transport;
+    const { basePath } = this.#requests.transport;
     const ttl = encodeTtl(ttlMs);
     // If this fails, a removal is told later, never the value: it may be old by then.
     return this.#write({ group, keys: [key] }, signal, async () => {
@@ -69,13 +69,16 @@ export class PeerWrites {
           [HEADER.write]: latest,
         };
         if (ttl !== undefined) headers[HEADER.ttl] = ttl;
-        const answer = await this.#link.ask({ ...question, headers }, signal);
+        const answer = await this.#requests.ask(
+          { ...question, headers },
+          signal,
+        );
         if (answer.meaning === "204 done") return this.#note(group, answer);
         const ticket = answer.headers.get(HEADER.write);
         if (
           answer.meaning !== "409 outdated" || ticket === null ||
           tries === MAX_TRIES
-        ) throw this.#link.refusal(answer);
+        ) throw this.#requests.refusal(answer);
         // For this value alone: somebody waits for it still.
         latest = ticket;
       }
@@ -102,9 +105,9 @@ export class PeerWrites {
   /** The peer missed a removal. A probe will tell it. */
   owe(removal: Removal): void {
     // Go's protocols have no way to tell it.
-    if (!this.#link.transport.protocol.native) return;
+    if (!this.#requests.transport.protocol.native) return;
     this.missed.add(removal);
-    this.#link.lookLater();
+    this.#requests.lookLater();
   }
 
   /**
@@ -116,8 +119,11 @@ export class PeerWrites {
     const { missed } = this;
     for (let removal = missed.take(); removal; removal = missed.take()) {
       try {
-        await this.#drop(removal, (question) => this.#link.tell(question));
-        this.#observer.emit("outdated", { peer: this.#link.id, ...removal });
+        await this.#drop(removal, (question) => this.#requests.tell(question));
+        this.#observer.emit("outdated", {
+          peer: this.#requests.id,
+          ...removal,
+        });
       } catch (error) {
         // If the peer does not take keys one by one, it is told to drop them all.
         const { group } = removal;
@@ -133,7 +139,7 @@ export class PeerWrites {
     removal: Removal,
     { signal, what }: { signal?: AbortSignal | undefined; what?: "copies" },
   ): Promise<void> {
-    const ask: Ask = (question) => this.#link.ask(question, signal);
+    const ask: Ask = (question) => this.#requests.ask(question, signal);
     return this.#write(removal, signal, () => this.#drop(removal, ask, what));
   }
 
@@ -142,13 +148,13 @@ export class PeerWrites {
     signal: AbortSignal | undefined,
     run: () => Promise<void>,
   ): Promise<void> {
-    const { native, name } = this.#link.transport.protocol;
+    const { native, name } = this.#requests.transport.protocol;
     // Go checks no method: what is meant to write would load the key, and say 200.
-    if (!native) throw this.#link.error(`protocol ${name} has no writes`);
+    if (!native) throw this.#requests.error(`protocol ${name} has no writes`);
     try {
-      const { state } = this.#link;
+      const { state } = this.#requests;
       if (state === "open" || state === "half-open") {
-        throw this.#link.unavailable();
+        throw this.#requests.unavailable();
       }
       await run();
     } catch (error) {
@@ -165,7 +171,7 @@ export class PeerWrites {
       const { meaning } = answer;
       this.#note(removal.group, answer);
       if (meaning === "204 done" || meaning === "404 no-group") continue;
-      throw this.#link.refusal(answer);
+      throw this.#requests.refusal(answer);
     }
   }
 
@@ -187,7 +193,7 @@ export class PeerWrites {
     { group, keys }: Removal,
     what?: "copies",
   ): IterableIterator<Question> {
-    const { basePath, maxBodyBytes } = this.#link.transport;
+    const { basePath, maxBodyBytes } = this.#requests.transport;
     const all = groupPath(basePath, group);
     const path = what === undefined ? all : `${all}?clear=${what}`;
     if (keys === undefined) {

@@ -8,21 +8,46 @@
  */
 
 import type { Clock } from "../base/clock.ts";
+import type { Duplex, DuplexListener } from "../base/duplex.ts";
 import { describe, messageOf, PeerError, quote } from "../base/errors.ts";
 import { MAX_TIMEOUTS, type Watchdog } from "../base/watchdog.ts";
-import { FrameError, MAX_MESSAGE_BYTES } from "../protocol/frames.ts";
+import { LINK_VERSION } from "../protocol/link.ts";
 import type { Protocol } from "../protocol/protocols.ts";
 import {
   type BodyHead,
   bodyHeadOf,
-  chunksOf,
   encodeKey,
   HEADER,
-  isSmall,
   markOf,
+  MAX_MESSAGE_BYTES,
   readBody,
 } from "../protocol/wire.ts";
 import { adviceOnStatus, sayFailure } from "./advice.ts";
+
+/** What a head of an answer says; a `Response` has it. */
+export type Head = Pick<Response, "status" | "headers" | "redirected" | "url">;
+
+/** A stream that is answered. */
+export interface OpenedStream {
+  readonly duplex: Duplex;
+  readonly answer: Head;
+  /** Reads what the answer brings. */
+  begin(): void;
+  /** Ends what nobody reads. */
+  drop(): void;
+}
+
+/**
+ * Begins a POST whose body goes on, and resolves once its answer begins. `first` is sent
+ * at once: some runtimes send nothing, not even the head, before there is a body.
+ */
+export type OpenStream = (
+  url: string,
+  headers: Record<string, string>,
+  first: Uint8Array<ArrayBuffer>,
+  listener: DuplexListener,
+  signal: AbortSignal,
+) => Promise<OpenedStream>;
 
 /** What is the same for the requests to all peers. */
 export interface TransportOptions {
@@ -33,6 +58,8 @@ export interface TransportOptions {
   basePath: string;
   /** Takes what the runtime's `fetch` takes. */
   fetch: (url: string, init: RequestInit) => Promise<Response>;
+  /** Begins the stream of a link. */
+  openStream: OpenStream;
   /** How long a peer may give no sign of life. */
   timeoutMs: number;
   maxBodyBytes: number;
@@ -51,18 +78,9 @@ export interface Question {
   body?: Uint8Array<ArrayBuffer>;
   /** It may be asked once more if the connection fails before an answer begins. */
   repeatable?: boolean;
-  /** Called when an answer begins, unless it is "busy" or a batch that comes in one go. */
-  onHead?: () => void;
-  /**
-   * Takes the body of a batch as it arrives, and how long after the head that is. If
-   * it throws, the request ends.
-   */
-  onChunk?: (chunk: Uint8Array, tookMs: number) => void;
-  /** Called when the body has ended. If it throws, there is no answer. */
-  onEnd?: () => void;
 }
 
-/** An answer that means something, its body read; that of a batch went to `onChunk`. */
+/** An answer that means something, its body read. */
 export interface Answer {
   /** The status and `Geecache-Result`, which count only together. */
   meaning: string;
@@ -75,7 +93,7 @@ export interface Answer {
 
 /** What an answer can mean. Anything else is no answer. */
 const MEANINGS: ReadonlySet<string> = new Set([
-  "200 batch",
+  "200 link",
   "200 value",
   "202 pending",
   "204 done",
@@ -95,7 +113,7 @@ const MEANINGS: ReadonlySet<string> = new Set([
 
 /** The answers that must say what they are about. The others settle nothing. */
 const PROVEN: ReadonlySet<string> = new Set([
-  "200 batch",
+  "200 link",
   "200 value",
   "204 done",
   "404 no-group",
@@ -116,6 +134,7 @@ export class Transport {
   readonly #options: TransportOptions;
   /** What every request says of this process. */
   #headers: Readonly<Record<string, string>> = {};
+  #fingerprint = "";
 
   constructor(options: TransportOptions) {
     const { protocol, basePath, timeoutMs, maxBodyBytes, clock } = options;
@@ -128,8 +147,14 @@ export class Transport {
     this.#options = options;
   }
 
+  /** The list of nodes that peers are told of. */
+  get fingerprint(): string {
+    return this.#fingerprint;
+  }
+
   /** Tells peers from now on which list of nodes this process has. */
   announce(fingerprint: string): void {
+    this.#fingerprint = fingerprint;
     const { self, secrets, cluster } = this.#options;
     this.#headers = {
       [HEADER.peer]: self,
@@ -153,7 +178,7 @@ export class Transport {
     wait: Watchdog,
     onAnswer: (headers: Headers) => void,
   ): Promise<Answer> {
-    const { protocol, timeoutMs } = this;
+    const { timeoutMs } = this;
     wait.watch(
       timeoutMs,
       () =>
@@ -161,9 +186,7 @@ export class Transport {
           peerError(origin, `it was silent for ${timeoutMs} ms`),
         ),
     );
-    const mark = protocol.native
-      ? markOf(question.path.slice(this.basePath.length))
-      : undefined;
+    const mark = this.#markOf(question.path);
     const response = await this.#fetch(origin, question, mark, wait);
     wait.onSignOfLife();
     const { status, headers } = response;
@@ -176,29 +199,100 @@ export class Transport {
       const what = `the body took longer than ${maxMs} ms`;
       wait.cutShort(peerError(origin, what, { status }));
     };
-    const meaning = protocol.meaningOf(status, headers);
-    const isBatch = meaning === "200 batch";
-    const head = bodyHeadOf(headers);
-    // What comes in one go is taken before the next request leaves, which then
-    // takes more along.
-    const inOneGo = isBatch && isSmall(head);
-    if (meaning !== "429 busy" && !inOneGo) question.onHead?.();
-    if (
-      !MEANINGS.has(meaning) || response.redirected ||
-      (isBatch && question.onChunk === undefined)
-    ) {
+    let meaning: string;
+    try {
+      meaning = this.#meaningOf(origin, mark, response);
+      if (meaning === "200 link") throw this.#noAnswer(origin, response);
+    } catch (error) {
       drop(response);
-      throw peerError(
+      throw error;
+    }
+    onAnswer(headers);
+    try {
+      const body = await this.#read(
         origin,
-        response.redirected
-          ? `a redirect to ${quote(response.url)} was followed`
-          : this.#sayNoAnswer(status, headers),
-        { status },
+        response,
+        bodyHeadOf(headers),
+        meaning,
+        wait.signal,
+        onPart,
       );
+      return body === undefined
+        ? { ...this.#tooLarge(), status, headers, tookMs: tookMs() }
+        : { meaning, status, headers, body, tookMs: tookMs() };
+    } catch (cause) {
+      if (cause instanceof PeerError) throw cause;
+      const message = `the body broke off: ${messageOf(cause)}`;
+      throw peerError(origin, message, { status, cause });
+    }
+  }
+
+  /**
+   * Opens a link to the peer at `origin`: one request and its answer, both without end.
+   *
+   * @param first The first bytes that the peer is to read.
+   * @param signal Ends the opening; the link, once it is open, ends by itself.
+   * @throws {PeerError} If what answers is no link.
+   */
+  async open(
+    origin: string,
+    first: Uint8Array<ArrayBuffer>,
+    listener: DuplexListener,
+    signal: AbortSignal,
+  ): Promise<{ duplex: Duplex; headers: Headers }> {
+    const mark = this.#markOf(this.basePath);
+    let opened: OpenedStream;
+    try {
+      opened = await this.#options.openStream(
+        origin + this.basePath,
+        {
+          ...this.#headers,
+          ...(mark === undefined ? {} : { [HEADER.target]: mark }),
+          [HEADER.link]: LINK_VERSION,
+          "Content-Type": "application/octet-stream",
+        },
+        first,
+        listener,
+        signal,
+      );
+    } catch (cause) {
+      throw peerError(origin, sayFailure(origin, cause), { cause });
+    }
+    const { duplex, answer } = opened;
+    try {
+      const meaning = this.#meaningOf(origin, mark, answer);
+      if (meaning !== "200 link") {
+        throw peerError(origin, `${meaning}: it takes no link`, answer);
+      }
+      opened.begin();
+      return { duplex, headers: answer.headers };
+    } catch (error) {
+      opened.drop();
+      throw error;
+    }
+  }
+
+  /** The mark of a path, which the peer's answer has to bear. */
+  #markOf(path: string): string | undefined {
+    return this.protocol.native
+      ? markOf(path.slice(this.basePath.length))
+      : undefined;
+  }
+
+  /**
+   * What an answer means, by its head.
+   *
+   * @throws {PeerError} If it is no answer to what was asked.
+   */
+  #meaningOf(origin: string, mark: string | undefined, answer: Head): string {
+    const { protocol } = this;
+    const { status, headers } = answer;
+    const meaning = protocol.meaningOf(status, headers);
+    if (!MEANINGS.has(meaning) || answer.redirected) {
+      throw this.#noAnswer(origin, answer);
     }
     const cluster = protocol.native ? headers.get(HEADER.cluster) : null;
     if (cluster !== (this.cluster ?? null)) {
-      drop(response);
       throw peerError(
         origin,
         `it belongs to ${sayCluster(cluster)}, and this process to ${
@@ -209,42 +303,13 @@ export class Transport {
     }
     const about = headers.get(HEADER.target) ?? undefined;
     if (about !== mark && PROVEN.has(meaning)) {
-      drop(response);
       const what = mark === undefined
         ? `it is a pool in protocol native, and this one in ${protocol.name}`
         : `its answer is not about what it was asked: ${HEADER.target} must be ` +
           `${quote(mark)}: received ${describe(about)}`;
       throw peerError(origin, what, { status });
     }
-    onAnswer(headers);
-    try {
-      if (isBatch) {
-        const onChunk = (chunk: Uint8Array): void =>
-          question.onChunk!(chunk, tookMs());
-        await pass(response, head, onChunk, wait, onPart);
-        question.onEnd?.();
-        const body = new Uint8Array();
-        return { meaning, status, headers, body, tookMs: tookMs() };
-      }
-      const body = await this.#read(
-        origin,
-        response,
-        head,
-        meaning,
-        wait.signal,
-        onPart,
-      );
-      return body === undefined
-        ? { ...this.#tooLarge(), status, headers, tookMs: tookMs() }
-        : { meaning, status, headers, body, tookMs: tookMs() };
-    } catch (cause) {
-      if (cause instanceof PeerError) throw cause;
-      const what = cause instanceof FrameError
-        ? "the body is malformed"
-        : "the body broke off";
-      const message = `${what}: ${messageOf(cause)}`;
-      throw peerError(origin, message, { status, cause });
-    }
+    return meaning;
   }
 
   async #fetch(
@@ -276,19 +341,35 @@ export class Transport {
   }
 
   /** What came in place of an answer, and what to look at. */
-  #sayNoAnswer(status: number, headers: Headers): string {
+  #noAnswer(
+    origin: string,
+    { status, headers, redirected, url }: Head,
+  ): PeerError {
+    if (redirected) {
+      const what = `a redirect to ${quote(url)} was followed`;
+      return peerError(origin, what, { status });
+    }
     const result = headers.get(HEADER.result);
     const { name } = this.protocol;
     if (result !== null) {
-      return `${status} with ${HEADER.result}: ${result} is no answer in protocol ${name}`;
+      const what = `${status} with ${HEADER.result}: ${result}`;
+      return peerError(
+        origin,
+        `${what} is no answer in protocol ${name}`,
+        { status },
+      );
     }
     const advice = adviceOnStatus(status, this.basePath);
     const what =
       `${status} without ${HEADER.result} is no answer in protocol ${name}`;
-    return advice === undefined ? what : `${what}: ${advice}`;
+    return peerError(
+      origin,
+      advice === undefined ? what : `${what}: ${advice}`,
+      { status },
+    );
   }
 
-  /** Reads the body of any other answer; `undefined`: it is larger than a value may be. */
+  /** Reads the body of an answer; `undefined`: it is larger than a value may be. */
   async #read(
     origin: string,
     response: Response,
@@ -319,24 +400,6 @@ export class Transport {
     const { maxBodyBytes } = this;
     const body = encodeKey(`the body is larger than ${maxBodyBytes} bytes`);
     return { meaning: "200 too-large", body };
-  }
-}
-
-/** Hands on a batch as it arrives. */
-async function pass(
-  response: Response,
-  head: BodyHead,
-  onChunk: (chunk: Uint8Array) => void,
-  wait: Watchdog,
-  onPart: () => void,
-): Promise<void> {
-  if (isSmall(head)) {
-    onChunk(new Uint8Array(await response.arrayBuffer()));
-  } else if (response.body !== null) {
-    for await (const chunk of chunksOf(response.body, wait.signal)) {
-      onPart();
-      onChunk(chunk);
-    }
   }
 }
 

@@ -8,13 +8,13 @@
 import type { Observer } from "../base/observer.ts";
 import type { Peer, PeerPicker } from "../base/peers.ts";
 import { HTTPPeer } from "../peer/http_peer.ts";
-import type { LinkOptions } from "../peer/link.ts";
+import type { PeerOptions } from "../peer/requests.ts";
 import type { MissedRemoves, Removal } from "../peer/missed_removes.ts";
 import type { Transport } from "../peer/transport.ts";
 import { crc32, type Ring } from "../protocol/consistent_hash.ts";
 
-/** Options for {@linkcode Members}, beside those of its links. */
-export interface MembersOptions extends LinkOptions {
+/** Options for {@linkcode Members}, beside those of its peers. */
+export interface MembersOptions extends PeerOptions {
   self: string;
   /** For how long after a change the last owner of a key is asked for its copy. */
   handoverMs: number;

@@ -23,7 +23,14 @@ import {
   PROTOCOLS,
 } from "../protocol/protocols.ts";
 import { secretsOf } from "../protocol/secret.ts";
+import type { OpenStream } from "../peer/transport.ts";
 import { runtimeFetch } from "./direct_fetch.ts";
+import {
+  type BeginRequest,
+  runtimeStreams,
+  streamsOfNode,
+  streamsOver,
+} from "./streams.ts";
 
 /** Options for an `HTTPPool`. */
 export interface HTTPPoolOptions {
@@ -63,11 +70,11 @@ export interface HTTPPoolOptions {
    */
   maxBodyBytes?: number;
   /**
-   * How many requests of peers may wait for loads here at a time; at least 1.
+   * How many keys of peers may wait for loads here at a time; at least 1.
    * Past that, peers are told to ask again a little later. What is in memory is
    * always answered.
    *
-   * @default {1024}
+   * @default {10000}
    */
   maxPeerRequests?: number;
   /**
@@ -166,6 +173,7 @@ export interface Settings {
   protocol: Protocol;
   basePath: string;
   fetch: (url: string, init: RequestInit) => Promise<Response>;
+  openStream: OpenStream;
   timeoutMs: number;
   maxBodyBytes: number;
   maxPeerRequests: number;
@@ -180,7 +188,9 @@ export interface Settings {
 
 /** Under this symbol a `fetch` may bring a form that takes no `Request`; see `node/fetch.ts`. */
 const DIRECT = Symbol.for("geecache.fetch");
-type Direct = { [DIRECT]?: Settings["fetch"] };
+/** Under this symbol it may bring Node's own way to begin a stream. */
+const STREAM = Symbol.for("geecache.stream");
+type Direct = { [DIRECT]?: Settings["fetch"]; [STREAM]?: BeginRequest };
 
 const ACTION = "Cannot create HTTPPool";
 
@@ -198,7 +208,7 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     fetch,
     timeoutMs = 5_000,
     maxBodyBytes = 64 * 1024 * 1024,
-    maxPeerRequests = 1024,
+    maxPeerRequests = 10_000,
     handoverMs = 30_000,
     secret,
     cluster,
@@ -226,12 +236,14 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
   checkMethods(ACTION, "logger", logger, ["debug", "info", "warn", "error"]);
   checkForPeers(options, protocol, ["secret", "cluster"]);
   checkCluster(cluster);
+  const send = fetch === undefined ? runtimeFetch : (fetch as Direct)[DIRECT] ??
+    ((url: string, init: RequestInit) => fetch(new Request(url, init)));
   return {
     self: origin,
     protocol,
     basePath,
-    fetch: fetch === undefined ? runtimeFetch : (fetch as Direct)[DIRECT] ??
-      ((url, init) => fetch(new Request(url, init))),
+    fetch: send,
+    openStream: openStreamOf(fetch as Direct | undefined, send),
     timeoutMs,
     maxBodyBytes,
     maxPeerRequests,
@@ -243,6 +255,16 @@ export function settingsOf(self: string, options: HTTPPoolOptions): Settings {
     random: safeRandom(random),
     logger: safeLogger(logger),
   };
+}
+
+/** How links are opened: as the option `fetch` does it, if that says how. */
+function openStreamOf(
+  given: Direct | undefined,
+  send: Settings["fetch"],
+): OpenStream {
+  if (given === undefined) return runtimeStreams(send);
+  const begin = given[STREAM];
+  return begin === undefined ? streamsOver(send) : streamsOfNode(begin);
 }
 
 /** Guards the option `random`, which is also called by timers, where nobody catches. */

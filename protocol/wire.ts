@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { ByteView } from "../base/byte_view.ts";
+import { type ByteView, latin1Of } from "../base/byte_view.ts";
 import type { PeerValue } from "../base/peers.ts";
 import { crc32OfText } from "./consistent_hash.ts";
 
@@ -35,8 +35,11 @@ export const HEADER = {
   method: "Geecache-Method",
   /** On every answer: its {@linkcode Result}. */
   result: "Geecache-Result",
-  /** On every answer: the newest form of batches that the process understands. */
-  batch: "Geecache-Batch",
+  /**
+   * On a request: it opens a link of that version. On every other answer: the newest
+   * version of links that the process speaks.
+   */
+  link: "Geecache-Link",
   /** On an answer: the process is about to close. */
   draining: "Geecache-Draining",
   /** Beside a value: the milliseconds that it has left. */
@@ -50,7 +53,7 @@ export const HEADER = {
 /** The meaning of an answer; see docs/PROTOCOL.md. */
 export type Result =
   | "value"
-  | "batch"
+  | "link"
   | "not-found"
   | "failed"
   | "no-group"
@@ -63,6 +66,9 @@ export type Result =
   | "draining";
 
 const MAX_SMALL_BYTES = 256 * 1024;
+
+/** A longer message of a failed getter is not read. */
+export const MAX_MESSAGE_BYTES: number = 64 * 1024;
 
 /** A longer path is sent as a POST with the key in its body. */
 export const MAX_PATH_LENGTH = 4096;
@@ -230,7 +236,7 @@ export function writeText(
 /** The key whose UTF-8 is `bytes`, or `undefined` if they are not UTF-8. */
 export function decodeKey(bytes: Uint8Array): string | undefined {
   if (bytes.length <= MAX_LOOPED && isAscii(bytes)) {
-    return String.fromCharCode.apply(null, bytes as unknown as number[]);
+    return latin1Of(bytes, 0, bytes.length);
   }
   try {
     return decoder.decode(bytes);

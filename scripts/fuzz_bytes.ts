@@ -15,13 +15,18 @@ import {
   decodeKeyAndValue,
   decodeKeys,
   encodeKeys,
-  encodeResults,
+} from "../protocol/key_lists.ts";
+import {
+  ANSWER,
+  ASK,
   FrameError,
-  KIND,
-  type Kind,
-  type ResultFrame,
-  ResultReader,
-} from "../protocol/frames.ts";
+  FrameReader,
+  FrameWriter,
+  HEAD_BYTES,
+  HOT,
+  MAX_ANSWER_BYTES,
+  MAX_ASK_BYTES,
+} from "../protocol/link.ts";
 import { urlOf } from "../node/request.ts";
 import {
   decodeResponse,
@@ -113,29 +118,95 @@ export function damaged(
   );
 }
 
-const EXPECTED = 6;
-const MAX_BYTES = 40;
-
-const anyFrames: fc.Arbitrary<ResultFrame[]> = fc.uniqueArray(
-  fc.record({
-    kind: fc.constantFrom<Kind[]>(...Object.values(KIND)),
-    index: fc.nat(EXPECTED - 1),
-    bytes: fc.uint8Array({ maxLength: 60 }),
-    ttlMs: fc.double({ min: 0, noNaN: true }),
-  }),
-  { selector: ({ index }) => index, maxLength: EXPECTED },
-).map((frames) =>
-  frames.map(({ kind, index, bytes, ttlMs }) => {
-    const value = ByteView.from(bytes);
-    return kind === KIND.expiringValue
-      ? { kind, index, value: { value, ttlMs } }
-      : { kind, index, value: { value } };
-  })
+/** The number of a question, often one that others have, too. */
+export const anyId: fc.Arbitrary<number> = fc.oneof(
+  fc.nat(6),
+  fc.constantFrom(0, 2 ** 31, 2 ** 32 - 1),
 );
 
-/** A body of results, or something close to one. */
-export const anyResults: fc.Arbitrary<Uint8Array<ArrayBuffer>> = damaged(
-  anyFrames.map(encodeResults),
+/** A frame of any kind and any content, whether that fits or not. */
+export const anyFrame: fc.Arbitrary<Uint8Array<ArrayBuffer>> = fc.tuple(
+  fc.oneof(fc.integer({ min: 1, max: 11 }), fc.nat(255)),
+  anyId,
+  fc.oneof(
+    fc.constant(new Uint8Array()),
+    fc.uint8Array({ maxLength: 60 }),
+  ),
+  fc.option(fc.oneof(fc.nat(100), fc.nat(2 ** 32 - 1)), {
+    nil: undefined,
+    freq: 20,
+  }),
+).map(([kind, id, bytes, length = bytes.length]) => {
+  const frame = new Uint8Array(HEAD_BYTES + bytes.length);
+  const numbers = new DataView(frame.buffer);
+  numbers.setUint32(0, length);
+  frame[4] = kind;
+  numbers.setUint32(5, id);
+  frame.set(bytes, HEAD_BYTES);
+  return frame;
+});
+
+function framesOf(
+  one: fc.Arbitrary<(to: FrameWriter) => void>,
+): fc.Arbitrary<Uint8Array<ArrayBuffer>> {
+  return fc.array(one, { maxLength: 8 }).map((writes) => {
+    const writer = new FrameWriter();
+    for (const write of writes) write(writer);
+    return writer.take();
+  });
+}
+
+/** What an asker may say, in an order that need not make sense. */
+export const anyAsks: fc.Arbitrary<Uint8Array<ArrayBuffer>> = framesOf(
+  fc.oneof(
+    fc.tuple(fc.nat(3), fc.constantFrom("g", "g", "h", "")).map((
+      [number, name],
+    ) =>
+    (to: FrameWriter) => to.text(ASK.group, number, name)),
+    fc.record({
+      kind: fc.constantFrom<number[]>(ASK.get, ASK.get, ASK.peek),
+      id: anyId,
+      group: fc.oneof(fc.constant(0), fc.nat(3)),
+      served: fc.nat(99_999),
+      key: fc.oneof(anyText, fc.constantFrom("~slow", "!bad", "k", "k")),
+    }).map(({ kind, id, group, served, key }) => (to: FrameWriter) =>
+      to.question(kind, id, group, served, key)
+    ),
+    fc.tuple(fc.constantFrom<number[]>(ASK.cancel, ASK.ping), anyId).map((
+      [kind, id],
+    ) =>
+    (to: FrameWriter) => to.head(kind, id)),
+    anyText.map((text) => (to: FrameWriter) => to.text(ASK.list, 0, text)),
+  ),
+);
+
+/** What a server may say. */
+export const anyAnswers: fc.Arbitrary<Uint8Array<ArrayBuffer>> = framesOf(
+  fc.oneof(
+    fc.record({
+      id: anyId,
+      hot: fc.constantFrom(0, HOT),
+      bytes: fc.uint8Array({ maxLength: 60 }),
+      ttlMs: fc.option(fc.double(), { nil: undefined }),
+      waitedMs: fc.nat(2 ** 32 - 1),
+    }).map(({ id, hot, bytes, ttlMs, waitedMs }) => (to: FrameWriter) => {
+      const value = ByteView.from(bytes);
+      if (ttlMs === undefined) to.value(ANSWER.value | hot, id, value);
+      else to.expiring(ANSWER.expiringValue | hot, id, value, ttlMs, waitedMs);
+    }),
+    fc.tuple(
+      fc.constantFrom<number[]>(ANSWER.failed, ANSWER.badKey),
+      anyId,
+      anyText,
+    ).map(([kind, id, text]) => (to: FrameWriter) => to.text(kind, id, text)),
+    fc.tuple(
+      fc.constantFrom<number[]>(
+        ...[ANSWER.notFound, ANSWER.busy, ANSWER.noGroup, ANSWER.draining],
+        ...[ANSWER.alone, ANSWER.pong, ANSWER.closing],
+      ),
+      anyId,
+    ).map(([kind, id]) => (to: FrameWriter) => to.head(kind, id)),
+  ),
 );
 
 /**
@@ -204,36 +275,60 @@ const keys = fc.property(
 );
 
 /**
- * What a reader gets from `body` in these pieces: the results, then the message of
- * the error, if there is one.
+ * What a reader gets from `bytes` in pieces, if it stops after each frame for which
+ * `stops` says so: the frames, then the message of the error, if there is one.
  */
-function readResults(body: Uint8Array, cuts: readonly number[]): unknown[] {
-  const reader = new ResultReader(EXPECTED, MAX_BYTES);
+function readFrames(
+  bytes: Uint8Array,
+  maxBytes: number,
+  ends: readonly number[],
+  stops: (frame: number) => boolean,
+): unknown[] {
+  const reader = new FrameReader(maxBytes);
   const seen: unknown[] = [];
   const error = thrownBy(FrameError, () => {
     let at = 0;
-    for (
-      const cut of [...cuts.map((n) => n % (body.length + 1)), body.length]
-    ) {
-      if (cut < at) continue;
-      for (const { kind, index, value } of reader.push(body.slice(at, cut))) {
-        assert(index < EXPECTED && value.value.byteLength <= 64 * 1024);
-        seen.push([kind, index, value.value.text(), value.ttlMs]);
+    for (const end of ends) {
+      let piece = bytes.slice(at, end);
+      for (;;) {
+        let goesOn = true;
+        const read = reader.push(piece, (kind, id, all, from, to) => {
+          assert(to - from <= maxBytes, `${to - from} bytes`);
+          seen.push([kind, id, [...all.subarray(from, to)]]);
+          return goesOn = !stops(seen.length);
+        });
+        if (goesOn) break;
+        piece = piece.subarray(read);
       }
-      at = cut;
+      at = end;
     }
-    reader.end();
+    seen.push(reader.isBetweenFrames);
   });
   return [...seen, error?.message];
 }
 
-const results = fc.property(
-  anyResults,
+const frames = fc.property(
+  damaged(fc.oneof(
+    anyAsks,
+    anyAnswers,
+    fc.array(anyFrame, { maxLength: 6 }).map((frames) =>
+      new Uint8Array(frames.flatMap((frame) => [...frame]))
+    ),
+  )),
+  fc.constantFrom(0, 40, MAX_ASK_BYTES, MAX_ANSWER_BYTES),
   fc.array(fc.nat(), { maxLength: 6 }),
-  (body, cuts) => {
-    const sorted = cuts.map((n) => n % (body.length + 1)).sort((a, b) => a - b);
-    // The reader gets the same results wherever the body is cut.
-    assertEquals(readResults(body, sorted), readResults(body, []));
+  fc.nat(3),
+  (bytes, maxBytes, cuts, every) => {
+    const ends = cuts.map((n) => n % (bytes.length + 1)).sort((a, b) => a - b);
+    // Wherever the bytes are cut, and wherever the reading stops for a while.
+    const whole = readFrames(bytes, maxBytes, [bytes.length], () => false);
+    const parts = readFrames(
+      bytes,
+      maxBytes,
+      [...ends, bytes.length],
+      (frame) => every > 0 && frame % every === 0,
+    );
+    assertEquals(parts, whole);
   },
 );
 
@@ -347,7 +442,7 @@ const flags = fc.property(fc.array(anyArgument, { maxLength: 6 }), (args) => {
 export const parsers: readonly Target[] = [
   { name: "paths", property: paths },
   { name: "keys in frames", property: keys },
-  { name: "results in frames", property: results },
+  { name: "frames of links", property: frames },
   { name: "protobuf", property: protobuf },
   { name: "requests of Node", property: nodeRequests },
   { name: "flags", property: flags },

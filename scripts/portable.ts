@@ -11,7 +11,7 @@ import { readdir, readFile } from "node:fs/promises";
 
 /** The test files that only Deno can run, each with the reason. */
 export const DENO_ONLY: Readonly<Record<string, string>> = {
-  "peer/batch_serve_test.ts": "it tests sockets of Deno's own server",
+  "peer/links_serve_test.ts": "it tests sockets of Deno's own server",
   "project/build_npm_test.ts": "it starts the script behind deno task npm",
   "project/check_workflows_test.ts": "it tests a script that Deno runs",
   "project/examples_test.ts": "it starts the examples and deno task serve",

@@ -76,22 +76,22 @@ async function run(): Promise<void> {
   const count = (origin: string, by: number): void => {
     writing.set(origin, (writing.get(origin) ?? 0) + by);
   };
-  const pool = new HTTPPool(flags.self, {
-    timeoutMs: Number(flags.timeoutMs),
-    fetch: async (request) => {
-      const isWrite = request.method === "DELETE" ||
-        request.headers.has(HEADER.method);
-      if (!isWrite) return await fetch(request);
-      const { origin } = new URL(request.url);
-      count(origin, 1);
-      try {
-        return await fetch(request);
-      } finally {
-        // Only after a write that failed is counted as owed.
-        setTimeout(() => count(origin, -1), 0);
-      }
-    },
-  });
+  // In the place of the runtime's, so that links go over what the pool takes by default.
+  const { fetch } = globalThis;
+  globalThis.fetch = async (input, init) => {
+    const isWrite = init?.method === "DELETE" ||
+      new Headers(init?.headers).has(HEADER.method);
+    if (!isWrite) return await fetch(input, init);
+    const { origin } = new URL(String(input));
+    count(origin, 1);
+    try {
+      return await fetch(input, init);
+    } finally {
+      // Only after a write that failed is counted as owed.
+      setTimeout(() => count(origin, -1), 0);
+    }
+  };
+  const pool = new HTTPPool(flags.self, { timeoutMs: Number(flags.timeoutMs) });
   pool.setPeers(flags.peers.split(","));
   const group = pool.group("chaos", async (key, { signal }) => {
     const query = new URLSearchParams({ key });

@@ -1,7 +1,7 @@
 /**
  * Proxies between a node and its peers: one is slow, one cuts answers off.
  *
- * They know nothing of HTTP: they pass bytes on, late, or only half of them.
+ * They pass bytes on, late, or only half of them, and look only for what opens a link.
  *
  * @module
  */
@@ -16,6 +16,15 @@ export interface Manner {
   cuts: () => boolean;
 }
 
+/** The header of the request that opens a link. */
+const LINK = /geecache-link: /i;
+
+/** What is known of one connection of an asker. */
+interface Connection {
+  /** Whether its last request opened a link. */
+  isLink: boolean;
+}
+
 /** A TCP proxy before one port of this machine. */
 export class Proxy {
   readonly #listener: Deno.TcpListener;
@@ -24,6 +33,8 @@ export class Proxy {
   readonly #open = new Set<Deno.TcpConn>();
   /** How many answers it cut. */
   cuts = 0;
+  /** How many of them were links. */
+  linkCuts = 0;
 
   constructor(port: number, target: number, manner: Manner) {
     this.#target = target;
@@ -55,9 +66,10 @@ export class Proxy {
       return this.#end(asker);
     }
     this.#open.add(node);
+    const connection = { isLink: false };
     const ways = [
-      this.#carry(asker, node, false),
-      this.#carry(node, asker, true),
+      this.#carry(asker, node, false, connection),
+      this.#carry(node, asker, true, connection),
     ];
     // When one side hangs up, both connections end.
     await Promise.race(ways);
@@ -71,13 +83,18 @@ export class Proxy {
     from: Deno.TcpConn,
     to: Deno.TcpConn,
     isAnswer: boolean,
+    connection: Connection,
   ): Promise<void> {
+    const decoder = new TextDecoder();
     const bytes = new Uint8Array(16 * 1024);
     try {
       for (;;) {
         const count = await from.read(bytes);
         if (count === null) return;
         let piece = bytes.slice(0, count);
+        // A head of a request arrives in one piece here.
+        const text = isAnswer ? "" : decoder.decode(piece);
+        if (text.includes(" HTTP/1.1")) connection.isLink = LINK.test(text);
         if (isAnswer) await delay(this.#manner.lateMs());
         const cuts = isAnswer && this.#manner.cuts();
         if (cuts) piece = piece.subarray(0, count >> 1);
@@ -86,6 +103,7 @@ export class Proxy {
         }
         if (cuts) {
           this.cuts++;
+          if (connection.isLink) this.linkCuts++;
           return;
         }
       }

@@ -84,7 +84,7 @@ export function report(
   plan: Plan,
 ): boolean {
   const { tally } = load;
-  const { timeoutMs, maxP50Ms, maxP99Ms, keys, without } = settings;
+  const { timeoutMs, maxP50Ms, maxP99Ms, keys, without, isLong } = settings;
   const sorted = tally.times.toSorted((a, b) => a - b);
   const [p50, p99] = [percentile(sorted, 50), percentile(sorted, 99)];
   const loads = keys.reduce((sum, key) => sum + origin.loads(key), 0);
@@ -92,7 +92,7 @@ export function report(
   const { promises, cutting, errors } = cluster;
   const { resolved, rejected, owed } = promises.counts;
   const { pause, kill, drain, skipped } = plan.counts;
-  const rows: [what: string, seen: string, isKept?: boolean][] = [
+  const rows: [what: string, seen: string, isKept?: boolean | undefined][] = [
     ["gets", `${tally.gets}`],
     ["  whose node was ended or paused meanwhile", `${tally.caught}`],
     [`  that took ${timeoutMs} ms or more`, `${tally.slow}`],
@@ -103,7 +103,12 @@ export function report(
     ["removes without an answer", `${tally.lost}`, tally.lost === 0],
     ["paused, killed, drained", `${pause}, ${kill}, ${drain}`],
     ["  let be, since they owed something", `${skipped}`],
-    ["answers cut off by a proxy", `${cutting.cuts}`],
+    [
+      "answers cut off by a proxy",
+      `${cutting.cuts}, ${cutting.linkCuts} of them links`,
+      // A short run may cut none.
+      isLong ? cutting.linkCuts > 0 : undefined,
+    ],
     ["requests that a peer did not answer", `${errors}`],
     ["removed values served while that is allowed", `${tally.allowed}`],
     ["failed gets", `${tally.failed}`, tally.failed === 0],

@@ -15,6 +15,7 @@ import {
   type RuntimeName,
   RUNTIMES,
 } from "../../scripts/runtimes.ts";
+import { HTTPPool } from "../../mod.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import {
   loadsOf,
@@ -27,8 +28,14 @@ import { doesAsTold, firstProgram, installOf } from "../support/readme.ts";
 
 const root = new URL("../../", import.meta.url);
 /** Examples that are asked for something else than those in the list. */
+const FRAMEWORKS = ["express", "fastify", "hono"];
 const CLUSTER = "node/cluster.ts";
 const CERTIFICATES = "certificates.ts";
+/** Those that mount a pool beside the routes of an application. */
+const MOUNTED = [
+  "node/http.ts",
+  ...FRAMEWORKS.map((name) => `node/${name}.ts`),
+];
 /** Those that run TypeScript as it is. */
 const NODES: RuntimeName[] = ["node22", "node24"];
 /** What the examples import beside the package, in the versions of `deno.json`. */
@@ -78,12 +85,49 @@ function start(runtime: RuntimeName, args: string[]): Program {
   return new Program(args, { path, cwd: folder });
 }
 
+/** Asks a pool until there is a link, then over that link alone. */
+async function asksOverLink(port: string): Promise<void> {
+  const pool = new HTTPPool("http://client.invalid");
+  pool.setPeers([`http://127.0.0.1:${port}`]);
+  const squares = pool.group("squares", () => {
+    throw new Error("it is loaded here");
+  }, { shouldMirror: () => false });
+  const ask = async (): Promise<void> => {
+    const numbers = Array.from({ length: 300 }, (_, i) => i);
+    const values = await squares.getMany(numbers.map(String));
+    for (const i of numbers) {
+      assertEquals(String(values.get(`${i}`)), String(i ** 2));
+    }
+  };
+  const peer = () => pool.stats().peers[0]!;
+  try {
+    const end = Date.now() + 10_000;
+    do await ask(); while (peer().link !== "open" && Date.now() < end);
+    assertEquals([peer().link, peer().linkError], ["open", undefined]);
+    const { requests } = peer();
+    // What is asked in one turn leaves in one frame after the other: a body parser
+    // that waited for an end would answer none of it.
+    await ask();
+    assertEquals(peer().requests, requests);
+  } finally {
+    await pool.close();
+  }
+}
+
 for (const node of NODES) {
   for (const [file, answers] of Object.entries(NODE_EXAMPLES)) {
     Deno.test(`examples/${file} is one cache, on ${node}`, () =>
       answers((file, args) =>
         start(node, [file.replace("node/", ""), ...args])
       ));
+  }
+
+  for (const file of MOUNTED) {
+    Deno.test(`examples/${file} takes a link, on ${node}`, async () => {
+      const [port] = freePorts(1);
+      const program = start(node, [file.replace("node/", ""), `${port}`]);
+      await withPrograms([program], () => asksOverLink(`${port}`));
+    });
   }
 
   Deno.test(`examples/certificates.ts writes what peers need, on ${node}`, async () => {

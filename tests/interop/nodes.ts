@@ -4,10 +4,14 @@
  * @module
  */
 
+import type { PeerStats, PoolStats } from "../../mod.ts";
 import { linesOf } from "../../serve/lines.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const PATIENCE_MS = 20_000;
+
+/** How the run asks those that have certificates. */
+export const trust: { client?: Deno.HttpClient } = {};
 
 /** The running processes, which are ended whatever happens. */
 export const children: Set<Deno.ChildProcess> = new Set();
@@ -27,12 +31,20 @@ export class Node {
   readonly name: string;
   readonly origin: string;
   readonly ours: boolean;
+  /** Where the run asks it: not its origin if that is a proxy's. */
+  readonly #door: string;
   readonly #child: Deno.ChildProcess;
   readonly #running: Promise<void>;
 
-  constructor(name: string, origin: string, command: string[]) {
+  constructor(
+    name: string,
+    origin: string,
+    command: string[],
+    door: string = origin,
+  ) {
     this.name = name;
     this.origin = origin;
+    this.#door = door;
     this.ours = name === "ours";
     this.#child = new Deno.Command(command[0]!, {
       args: command.slice(1),
@@ -87,7 +99,8 @@ export class Node {
     const inUrl = typeof key === "string" &&
       encodeURIComponent(key).length < 10_000;
     const query = inUrl ? `?key=${encodeURIComponent(key)}` : "";
-    return await fetch(this.origin + path + query, {
+    return await fetch(this.#door + path + query, {
+      ...trust,
       ...(inUrl ? {} : { method: "POST", body: key as BodyInit }),
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
@@ -101,6 +114,19 @@ export class Node {
   /** The owner of a key in the ring of a Go node. */
   async ownerOf(key: string | Uint8Array): Promise<string> {
     return await (await this.door("/owner", key)).text();
+  }
+
+  /** What its pool knows of the peer at `origin`. */
+  async peer(origin: string): Promise<PeerStats> {
+    const { peers } = await this.stats();
+    const peer = peers.find(({ id }) => id === origin);
+    if (peer === undefined) throw new Error(`${this.name} has no ${origin}`);
+    return peer;
+  }
+
+  /** What its pool knows of its cluster. */
+  async stats(): Promise<PoolStats> {
+    return await (await this.door("/stats")).json();
   }
 
   /** How often its getter was called for each key. */

@@ -13,7 +13,7 @@ import { end, portOf, withServer } from "../support/node_server.ts";
 import { gate } from "../support/time.ts";
 import { identities } from "../support/tls.ts";
 
-Deno.test("Two pools over node:http are one cache for keys, batches and writes", async () => {
+Deno.test("Two pools over node:http are one cache for keys, links and writes", async () => {
   let first: HTTPPool;
   let second: HTTPPool;
   await withServer(
@@ -41,7 +41,7 @@ Deno.test("Two pools over node:http are one cache for keys, batches and writes",
             ...Array.from({ length: 300 }, (_, i) => `key ${i}`),
             ...[".", "..", "a/../b", "日本", "long ".repeat(2000)],
           ];
-          // The first answer shows that the peer takes batches.
+          // The first answer shows that the peer takes links.
           for (let i = 0; i < 10; i++) {
             for (const group of groups) await group.get(`key ${i}`);
           }

@@ -2,45 +2,41 @@
 
 import { createServer, type Socket } from "node:net";
 import { ByteView, HTTPPool } from "../../mod.ts";
-import { encodeKeys } from "../../protocol/frames.ts";
+import { encodeKeys } from "../../protocol/key_lists.ts";
 import { assert, assertEquals } from "../support/assert.ts";
-import { BATCH, fateOf } from "../support/batches.ts";
+import { fateOf } from "../support/batches.ts";
 import { keysOwnedBy, ownerAndAsker, withCluster } from "../support/cluster.ts";
 import { FakeClock, settle } from "../support/time.ts";
 
-const VALUE = { "Geecache-Result": "value", "Geecache-Batch": "1" };
+const VALUE = { "Geecache-Result": "value", "Geecache-Link": "1" };
 
 Deno.test("An answer that drips a byte now and then ends after twelve times timeoutMs, and the key is loaded elsewhere", async () => {
   for (const length of [undefined, "1000000"]) {
-    for (const meaning of [VALUE, BATCH]) {
-      await withCluster(2, async (cluster) => {
-        const { owner, asker } = ownerAndAsker(cluster);
-        const { clock } = cluster;
-        let cancelled = false;
-        await cluster.network.fault(owner.origin, () => {
-          const body = new ReadableStream<Uint8Array>({
-            pull: async (controller) => {
-              await new Promise<void>((run) => clock.after(4_000, run));
-              if (!cancelled) controller.enqueue(new Uint8Array(1));
-            },
-            cancel: () => void (cancelled = true),
-          }, { highWaterMark: 0 });
-          const headers: Record<string, string> = { ...meaning };
-          if (length !== undefined) headers["Content-Length"] = length;
-          return new Response(body, { headers });
-        });
-        const fate = fateOf(asker.group.get("k"));
-        if (meaning === VALUE) {
-          await clock.advance(60_000);
-          assertEquals(asker.loads, []);
-        }
-        await clock.advance(5_000);
-        assertEquals([fate.value?.text(), asker.loads], ["<k>", ["k"]]);
-        await settle();
-        assert(meaning === BATCH || cancelled);
-        await clock.advance(5_000);
+    await withCluster(2, async (cluster) => {
+      const { owner, asker } = ownerAndAsker(cluster);
+      const { clock } = cluster;
+      let cancelled = false;
+      cluster.network.fault(owner.origin, () => {
+        const body = new ReadableStream<Uint8Array>({
+          pull: async (controller) => {
+            await new Promise<void>((run) => clock.after(4_000, run));
+            if (!cancelled) controller.enqueue(new Uint8Array(1));
+          },
+          cancel: () => void (cancelled = true),
+        }, { highWaterMark: 0 });
+        const headers: Record<string, string> = { ...VALUE };
+        if (length !== undefined) headers["Content-Length"] = length;
+        return new Response(body, { headers });
       });
-    }
+      const fate = fateOf(asker.group.get("k"));
+      await clock.advance(60_000);
+      assertEquals(asker.loads, []);
+      await clock.advance(5_000);
+      assertEquals([fate.value?.text(), asker.loads], ["<k>", ["k"]]);
+      await settle();
+      assert(cancelled);
+      await clock.advance(5_000);
+    });
   }
 });
 
@@ -60,25 +56,20 @@ Deno.test("A value whose answer came slowly has only the rest of its ttlMs left"
   withCluster(2, async (cluster) => {
     const { owner, peer } = ownerAndAsker(cluster);
     const { clock } = cluster;
-    const keys = keysOwnedBy(cluster, owner, 4);
-    for (const key of keys) await owner.group.set(key, "v", { ttlMs: 10_000 });
+    const [key] = keysOwnedBy(cluster, owner, 1) as [string];
+    await owner.group.set(key, "v", { ttlMs: 10_000 });
     await owner.group.set("k", "for ever");
-    await peer.get("g", "k");
     cluster.network.fault(owner.origin, async (_request, next) => {
       const answer = await next();
       const bytes = new Uint8Array(await answer.arrayBuffer());
       return new Response(slowly(clock, bytes), answer);
     });
-    // The first goes alone, the others in a batch.
-    const gets = Promise.all(["k", ...keys].map((key) => peer.get("g", key)));
+    const gets = Promise.all(["k", key].map((key) => peer.get("g", key)));
     await clock.advance(3_000);
-    const left = (await gets).map(({ ttlMs }) => ttlMs);
-    // Two results came with the first half of the batch.
-    assertEquals(left, [undefined, 10_000, 10_000, 7_000, 7_000]);
-    const alone = peer.get("g", keys[0]!);
+    assertEquals((await gets).map(({ ttlMs }) => ttlMs), [undefined, 7_000]);
+    const late = peer.get("g", key);
     await clock.advance(3_000);
-    assertEquals((await alone).ttlMs, 4_000);
-    assertEquals(cluster.network.count({ method: "POST" }), 1);
+    assertEquals((await late).ttlMs, 4_000);
   }));
 
 Deno.test("A value that was sent slowly has only the rest of its ttlMs left", async () => {
@@ -145,7 +136,7 @@ Deno.test("An answer of HTTP/1.0 that ends where the connection broke is not tak
     socket.on("error", () => {});
     socket.once("data", () => {
       socket.end(
-        "HTTP/1.0 200 OK\r\nGeecache-Result: value\r\nGeecache-Batch: 1\r\n" +
+        "HTTP/1.0 200 OK\r\nGeecache-Result: value\r\nGeecache-Link: 1\r\n" +
           "Geecache-Length: 5\r\n\r\nval",
       );
     });

@@ -1,9 +1,6 @@
 /** What a dead, silent or busy process costs the others. */
 
 import { failure } from "../../handler/answers.ts";
-import { Admission } from "../../handler/admission.ts";
-import { answerMany } from "../../handler/batch.ts";
-import { Waits } from "../../handler/waits.ts";
 import type { LocalGroup } from "../../group/local_group.ts";
 import {
   BusyError,
@@ -12,7 +9,7 @@ import {
   type HTTPPoolOptions,
   type PeerError,
 } from "../../mod.ts";
-import { KIND, ResultReader } from "../../protocol/frames.ts";
+import { ANSWER } from "../../protocol/link.ts";
 import { PROTOCOLS } from "../../protocol/protocols.ts";
 import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import {
@@ -20,12 +17,15 @@ import {
   Cluster,
   holdLoads,
   keysOwnedBy,
+  linkOf,
   type Node,
+  openLink,
   stateOf,
   withCluster,
 } from "../support/cluster.ts";
+import { Asker } from "../support/links.ts";
 import { noteIn } from "../support/logger.ts";
-import { FakeClock, settle } from "../support/time.ts";
+import { settle } from "../support/time.ts";
 
 Deno.test("An owner that fails three times in a row is not asked again, and the next node is asked for its keys", () =>
   withCluster(3, async (cluster) => {
@@ -289,7 +289,7 @@ Deno.test("A proxy that answers 429 in place of the owner is passed over for the
     assertEquals([next.loads, asker.loads], [["k"], []]);
   }));
 
-Deno.test("Values in memory are answered however many requests wait, on their own and in a batch", () => {
+Deno.test("Values in memory are answered however many requests wait, on their own and on a link", () => {
   const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
@@ -304,33 +304,30 @@ Deno.test("Values in memory are answered however many requests wait, on their ow
     await settle();
     assertEquals((await asker.group.get(held[0]!)).text(), `<${held[0]}>`);
     const values = await asker.group.getMany(held);
+    assertEquals(linkOf(asker, owner), "open");
     assertEquals([...values.keys()], held);
     end(slow);
     await get;
   }, options);
 });
 
-Deno.test("Values in memory are answered also in a batch with keys that have to wait", () => {
+Deno.test("Values in memory are answered on a link also beside keys that have to wait", () => {
   const { begun, end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
-    const [slow, first, fresh, ...held] = keysOwnedBy(cluster, owner, 6) as [
-      string,
+    const [slow, fresh, ...held] = keysOwnedBy(cluster, owner, 5) as [
       string,
       string,
       ...string[],
     ];
-    for (const key of [first, ...held]) await owner.group.set(key, "v");
-    // The answer shows that the owner takes batches.
-    await two.group.get(first);
+    for (const key of held) await owner.group.set(key, "v");
+    await openLink(cluster, two, owner);
     const get = one.group.get(slow);
     await settle();
-    const alone = two.pool.pickPeer(first)!.get("g", first);
     const answered: string[] = [];
     const all = [fresh, ...held].map((key) =>
       two.group.get(key).then(() => answered.push(key))
     );
-    await alone;
     await settle();
     assertEquals([answered, begun], [held, [slow]]);
     end(slow);
@@ -399,18 +396,15 @@ Deno.test("A Go process waits for its load, however full the queue is", () => {
   }, options);
 });
 
-Deno.test("A batch that a busy owner refused is asked for again", () => {
+Deno.test("What a busy owner refused on a link is asked for again", () => {
   const { end, options } = holdLoads({ pool: { maxPeerRequests: 1 } });
   return withCluster(3, async (cluster) => {
     const [owner, one, two] = cluster.inOrder("k") as [Node, Node, Node];
-    const [slow, first, ...rest] = keysOwnedBy(cluster, owner, 8) as [
-      string,
+    const [slow, ...rest] = keysOwnedBy(cluster, owner, 7) as [
       string,
       ...string[],
     ];
-    await owner.group.set(first, "v");
-    // The answer shows that the owner takes batches.
-    await two.group.get(first);
+    await openLink(cluster, two, owner);
     const get = one.group.get(slow);
     await settle();
     const many = two.group.getMany(rest);
@@ -504,27 +498,32 @@ Deno.test("Slow loads of strangers take no room from peers", () => {
   }, options);
 });
 
-Deno.test("A batch counts as being served while it waits for its loads", () => {
+Deno.test("A key counts as being served while it waits for its load, alone or on a link", () => {
   const { end, options } = holdLoads({});
   return withCluster(2, async (cluster) => {
     const [owner, asker] = cluster.inOrder("k") as [Node, Node];
-    const keys = keysOwnedBy(cluster, owner, 4);
-    await owner.group.set(keys[0]!, "v");
-    await asker.group.get(keys[0]!);
+    const keys = keysOwnedBy(cluster, owner, 8);
     const serving = () => owner.pool.stats().serving;
-    const all = asker.group.getMany(keys.slice(1));
+    const first = keys.slice(0, 2);
+    const alone = asker.group.getMany(first);
     await settle();
     assertEquals(serving(), 2);
-    for (const key of keys.slice(1)) end(key);
+    for (const key of first) end(key);
+    await alone;
+    await openLink(cluster, asker, owner);
+    const next = keys.slice(2, 5);
+    const all = asker.group.getMany(next);
+    await settle();
+    assertEquals(serving(), 3);
+    for (const key of next) end(key);
     await settle();
     assertEquals(serving(), 0);
     await all;
-    // A batch whose asker leaves counts until then.
+    // A key whose asker leaves counts until then.
     const leave = new AbortController();
-    const more = keysOwnedBy(cluster, owner, 8).slice(4);
-    const left = asker.group.getMany(more, { signal: leave.signal });
+    const left = asker.group.getMany(keys.slice(5), { signal: leave.signal });
     await settle();
-    assertEquals(serving(), 2);
+    assertEquals(serving(), 3);
     leave.abort(new Error("enough"));
     await assertRejects(() => left, Error, "enough");
     await settle();
@@ -546,41 +545,44 @@ Deno.test("A probe that a proxy answers with a 400 of its own does not count as 
     assertEquals(stateOf(asker, owner), "open");
   }));
 
-Deno.test("A load without room is answered as busy to our own processes, also in a batch, and as a failure to Go's", async () => {
+Deno.test("A load without room is answered as busy to our own processes, and as a failure to Go's", () => {
   const error = new BusyError("no room");
-  const local = {
-    name: "g",
-    answer: () => undefined,
-    load: () => Promise.reject(error),
-  } as unknown as LocalGroup;
+  const local = { name: "g" } as LocalGroup;
   const request = new Request("http://a/_geecache/g/k");
   const statuses = (["native", "groupcache"] as const).map((name) => {
     const { status, headers } = failure(request, local, error, PROTOCOLS[name]);
     return [status, headers.get("Geecache-Result")];
   });
   assertEquals(statuses, [[429, "busy"], [500, "failed"]]);
-  const clock = new FakeClock();
-  const response = answerMany(["k"], local, {
-    request,
-    asker: "",
-    waitMs: 50,
-    admission: new Admission(
-      {
-        self: "http://a",
-        protocol: PROTOCOLS.native,
-        secrets: undefined,
-        cluster: undefined,
-        maxPeerRequests: 1,
-      },
-      { compareRing: () => {} },
-    ),
-    waits: new Waits(clock),
-    clock,
-  });
-  const frames = [...new ResultReader(1, 100).push(
-    new Uint8Array(await response.arrayBuffer()),
-  )];
-  assertEquals(frames.map(({ kind }) => kind), [KIND.busy]);
+});
+
+Deno.test("A load without room is answered as busy on a link", () => {
+  const { end, options } = holdLoads({ group: { maxStandInLoads: 1 } });
+  return withCluster(2, async (cluster) => {
+    const [dead, asker] = cluster.nodes as [Node, Node];
+    cluster.network.kill(dead.origin);
+    // One load, and as many as may wait for their turn.
+    const keys = keysOwnedBy(cluster, dead, 10_003);
+    const last = keys.splice(0, 2) as [string, string];
+    const leave = new AbortController();
+    const all = Promise.allSettled(
+      keys.map((key) => asker.group.get(key, leave)),
+    );
+    await settle();
+    const link = await Asker.open(asker.pool);
+    await link.ask([last[0]]);
+    assertEquals(link.frames.map(({ kind }) => kind), [ANSWER.busy]);
+    leave.abort(new Error("enough"));
+    await all;
+    await link.ask([last[1]]);
+    end(keys[0]!);
+    await settle();
+    end(last[1]);
+    await settle();
+    const { kind, text } = link.frames.at(-1)!;
+    assertEquals([kind, text], [ANSWER.value, `<${last[1]}>`]);
+    await link.finish();
+  }, options);
 });
 
 Deno.test("A missing group does not count as an error of the peer", async () => {

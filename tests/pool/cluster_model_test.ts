@@ -6,7 +6,7 @@
 import fc from "fast-check";
 import { assert, assertEquals } from "../support/assert.ts";
 import { settle } from "../support/time.ts";
-import { detached } from "../support/network.ts";
+import { detached, type LinksMeanwhile } from "../support/network.ts";
 import { type Cluster, type Node, withCluster } from "../support/cluster.ts";
 
 const SIZE = 4;
@@ -23,6 +23,7 @@ type Way = "open" | "refused" | "silent" | "lost" | "late" | "twice";
 type Event =
   | { what: "get"; node: number; key: number }
   | { what: "all get all" }
+  | { what: "all open links" }
   | {
     what: "remove" | "set" | "clear";
     node: number;
@@ -33,6 +34,7 @@ type Event =
   | { what: "late set"; node: number; key: number }
   | { what: "way"; from: number; to: number; way: Way }
   | { what: "all ways are open" }
+  | { what: "cut"; node: number }
   | { what: "slow"; node: number; ms: number }
   | {
     what: "list";
@@ -53,6 +55,7 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     arbitrary: fc.record({ what: fc.constant("get"), node: index, key: index }),
   },
   { weight: 4, arbitrary: fc.constant({ what: "all get all" }) },
+  { weight: 4, arbitrary: fc.constant({ what: "all open links" }) },
   {
     weight: 3,
     arbitrary: fc.record({
@@ -82,6 +85,10 @@ const event: fc.Arbitrary<Event> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ what: "all ways are open" }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({ what: fc.constant("cut"), node: index }),
+  },
   {
     weight: 1,
     arbitrary: fc.record({
@@ -158,10 +165,22 @@ class Model {
         return response;
       });
     }
+    this.#turnLinks();
+  }
+
+  /** Links go the ways that requests go. */
+  #turnLinks(): void {
+    for (const to of this.#origins) {
+      this.#cluster.network.links(to, (from): LinksMeanwhile => {
+        const way = this.#ways.get(`${from} ${to}`);
+        if (way === "silent") return "silent";
+        return way === "refused" || way === "lost" ? "refuse" : "pass";
+      });
+    }
   }
 
   async play(event: Event): Promise<void> {
-    const { nodes, clock } = this.#cluster;
+    const { nodes, clock, network } = this.#cluster;
     switch (event.what) {
       case "get": {
         const { group } = nodes[event.node]!;
@@ -173,6 +192,17 @@ class Model {
           this.#underWay.push(group.getMany(KEYS));
         }
         return await settle();
+      case "all open links":
+        // Whoever asks soon after another question asks over a link.
+        for (let i = 0; i < 2; i++) {
+          for (const { pool } of nodes) {
+            for (const key of KEYS) {
+              pool.pickPeer(key)?.get("g", key).catch(() => {});
+            }
+          }
+          await settle();
+        }
+        return;
       case "remove":
       case "set":
       case "clear":
@@ -183,21 +213,26 @@ class Model {
         for (const to of this.#origins) {
           this.#ways.set(`${this.#origins[event.node]} ${to}`, "late");
         }
+        this.#turnLinks();
         await this.#write("set", { ...event, alone: false });
         await clock.advance(5_500);
         this.#ways.clear();
         for (const [way, how] of before) this.#ways.set(way, how);
-        return;
+        return this.#turnLinks();
       }
       case "way": {
         const [from, to] = [event.from, event.to].map((i) => this.#origins[i]);
         this.#ways.set(`${from} ${to}`, event.way);
-        return;
+        return this.#turnLinks();
       }
       case "all ways are open":
-        return this.#ways.clear();
+        this.#ways.clear();
+        return this.#turnLinks();
+      case "cut":
+        return network.cutLinks(this.#origins[event.node]!);
       case "slow":
         this.#delays.set(this.#origins[event.node]!, event.ms);
+        network.slowLinks(this.#origins[event.node]!, event.ms);
         return;
       case "list":
         if (this.#writesUnderWay > 0) this.#mayHaveCopies = true;
@@ -219,7 +254,9 @@ class Model {
   async end(): Promise<void> {
     const { nodes, clock, network } = this.#cluster;
     this.#ways.clear();
+    this.#turnLinks();
     this.#delays.clear();
+    for (const origin of this.#origins) network.slowLinks(origin, 0);
     for (const { pool } of nodes) pool.setPeers(this.#origins);
     await clock.advance(25_000);
     // Copies would still be alive: they must have been dropped.
@@ -233,7 +270,10 @@ class Model {
     await clock.advance(HANDOVER_MS);
     network.sent.length = 0;
     await clock.advance(600_000);
-    assertEquals(network.sent, []);
+    assertEquals([network.sent, this.#origins.map((o) => network.linksTo(o))], [
+      [],
+      [0, 0, 0, 0],
+    ]);
   }
 
   async #write(

@@ -171,14 +171,6 @@ Deno.test("Every answer to a peer names the cluster, and a program that is no pe
     await response.body?.cancel();
     return [response.status, response.headers.get("Geecache-Cluster")];
   };
-  const frame = new Uint8Array([
-    0,
-    0,
-    0,
-    4,
-    ...new TextEncoder().encode("held"),
-  ]);
-  const many = { ...peer, "Geecache-Method": "GET" };
   assertEquals(await ask("g/held", peer), [200, "shop"]);
   assertEquals(await ask("g/held", peer, { method: "HEAD" }), [200, "shop"]);
   assertEquals(await ask("g/loaded", peer), [200, "shop"]);
@@ -189,7 +181,9 @@ Deno.test("Every answer to a peer names the cluster, and a program that is no pe
   assertEquals(await ask("", peer), [400, "shop"]);
   assertEquals(await ask("g/k", {}), [401, "shop"]);
   assertEquals(await ask("g/k", peer, { method: "DELETE" }), [204, "shop"]);
-  assertEquals(await ask("g", many, { method: "POST", body: frame }), [
+  const link = { ...peer, "Geecache-Link": "1" };
+  const ping = new Uint8Array([0, 0, 0, 0, 5, 0, 0, 0, 0]);
+  assertEquals(await ask("", link, { method: "POST", body: ping }), [
     200,
     "shop",
   ]);

@@ -8,20 +8,35 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { Cluster, type Node, withCluster } from "../support/cluster.ts";
-import { type Fault, tidied, withPath } from "../support/network.ts";
+import {
+  type FakeNetwork,
+  type Fault,
+  type LinksMeanwhile,
+  tidied,
+  withPath,
+} from "../support/network.ts";
 
 /** Three nodes in the order in which they are asked for "k", with a fault before the first. */
 async function withFault(
   fault: Fault,
   run: (
-    nodes: { owner: Node; next: Node; asker: Node; peer: Peer },
+    nodes: {
+      owner: Node;
+      next: Node;
+      asker: Node;
+      peer: Peer;
+      network: FakeNetwork;
+    },
   ) => Promise<void>,
+  links?: LinksMeanwhile,
 ): Promise<void> {
   const cluster = new Cluster(3);
   const [owner, next, asker] = cluster.inOrder("k") as [Node, Node, Node];
-  cluster.network.fault(owner.origin, fault);
+  const { network } = cluster;
+  network.fault(owner.origin, fault, links);
+  const peer = asker.pool.pickPeer("k")!;
   try {
-    await run({ owner, next, asker, peer: asker.pool.pickPeer("k")! });
+    await run({ owner, next, asker, peer, network });
   } finally {
     await cluster.close();
   }
@@ -216,13 +231,13 @@ Deno.test("A peer of a newer version is understood if it uses results that we kn
     methods.add(request.method);
     request.headers.set("Geecache-Newer", "1");
     const response = await next();
-    response.headers.set("Geecache-Batch", "2");
+    response.headers.set("Geecache-Link", "2");
     response.headers.set("Geecache-Newer", "1");
     if (meaning !== "value") {
       response.headers.set("Geecache-Result", meaning);
     }
     return response;
-  }, async ({ owner, next, asker, peer }) => {
+  }, async ({ owner, next, asker, peer, network }) => {
     const keys = Array.from({ length: 50 }, (_, i) => `key-${i}`);
     for (let i = 0; i < 2; i++) {
       const answers = await asker.group.getMany(keys);
@@ -234,6 +249,7 @@ Deno.test("A peer of a newer version is understood if it uses results that we kn
     assertEquals([...owner.loads, ...next.loads, ...asker.loads].length, 50);
     assertEquals([...methods].sort(), ["GET", "POST"]);
     await peer.remove("g", ["k", "l"]);
+    network.links(owner.origin, "refuse");
     meaning = "value; zstd";
     assertEquals((await asker.group.get("k")).text(), "<k>");
     assertEquals(next.loads.filter((key) => key === "k"), ["k"]);
@@ -242,5 +258,5 @@ Deno.test("A peer of a newer version is understood if it uses results that we kn
       PeerError,
       "200 with Geecache-Result: value; zstd is no answer in protocol native",
     );
-  });
+  }, "fault");
 });

@@ -110,8 +110,8 @@ Deno.test("examples/trusted.ts lets no stranger in, and hands over its values wh
     assertEquals(await leaver.ended, 0);
     assertEquals(leaver.count(/ handed over$/), 1);
     await askAll(others);
-    // All but the first key, whose answer said that the process drains.
-    assertEquals(loadsOf(programs), 25);
+    // Links say that the process drains. Without one, the answer to a first key says so.
+    assert([24, 25].includes(loadsOf(programs)), `${loadsOf(programs)}`);
   });
 });
 

@@ -21,8 +21,10 @@ const ROOMS = [
   "base/keys.ts",
   "base/peers.ts",
   "base/watchdog.ts",
+  "base/duplex.ts",
   "lru.ts",
   "cache.ts",
+  "group/flights.ts",
   "group/singleflight.ts",
   "group/limiter.ts",
   "group/recent_writes.ts",
@@ -35,10 +37,13 @@ const ROOMS = [
   "group/local_group.ts",
   "group/writes.ts",
   "group/group_options.ts",
+  "group/asking.ts",
+  "group/many.ts",
   "group.ts",
   "protocol/consistent_hash.ts",
   "protocol/wire.ts",
-  "protocol/frames.ts",
+  "protocol/key_lists.ts",
+  "protocol/link.ts",
   "protocol/protobuf.ts",
   "protocol/protocols.ts",
   "protocol/secret.ts",
@@ -46,18 +51,25 @@ const ROOMS = [
   "peer/missed_removes.ts",
   "peer/advice.ts",
   "peer/transport.ts",
+  "peer/requests.ts",
+  "peer/question.ts",
+  "peer/single_gets.ts",
+  "peer/unanswered.ts",
+  "peer/group_numbers.ts",
+  "peer/silence.ts",
   "peer/link.ts",
-  "peer/batch.ts",
+  "peer/questions.ts",
   "peer/peer_writes.ts",
   "peer/http_peer.ts",
   "pool/members.ts",
   "pool/direct_fetch.ts",
+  "pool/streams.ts",
   "pool/log.ts",
   "handler/waits.ts",
   "handler/answers.ts",
   "handler/bodies.ts",
   "handler/admission.ts",
-  "handler/batch.ts",
+  "handler/links.ts",
   "handler/handler.ts",
   "pool/pool_options.ts",
   "http.ts",
@@ -103,7 +115,9 @@ const folderOf = (file: string) => file.replace(/(\/.*|\.ts)$/, "");
 /** What a file imports or exports from, as it is written there. */
 async function specifiersOf(file: string): Promise<string[]> {
   const code = withoutComments(await read(file));
-  const statements = code.match(/^(import|export)\b[^;]*?\bfrom\b[^;]*;/gm);
+  const statements = code.match(
+    /^(import|export)\b[^;]*?\bfrom\s*["'`][^;]*;/gm,
+  );
   const specifiers = [...code.matchAll(/\bfrom\s+"([^"]+)"/g)].map((m) =>
     m[1]!
   );

@@ -6,12 +6,15 @@ import {
   ConsistentHash,
   RendezvousHash,
 } from "../../protocol/consistent_hash.ts";
+import { encodeKeys } from "../../protocol/key_lists.ts";
 import {
-  encodeKeys,
-  encodeResults,
-  KIND,
-  type Kind,
-} from "../../protocol/frames.ts";
+  ANSWER,
+  ASK,
+  FrameWriter,
+  HOT,
+  MAX_ANSWER_BYTES,
+  MAX_ASK_BYTES,
+} from "../../protocol/link.ts";
 import {
   markOf,
   readTarget,
@@ -26,33 +29,66 @@ const read = (name: string) =>
 
 Deno.test("The vectors of docs/PROTOCOL.md are what is sent", async () => {
   const paper = await read("docs/PROTOCOL.md");
-  const hex = [...paper.matchAll(/`([0-9a-f][0-9a-f ]+)`/g)]
+  const hex = [...paper.matchAll(/`([0-9a-f]{8}(?: [0-9a-f]+)+)`/g)]
     .map(([, digits]) => digits!.replaceAll(" ", ""));
   const value = ByteView.from("630");
-  const result = (kind: Kind, index: number, value: ByteView, ttlMs?: number) =>
-    encodeResults([{
-      kind,
-      index,
-      value: ttlMs === undefined ? { value } : { value, ttlMs },
-    }]);
-  const none = ByteView.from("");
+  const frame = (write: (writer: FrameWriter) => void) => {
+    const writer = new FrameWriter();
+    write(writer);
+    return writer.take();
+  };
+  const sent = [
+    encodeKeys(["Tom"]),
+    encodeKeys(["Tom", "日"]),
+    encodeKeys(["Tom"], value),
+    frame((to) => to.head(ASK.ping, 0)),
+    frame((to) => to.text(ASK.group, 0, "scores")),
+    frame((to) => to.question(ASK.get, 1, 0, 0, "Tom")),
+    frame((to) => to.question(ASK.peek, 2, 0, 0, "日")),
+    frame((to) => to.question(ASK.get, 3, 0, 40, "Sam")),
+    frame((to) => to.head(ASK.cancel, 3)),
+    frame((to) => to.text(ASK.list, 0, "ba799250")),
+    frame((to) => to.head(ANSWER.pong, 0)),
+    frame((to) => to.value(ANSWER.value, 1, value)),
+    frame((to) => to.value(ANSWER.value | HOT, 1, value)),
+    frame((to) => to.expiring(ANSWER.expiringValue, 1, value, 1500, 20)),
+    frame((to) => to.head(ANSWER.notFound, 2)),
+    frame((to) => to.text(ANSWER.failed, 3, "no db")),
+    frame((to) => to.head(ANSWER.closing, 0)),
+  ].map((bytes) =>
+    Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("")
+  );
+  assertEquals(hex, sent);
+});
+
+/** The rows of a table of kinds: kind, name and what follows. */
+function kindsOf(paper: string, title: string): [number, string][] {
+  const start = paper.indexOf(title);
+  assert(start >= 0, title);
+  const rows = paper.slice(
+    start,
+    paper.indexOf("\n\n", start + title.length + 2),
+  );
+  return [...rows.matchAll(/^\| (\d+) +\| ([a-z ]+?) +\|/gm)]
+    .map(([, kind, name]) => [Number(kind), name!]);
+}
+
+Deno.test("docs/PROTOCOL.md has every kind of frame, and the limits of frames", async () => {
+  const paper = await read("docs/PROTOCOL.md");
+  const asks = kindsOf(paper, "What an asker sends:");
+  assertEquals(asks, Object.entries(ASK).map(([name, kind]) => [kind, name]));
+  const answers = kindsOf(paper, "What a server sends:");
+  assertEquals(answers.map(([kind]) => kind), Object.values(ANSWER));
+  const prose = paper.replace(/\s+/g, " ");
   for (
-    const bytes of [
-      encodeKeys(["Tom"]),
-      encodeKeys(["Tom", "日"]),
-      encodeKeys(["Tom"], value),
-      result(KIND.value, 0, value),
-      result(KIND.expiringValue, 1, value, 1500),
-      result(KIND.notFound, 2, none),
-      result(KIND.pending, 3, none),
+    const rule of [
+      `An asker's frame has at most ${
+        MAX_ASK_BYTES.toLocaleString("en-US")
+      } bytes`,
+      `a server's at most ${MAX_ANSWER_BYTES.toLocaleString("en-US")}`,
+      `${HOT} is added to the kind of a value`,
     ]
-  ) {
-    const digits = Array.from(
-      bytes,
-      (byte) => byte.toString(16).padStart(2, "0"),
-    ).join("");
-    assert(hex.includes(digits), digits);
-  }
+  ) assert(prose.includes(rule), rule);
 });
 
 Deno.test("The marks of docs/PROTOCOL.md are what is sent", async () => {
@@ -244,7 +280,7 @@ Deno.test("docs/api.md has the defaults of the options", async () => {
     maxStandInLoads: 64,
     timeoutMs: 5_000,
     maxBodyBytes: 64 * 1024 * 1024,
-    maxPeerRequests: 1024,
+    maxPeerRequests: 10_000,
     handoverMs: 30_000,
   };
   const code = await read("group/group_options.ts") +

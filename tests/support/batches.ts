@@ -1,13 +1,6 @@
-/** Helpers for tests of batches: a cluster of two whose requests are recorded, and results by hand. */
+/** Helpers for tests of questions: a cluster of two whose requests and questions are recorded. */
 
-import {
-  decodeKeys,
-  type Kind,
-  type ResultFrame,
-  ResultReader,
-} from "../../protocol/frames.ts";
-import { ByteView, type Peer, type PeerValue } from "../../mod.ts";
-import { assertEquals } from "./assert.ts";
+import type { ByteView, Peer } from "../../mod.ts";
 import {
   type Cluster,
   type ClusterOptions,
@@ -16,17 +9,21 @@ import {
   textOf,
   withCluster,
 } from "./cluster.ts";
+import type { LinksMeanwhile } from "./network.ts";
 import { type FakeClock, settle } from "./time.ts";
 
-/** A request as its receiver saw it. */
+/** A request as its receiver saw it, or questions that left together on a link. */
 export interface Seen {
   readonly at: number;
+  /** `"LINK"`: they came over a link. */
   readonly method: string;
-  /** The keys of a batch, or the one key of a plain GET. */
+  /** The keys of the questions, or the one key of a request. */
   readonly keys: string[];
+  /** Those of the request, or of the one that opened the link. */
   readonly headers: Headers;
   readonly body: Uint8Array;
-  readonly signal: AbortSignal;
+  /** A link ends only as a whole; without one. */
+  readonly signal?: AbortSignal;
 }
 
 /** What answers a request in a node's place, or lets it pass. */
@@ -42,16 +39,16 @@ export interface Pair {
   readonly asker: Node;
   /** The peer through which the asker asks the owner. */
   readonly peer: Peer;
-  /** All requests that reached the owner since it showed that it takes batches. */
+  /** All requests and questions that reached the owner since it showed that it takes links. */
   readonly seen: Seen[];
   /** Keys that the owner owns. */
   keys(count: number, prefix?: string): string[];
-  /** Puts an answer before the owner; without one, takes it away. */
-  answer(answer?: Answer): void;
+  /**
+   * Puts an answer before the owner; without one, takes it away. By default the owner
+   * has no links as long as there is one.
+   */
+  answer(answer?: Answer, links?: LinksMeanwhile): void;
 }
-
-/** The headers of an answer to a batch. */
-export const BATCH = { "Geecache-Result": "batch", "Geecache-Batch": "1" };
 
 /** How the keys begin that `slowGetter` never answers. */
 export const SLOW = "slow";
@@ -68,26 +65,27 @@ export function watch(
   node: Node,
   seen: Seen[],
   answer?: Answer,
+  links: LinksMeanwhile = answer === undefined ? "pass" : "refuse",
 ): void {
-  cluster.network.fault(node.origin, async (request, next) => {
+  const { network, clock } = cluster;
+  network.listen(node.origin, ({ keys, headers, bytes: body }) => {
+    seen.push({ at: clock.now(), method: "LINK", keys, headers, body });
+  });
+  network.fault(node.origin, async (request, next) => {
     const { method, url, headers, signal } = request;
-    const body = new Uint8Array(await request.clone().arrayBuffer());
+    const isLink = headers.has("Geecache-Link");
+    const body = isLink
+      ? new Uint8Array()
+      : new Uint8Array(await request.clone().arrayBuffer());
     const key = decodeURIComponent(new URL(url).pathname.split("/").pop()!);
-    const keys = method === "POST" ? decodeKeys(body) ?? [] : [key];
-    const one = {
-      at: cluster.clock.now(),
-      method,
-      keys,
-      headers,
-      body,
-      signal,
-    };
+    const keys = [key];
+    const one = { at: clock.now(), method, keys, headers, body, signal };
     seen.push(one);
     return await (answer?.(one, next) ?? next());
-  });
+  }, links);
 }
 
-/** Runs a cluster of two: an owner that has shown that it takes batches, and an idle asker. */
+/** Runs a cluster of two: an owner that has shown that it takes links, and an idle asker. */
 export function withPair(
   run: (pair: Pair) => Promise<void>,
   options?: ClusterOptions,
@@ -98,7 +96,8 @@ export function withPair(
     await asker.group.get(shown);
     owner.loads.length = 0;
     const seen: Seen[] = [];
-    const answer = (answer?: Answer) => watch(cluster, owner, seen, answer);
+    const answer = (answer?: Answer, links?: LinksMeanwhile) =>
+      watch(cluster, owner, seen, answer, links);
     answer();
     await run({
       cluster,
@@ -144,19 +143,6 @@ export function methodsOf(seen: Seen[]): string[] {
   return seen.map(({ method }) => method);
 }
 
-/** One result of a batch. */
-export function result(
-  kind: Kind,
-  index: number,
-  value: PeerValue | string = "",
-): ResultFrame {
-  return {
-    kind,
-    index,
-    value: typeof value === "string" ? { value: ByteView.from(value) } : value,
-  };
-}
-
 /**
  * Asks for keys one after the other, of a peer that does not answer yet, until
  * one has to wait for its turn.
@@ -166,25 +152,12 @@ export async function fillSlots(
 ): Promise<{ asked: string[]; gets: Promise<ByteView>[] }> {
   const asked: string[] = [];
   const gets: Promise<ByteView>[] = [];
-  for (const key of keys(10, "fill")) {
+  for (const key of keys(40, "fill")) {
     const { length } = seen;
     gets.push(ask(asker, key));
     asked.push(key);
     await settle();
     if (seen.length === length) return { asked, gets };
   }
-  throw new Error("ten requests are under way, and still no key waits");
-}
-
-/** The results in the body of a batch's answer. */
-export async function resultsOf(
-  response: Response,
-  expected: number,
-): Promise<ResultFrame[]> {
-  assertEquals(response.status, 200);
-  const reader = new ResultReader(expected, Infinity);
-  const body = new Uint8Array(await response.arrayBuffer());
-  const frames = [...reader.push(body)];
-  reader.end();
-  return frames;
+  throw new Error("40 requests are under way, and still no key waits");
 }

@@ -8,8 +8,9 @@ import {
   HTTPPool,
   type HTTPPoolOptions,
   type Peer,
+  type PeerStats,
 } from "../../mod.ts";
-import { assert } from "./assert.ts";
+import { assert, assertEquals } from "./assert.ts";
 import { SILENT } from "./logger.ts";
 import { FakeNetwork } from "./network.ts";
 import { type FakeClock, gate, settle } from "./time.ts";
@@ -202,6 +203,25 @@ function statsOf({ pool }: Node, { origin }: Node) {
 /** The state of the breaker that `node` has for `other`. */
 export function stateOf(node: Node, other: Node): string {
   return statsOf(node, other).state;
+}
+
+/** How `node` asks `other` for keys. */
+export function linkOf(node: Node, other: Node): PeerStats["link"] {
+  return statsOf(node, other).link;
+}
+
+/** Has `from` ask `to` for keys that it has, until there is a link. */
+export async function openLink(
+  cluster: Cluster,
+  from: Node,
+  to: Node,
+): Promise<void> {
+  for (const key of keysOwnedBy(cluster, to, 3, "opens")) {
+    await to.group.set(key, key);
+    await from.pool.pickPeer(key)!.get("g", key);
+    await settle();
+  }
+  assertEquals(linkOf(from, to), "open");
 }
 
 /** How many missed removes `node` still has to tell `other`. */

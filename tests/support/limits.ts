@@ -1,8 +1,10 @@
 /** The limits of SECURITY.md, tested on each kind of server: requests that are too large, too slow, or cut off. */
 
 import { type Group, HTTPPool, type HTTPPoolOptions } from "../../mod.ts";
-import { encodeKeys } from "../../protocol/frames.ts";
+import { encodeKeys } from "../../protocol/key_lists.ts";
+import { ASK } from "../../protocol/link.ts";
 import { assert, assertEquals, assertMatch } from "./assert.ts";
+import { framesBy } from "./links.ts";
 import { gate } from "./time.ts";
 import { Client, exchanges } from "./node_server.ts";
 
@@ -214,22 +216,50 @@ export function testLimits(server: ServerKind): void {
     assertEquals(group.peek("k")?.byteLength, 10);
   });
 
-  test("4,096 keys may be asked for at once, and no more", {}, async ({
-    port,
-    group,
-  }) => {
-    await group.getMany(Array.from({ length: 4096 }, (_, i) => `k${i}`));
-    for (const [count, status] of [[4096, 200], [4097, 400]] as const) {
-      const body = keysOf(count);
-      const answer = await ask(port, "POST /_geecache/g", [
-        PEER,
-        CLOSE,
-        "Geecache-Method: GET",
-        `Content-Length: ${body.length}`,
-      ], body);
-      assertEquals(statusOf(answer), status);
-      if (status === 200) assert(answer.includes("<k4095>"));
-    }
+  test(
+    "4,096 questions on a link are all answered, and what is malformed ends it",
+    {},
+    async ({
+      port,
+      pool,
+      group,
+    }) => {
+      const keys = Array.from({ length: 4_096 }, (_, i) => `k${i}`);
+      await group.getMany(keys);
+      const questions = framesBy((to) => {
+        to.text(ASK.group, 0, "g");
+        for (const [i, key] of keys.entries()) {
+          to.question(ASK.get, i, 0, 0, key);
+        }
+      });
+      const headers = [PEER, "Geecache-Link: 1", "Transfer-Encoding: chunked"];
+      for (const end of ["0\r\n\r\n", "9\r\n\0\0\0\0\x63\0\0\0\0\r\n"]) {
+        const client = new Client(port);
+        client.send(head("POST /_geecache/", [CLOSE, ...headers]));
+        client.send(`${questions.length.toString(16)}\r\n`);
+        client.socket.write(questions);
+        client.send("\r\n");
+        // It is answered while the body goes on.
+        await client.until(/^HTTP\/1.1 200 [^]*<k4095>/);
+        assertEquals(pool.stats().links, 1);
+        client.send(end);
+        await client.whole();
+        for (const key of keys) assert(client.text.includes(`<${key}>`), key);
+        assertEquals(pool.stats().links, 0);
+      }
+    },
+  );
+
+  test("a client that leaves ends its link", {}, async ({ port, pool }) => {
+    const client = new Client(port);
+    client.send(head("POST /_geecache/", [
+      ...[PEER, "Geecache-Link: 1", "Transfer-Encoding: chunked"],
+    ]));
+    client.send("9\r\n\0\0\0\0\x05\0\0\0\0\r\n");
+    await client.until(/^HTTP\/1.1 200 /);
+    assertEquals(pool.stats().links, 1);
+    await client.close();
+    while (pool.stats().links > 0) await exchanges(port, "/_geecache/g/k");
   });
 
   test("150,000 keys may be removed at once, and no more", {}, async ({

@@ -29,9 +29,12 @@ export async function settle(): Promise<void> {
   // A macrotask runs after all microtasks. It takes several, since streams use tasks of
   // their own. Not by a `MessageChannel`, whose messages Deno lets overtake those tasks
   // once a module of Node's is loaded.
-  for (let i = 0; i < 5; i++) {
-    await new Promise<void>((resolve) => setImmediate(resolve));
-  }
+  for (let i = 0; i < 5; i++) await nextTask();
+}
+
+/** Lets microtasks run. */
+export function nextTask(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
 }
 
 /** Time that passes only when the test says so. */
