@@ -65,6 +65,7 @@ export interface StreamRequest {
   write(bytes: Uint8Array): boolean;
   end(onFinish?: () => void): unknown;
   readonly writableNeedDrain: boolean;
+  readonly socket: { uncork(): void } | null;
   destroy(error?: Error): unknown;
   setNoDelay(noDelay: boolean): unknown;
 }
@@ -152,7 +153,11 @@ class NodeDuplex implements Duplex {
   }
 
   write(bytes: Uint8Array<ArrayBuffer>): boolean {
-    return this.#request.write(bytes);
+    const request = this.#request;
+    const isWelcome = request.write(bytes);
+    // Else it would leave at the end of the turn, and the peer could not begin before.
+    request.socket?.uncork();
+    return isWelcome;
   }
 
   end(): void {

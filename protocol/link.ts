@@ -109,6 +109,8 @@ export class FrameWriter {
   #bytes = new Uint8Array(FIRST_BYTES);
   #numbers = new DataView(this.#bytes.buffer);
   #size = 0;
+  /** How many bytes may come, after as many that were taken. */
+  #expected = 0;
 
   /** How many bytes wait to be taken. */
   get size(): number {
@@ -122,6 +124,8 @@ export class FrameWriter {
     if (size <= MAX_COPIED_BYTES) return this.#bytes.slice(0, size);
     // To copy so many bytes costs more than new memory, which grows as it is needed.
     const bytes = this.#bytes.subarray(0, size);
+    // As much may follow. It is not made before that: a link that is idle keeps little.
+    this.#expected = size + size / 4;
     this.#replace(new Uint8Array(FIRST_BYTES));
     return bytes;
   }
@@ -179,7 +183,10 @@ export class FrameWriter {
     const at = this.#size;
     const needed = at + HEAD_BYTES + length;
     if (needed > this.#bytes.length) {
-      const bytes = new Uint8Array(Math.max(needed, 4 * this.#bytes.length));
+      const bytes = new Uint8Array(
+        Math.max(needed, 4 * this.#bytes.length, this.#expected),
+      );
+      this.#expected = 0;
       bytes.set(this.#bytes.subarray(0, at));
       this.#replace(bytes);
     }
