@@ -23,12 +23,12 @@ import {
   GIVEN,
   HOT_FLAG,
   ROOM_SHIFT,
-  USES,
+  USED,
 } from "./entries.ts";
 import { hashAscii, hashBytes, randomSeed, type Seed } from "./hash.ts";
 import { homeOf, Index } from "./index.ts";
 import { type Front, HOT, Logs, MAIN } from "./logs.ts";
-import { SEGMENT_BYTES, Segments, sizeOf } from "./segments.ts";
+import { type Log, SEGMENT_BYTES, Segments, sizeOf } from "./segments.ts";
 
 /** What an arena takes before it holds anything. */
 const EMPTY_BYTES: number = new Index().bytes;
@@ -158,7 +158,7 @@ export class Arena {
 
   /** Moves an entry to the other store, or stays. `flags` as `GIVEN` has them. */
   setFlags(location: number, flags: number): void {
-    const size = this.entries.sizeAt(this.#segments.at(location), location);
+    const size = this.sizeAt(location);
     const old = this.entries.flags(location);
     this.entries.setFlags(location, flags, GIVEN);
     if (((old ^ flags) & HOT_FLAG) === 0) return;
@@ -170,6 +170,11 @@ export class Arena {
     items[to]++;
     stored[from] -= size;
     stored[to] += size;
+  }
+
+  /** What an entry takes of the memory. */
+  sizeAt(location: number): number {
+    return this.entries.sizeAt(this.#segments.at(location), location);
   }
 
   /** Whether an entry would be kept if there were nothing else. */
@@ -200,7 +205,8 @@ export class Arena {
     const size = this.entries.sizeFor(end - from, byteLength, canStale);
     const old = this.find(key, from, end, hash);
     const store = (meta.flags & HOT_FLAG) === 0 ? MAIN : HOT;
-    let uses = 0;
+    let used = 0;
+    let log: Log | undefined;
     if (old >= 0) {
       const flags = this.entries.flags(old);
       const room = (flags >>> ROOM_SHIFT) << this.#shift;
@@ -215,33 +221,35 @@ export class Arena {
           end,
           view,
           meta,
-          flags & USES,
+          flags & USED,
           room,
         );
         return true;
       }
       // A set is no use, but what was used before still counts.
-      uses = flags & USES;
+      used = flags & USED;
+      if (isSameStore) log = this.#segments.at(old).log;
       this.delete(old);
     }
     if (!this.fits(end - from, byteLength, canStale)) return false;
     const logs = this.#logs;
-    const log = logs.logFor(store, hash, uses);
-    if (!this.#growIndex(hash)) return false;
     const isShared = size <= this.#segments.geometry.maxShared;
+    log ??= logs.logFor(store, hash, size);
+    if (!this.#growIndex(hash)) return false;
     const segment = isShared
       ? logs.segmentFor(log, store, size)
       : logs.ownSegment(
         log,
         store,
         this.entries.sizeFor(end - from, 0, canStale),
-        view,
+        // A slice would keep all of a larger buffer alive.
+        view.compact(),
       );
     if (segment === undefined) return false;
     const location = this.entries.locationOf(segment, segment.used);
     const room = isShared ? size : 0;
     segment.used += isShared ? size : segment.bytes.length;
-    this.entries.write(location, hash, key, from, end, view, meta, uses, room);
+    this.entries.write(location, hash, key, from, end, view, meta, used, room);
     logs.added(
       segment,
       store,

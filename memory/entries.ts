@@ -26,13 +26,14 @@ export const HEAD_BYTES = 32;
 /** The bytes that the times of going stale add to a head. */
 export const STALE_BYTES = 16;
 
-/** How often an entry was used, up to three times. */
-export const USES = 3;
+/** The entry was used since it came, or since its segment was last walked. */
+export const USED = 1;
+/** The entry is found no more. */
+export const DEAD: number = 1 << 1;
 /** The store: main or hot. */
 export const HOT_FLAG: number = 1 << 2;
 /** Where the value came from, as a number of two bits. */
 export const SOURCE_SHIFT = 3;
-export const DEAD: number = 1 << 5;
 /** The front has an object for this entry. */
 export const FRONT_FLAG: number = 1 << 6;
 const STALE = 1 << 7;
@@ -83,12 +84,12 @@ export class Entries {
     return this.#segments.at(location).words[this.#wordAt(location) + FLAGS]!;
   }
 
-  /** Counts a use, and returns the flags. */
+  /** Marks an entry as used, and returns the flags that it had. */
   touch(location: number): number {
     const { words } = this.#segments.at(location);
     const at = this.#wordAt(location) + FLAGS;
     const flags = words[at]!;
-    if ((flags & USES) !== USES) words[at] = flags + 1;
+    if ((flags & USED) === 0) words[at] = flags | USED;
     return flags;
   }
 
@@ -258,7 +259,7 @@ export class Entries {
     end: number,
     view: ByteView,
     { flags, expiresAt, ownExpiresAt, staleAt, staleUntil }: EntryMeta,
-    uses: number,
+    used: number,
     room: number,
   ): void {
     const segment = this.#segments.at(location);
@@ -267,7 +268,7 @@ export class Entries {
     words[at + HASH] = hash;
     words[at + KEY_LENGTH] = end - from;
     words[at + VALUE_LENGTH] = view.byteLength;
-    words[at + FLAGS] = flags & GIVEN | uses |
+    words[at + FLAGS] = flags & GIVEN | used |
       (staleAt === undefined ? 0 : STALE) |
       (room >>> this.#shift) << ROOM_SHIFT;
     const time = at >> 1;

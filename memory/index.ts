@@ -13,10 +13,10 @@
 const FIRST_SLOTS = 16;
 
 /** A part with so many slots is cut in two in place of growing. */
-const SPLIT_SLOTS = 8192;
+const SPLIT_SLOTS = 4096;
 
 /** A list of parts may be so long for each entry: equal hashes cannot be parted. */
-const ENTRIES_PER_PART = 1024;
+const ENTRIES_PER_PART = 512;
 
 /** No more bits than that tell parts apart; the low 16 bits find the slot. */
 const MAX_DEPTH = 16;

@@ -19,30 +19,33 @@ import {
   HASH,
   HOT_FLAG,
   ROOM_SHIFT,
-  USES,
+  USED,
 } from "./entries.ts";
 import { Ghost } from "./ghost.ts";
 import { Index } from "./index.ts";
-import {
-  Log,
-  type Segment,
-  SEGMENT_BYTES,
-  type Segments,
-  sizeOf,
-} from "./segments.ts";
+import { Log, type Segment, SEGMENT_BYTES, type Segments } from "./segments.ts";
 
-/** Who has been used so often on trial is kept. */
-const PROVEN = 1;
-/** The log on trial has this share of a store's memory. */
-const TRIAL_SHARE = 0.1;
-/** At most this share of a segment is copied on. */
-const SURVIVING_SHARE = 0.75;
 /** With fewer segments, all entries are in one log. */
 const MIN_SEGMENTS = 24;
-/** Segments are walked so often for one entry; then one goes whatever was used. */
+
+/**
+ * The share of a store's memory that the log on trial may have: at first, at least and at
+ * most. It grows when a key comes back that left from there, since it should have had
+ * more time, and shrinks when one comes back that was kept before.
+ */
+const FIRST_SHARE = 0.3;
+const LEAST_SHARE = 0.02;
+const MOST_SHARE = 0.9;
+
+/** After so many walks of what is kept for one entry, a segment goes whatever was used. */
 const MAX_WALKS = 8;
+
 /** Walking an entry with a segment of its own takes this part of a walk. */
 const OWN_WALK = 1 / 32;
+
+/** Walking what is on trial does not count: it makes room soon. */
+const TRIAL_WALK = 1 / 1024;
+
 /** The stores, by the numbers under which an arena counts them. */
 export const MAIN = 0;
 export const HOT = 1;
@@ -55,18 +58,31 @@ export interface Front {
   left(location: number): void;
 }
 
+/** The logs of a store. */
+interface Store {
+  readonly trial: Log;
+  /** The same one, if there is only one. */
+  readonly kept: Log;
+  /** The share of `trial`. */
+  share: number;
+}
+
 /** The segments of an arena in use, and the entries that can be found in them. */
 export class Logs {
   readonly index: Index = new Index();
-  readonly #ghost = new Ghost();
+  readonly #fromTrial = new Ghost();
+  readonly #fromKept = new Ghost();
   readonly #maxBytes: number;
   readonly #now: () => number;
   readonly #front: Front;
   readonly #segments: Segments;
   readonly #entries: Entries;
   readonly #shift: number;
-  /** On trial and kept, of main and of hot; or one for all. */
-  readonly #logs: readonly Log[];
+  readonly #capacity: number;
+  /** Main and hot, or one for both. */
+  readonly #stores: readonly Store[];
+  /** Whether something had to make room since it was empty. */
+  #isFull = false;
   /** How many entries each store has. */
   readonly items: [main: number, hot: number] = [0, 0];
   /** What the entries of each store take. */
@@ -92,25 +108,40 @@ export class Logs {
     this.#entries = entries;
     const { shift, capacity } = segments.geometry;
     this.#shift = shift;
+    this.#capacity = capacity;
     const isSmall = maxBytes < MIN_SEGMENTS * capacity;
-    this.#logs = Array.from({ length: isSmall ? 1 : 4 }, () => new Log());
+    this.#stores = Array.from({ length: isSmall ? 1 : 2 }, () => {
+      const trial = new Log();
+      const kept = isSmall ? trial : new Log();
+      return { trial, kept, share: FIRST_SHARE };
+    });
   }
 
   /** All memory that is held, and what is reserved. */
   get bytes(): number {
-    return this.#segments.bytes + this.index.bytes + this.#ghost.bytes +
-      this.reserved;
+    return this.#segments.bytes + this.index.bytes + this.reserved +
+      this.#fromTrial.bytes + this.#fromKept.bytes;
   }
 
-  /**
-   * The log for a new entry.
-   *
-   * @param uses How often the value was used that it replaces.
-   */
-  logFor(store: number, hash: number, uses: number): Log {
-    if (this.#logs.length === 1) return this.#logs[0]!;
-    const isProven = this.#ghost.take(hash) || uses >= PROVEN;
-    return this.#logs[2 * store + (isProven ? 1 : 0)]!;
+  /** The log for a new entry. */
+  logFor(store: number, hash: number, size: number): Log {
+    if (this.#stores.length === 1) return this.#stores[0]!.trial;
+    const its = this.#stores[store]!;
+    const { trial, kept } = its;
+    const step = size / (trial.bytes + kept.bytes + size);
+    if (this.#fromTrial.take(hash)) {
+      its.share = Math.min(MOST_SHARE, its.share + step);
+      return kept;
+    }
+    if (this.#fromKept.take(hash)) {
+      its.share = Math.max(LEAST_SHARE, its.share - step);
+      return kept;
+    }
+    // What comes first is kept, or a loop over more than there is room for would never
+    // find anything.
+    const isEnough = !this.#isFull && !hasRoom(trial.open, size) &&
+      trial.bytes >= its.share * this.#maxBytes;
+    return isEnough ? kept : trial;
   }
 
   /** Makes room for `bytes` that somebody else will hold. Returns whether there is. */
@@ -126,7 +157,10 @@ export class Logs {
 
   /** Drops everything, and keeps the segments for what comes. */
   clear(): void {
-    for (const log of this.#logs) this.#segments.freeAll(log);
+    for (const { trial, kept } of this.#stores) {
+      this.#segments.freeAll(trial);
+      this.#segments.freeAll(kept);
+    }
     this.#forgetAll();
     this.items.fill(0);
     this.stored.fill(0);
@@ -144,7 +178,7 @@ export class Logs {
     this.index.add(hash, location);
     this.items[store]!++;
     this.stored[store]! += size;
-    this.#growGhost();
+    this.#growGhosts();
   }
 
   /** Takes an entry out of all but its segment's bytes. */
@@ -161,16 +195,17 @@ export class Logs {
 
   #forgetAll(): void {
     this.index.clear();
-    this.#ghost.resize(0);
+    this.#fromTrial.resize(0);
+    this.#fromKept.resize(0);
+    this.#isFull = false;
+    for (const store of this.#stores) store.share = FIRST_SHARE;
   }
 
   /** A segment of a log with room for `size` bytes. */
   segmentFor(log: Log, store: number, size: number): Segment | undefined {
     for (let walks = 0;;) {
       const { open } = log;
-      if (open !== undefined && open.bytes.length - open.used >= size) {
-        return open;
-      }
+      if (hasRoom(open, size)) return open;
       const segment = this.#segments.reuse(size) ?? this.#newSegment(size);
       if (segment !== undefined) {
         log.add(segment);
@@ -211,91 +246,90 @@ export class Logs {
     }
   }
 
-  /** The log whose oldest segment goes for an entry of `store`. */
-  #victim(store: number, size: number): Log | undefined {
-    const logs = this.#logs;
-    if (logs.length === 1) return logs[0]!.oldest && logs[0];
-    const main = logs[0]!.bytes + logs[1]!.bytes;
-    const hot = logs[2]!.bytes + logs[3]!.bytes;
+  /** The store whose oldest segment goes for an entry of `store`. */
+  #victim(store: number, size: number): Store {
+    const [first, second] = this.#stores;
+    if (second === undefined) return first!;
+    const main = first!.trial.bytes + first!.kept.bytes;
+    const hot = second.trial.bytes + second.kept.bytes;
     const toHot = store === HOT ? size : 0;
     const hotFirst = hot + toHot > (main + size - toHot) / 8;
-    const first = main === 0 || (hotFirst && hot > 0) ? 2 : 0;
-    const trial = logs[first]!, kept = logs[first + 1]!;
-    const isTrial = kept.bytes === 0 ||
-      trial.bytes > TRIAL_SHARE * (trial.bytes + kept.bytes);
-    const log = isTrial && trial.bytes > 0 ? trial : kept;
-    return log.oldest && log;
+    return main === 0 || (hotFirst && hot > 0) ? second : first!;
+  }
+
+  /** The log of a store that is walked. */
+  #walked({ trial, kept, share }: Store): Log {
+    if (kept.bytes === 0) return trial;
+    const target = share * (trial.bytes + kept.bytes);
+    const isOver = trial.bytes + this.#capacity / 2 >
+      Math.max(target, this.#capacity);
+    return trial.bytes > 0 && isOver ? trial : kept;
   }
 
   /**
    * Walks the oldest segment of a log. Returns how much of a walk that took; 0: there is
    * no segment.
    *
-   * @param all Whether everything in it goes.
+   * @param all Whether everything in it goes, if it was kept.
    */
   #evict(store: number, size: number, all: boolean): number {
-    const log = this.#victim(store, size);
-    if (log === undefined) {
+    const victim = this.#victim(store, size);
+    const log = this.#walked(victim);
+    const segment = log.oldest;
+    if (segment === undefined) {
       // What is left of earlier entries.
       const { bytes } = this;
       this.#forgetAll();
       return this.bytes < bytes ? OWN_WALK : 0;
     }
-    const segment = log.oldest!;
-    log.remove(segment);
+    this.#isFull = true;
     this.#walkedAt = this.#now();
-    const isOwn = segment.words[FLAGS]! >>> ROOM_SHIFT === 0;
-    if (isOwn) this.#walkOwn(log, segment, all);
-    else this.#walk(log, segment, size, all);
+    log.remove(segment);
+    const isOwn = segment.view !== undefined;
+    const isTrial = log !== victim.kept;
+    if (isOwn) this.#walkOwn(victim, segment, isTrial, all);
+    else this.#walk(victim, segment, isTrial, size, all);
     if (this.index.size === 0) this.#forgetAll();
-    return isOwn ? OWN_WALK : 1;
+    return isTrial ? TRIAL_WALK : isOwn ? OWN_WALK : 1;
   }
 
-  #keptOf(log: Log): Log {
-    const i = this.#logs.indexOf(log);
-    return this.#logs.length === 1 ? log : this.#logs[i | 1]!;
-  }
-
-  #walkOwn(log: Log, segment: Segment, all: boolean): void {
+  #walkOwn(
+    { kept }: Store,
+    segment: Segment,
+    isTrial: boolean,
+    all: boolean,
+  ): void {
     const { words } = segment;
     const location = this.#entries.locationOf(segment, 0);
     const flags = words[FLAGS]!;
-    const kept = this.#keptOf(log);
-    const uses = flags & USES;
-    const least = log === kept ? 1 : PROVEN;
-    if (!all && uses >= least && !this.#isOver(location)) {
-      words[FLAGS] = flags & ~USES | (log === kept ? uses - 1 : 0);
+    if ((isTrial || !all) && this.#stays(location, flags)) {
+      words[FLAGS] = flags & ~USED;
       kept.add(segment);
       return;
     }
-    this.#drop(segment, location, 0, log !== kept);
+    this.#drop(segment, location, 0, isTrial);
     this.#segments.free(segment);
   }
 
-  #walk(log: Log, segment: Segment, size: number, all: boolean): void {
+  #walk(
+    { trial, kept }: Store,
+    segment: Segment,
+    isTrial: boolean,
+    size: number,
+    all: boolean,
+  ): void {
     const { words, bytes } = segment;
     const end = segment.used;
-    const kept = this.#keptOf(log);
-    const isTrial = log !== kept;
-    const isSingle = this.#logs.length === 1;
-    // Much of it is dead: nothing that lives has to go.
-    const isSparse = !all && !isSingle &&
+    const isSingle = trial === kept;
+    const dropsAll = all && !isTrial;
+    // Half of it is dead: nothing that lives has to go.
+    const isSparse = !dropsAll && !isSingle &&
       2 * (end - segment.live) >= bytes.length;
-    const least = all
-      ? USES + 1
-      : isSparse
-      ? 0
-      : isTrial
-      ? PROVEN
-      : this.#leastUses(segment, end);
     // Of few segments, none is emptied at once.
-    const isFew = isSingle && log.bytes < 4 * bytes.length;
-    const goal = isFew && !all ? Math.max(size, bytes.length >> 3) : Infinity;
-    const most = isTrial || isSparse
-      ? Infinity
-      : SURVIVING_SHARE * bytes.length;
+    const isFew = isSingle && !all && trial.bytes < 4 * bytes.length;
+    const goal = isFew ? Math.max(size, bytes.length >> 3) : Infinity;
+    const same = isTrial ? trial : kept;
     let gone = 0;
-    let stayed = 0;
     let written = 0;
     for (let at = 0; at < end;) {
       const word = at >> 2;
@@ -307,68 +341,40 @@ export class Logs {
         gone += room;
         continue;
       }
-      const uses = flags & USES;
-      const isEnough = gone >= goal;
-      const stays = isEnough ||
-        uses >= least && stayed + room <= most &&
-          !this.#isOver(from) && !this.#isCrowding(flags);
+      const isSpared = isSparse || gone >= goal;
+      const stays = !dropsAll &&
+        (isSpared ? !this.#isOver(from) : this.#stays(from, flags));
       if (!stays) {
         gone += room;
         this.#drop(segment, from, word, isTrial);
         continue;
       }
-      stayed += room;
-      const isProven = isTrial && uses >= PROVEN;
-      const left = isEnough || isSparse && !isProven
-        ? uses
-        : isTrial
-        ? 0
-        : uses - 1;
-      const target = isSparse && !isProven ? log : kept;
-      const { open } = target;
-      words[word + FLAGS] = flags & ~USES | Math.max(0, left);
-      if (open !== undefined && open.bytes.length - open.used >= room) {
+      if (!isSpared) words[word + FLAGS] = flags & ~USED;
+      const { open } = isSpared ? same : kept;
+      if (hasRoom(open, room)) {
         this.#entries.copy(segment, word, open, open.used >> 2, room >> 2);
         this.#moved(segment, from, open, open.used, room);
         open.used += room;
-      } else {
-        if (written !== at - room) {
-          this.#entries.copy(segment, word, segment, written >> 2, room >> 2);
-          this.#moved(segment, from, segment, written, room);
-        }
-        written += room;
+        continue;
       }
+      if (written !== at - room) {
+        this.#entries.copy(segment, word, segment, written >> 2, room >> 2);
+        this.#moved(segment, from, segment, written, room);
+      }
+      written += room;
     }
     if (written === 0) return this.#segments.free(segment);
     segment.used = written;
-    const target = isSparse ? log : kept;
+    const target = isSparse ? same : kept;
     target.add(segment);
-    const { open } = target;
-    const isRoomier = open === undefined ||
-      open.bytes.length - open.used < bytes.length - written;
-    if (isRoomier) target.open = segment;
+    const left = bytes.length - written;
+    if (!hasRoom(target.open, left + 1)) target.open = segment;
   }
 
-  /**
-   * How often an entry of a kept segment must have been used to stay, so that the rest
-   * makes room.
-   */
-  #leastUses({ words, bytes }: Segment, end: number): number {
-    const sums = [0, 0, 0, 0];
-    for (let at = 0; at < end;) {
-      const flags = words[(at >> 2) + FLAGS]!;
-      const room = (flags >>> ROOM_SHIFT) << this.#shift;
-      if ((flags & DEAD) === 0) sums[flags & USES]! += room;
-      at += room;
-    }
-    let sum = sums[USES]!;
-    let least = USES;
-    while (
-      least > 1 && sum + sums[least - 1]! <= SURVIVING_SHARE * bytes.length
-    ) {
-      sum += sums[--least]!;
-    }
-    return least;
+  /** Whether an entry whose turn has come is worth its room. */
+  #stays(location: number, flags: number): boolean {
+    return (flags & USED) !== 0 && !this.#isOver(location) &&
+      !this.#isCrowding(flags);
   }
 
   #isOver(location: number): boolean {
@@ -390,7 +396,8 @@ export class Logs {
   ): void {
     const flags = segment.words[at + FLAGS]!;
     this.evictions[(flags & HOT_FLAG) === 0 ? MAIN : HOT]++;
-    if (isTrial) this.#ghost.add(segment.words[at + HASH]!);
+    const ghost = isTrial ? this.#fromTrial : this.#fromKept;
+    if (!this.#isOver(location)) ghost.add(segment.words[at + HASH]!);
     this.forget(segment, location, at);
   }
 
@@ -411,15 +418,23 @@ export class Logs {
   }
 
   /**
-   * Sees to it that about as many hashes can be remembered as there are entries. It is
-   * done while there is room: nothing is evicted for it, and nothing forgotten.
+   * Sees to it that so many hashes can be remembered as is right for the entries that
+   * there are. Nothing is evicted for it.
    */
-  #growGhost(): void {
-    if (this.#logs.length === 1 || this.index.size < this.#ghost.places) {
-      return;
-    }
-    const bytes = Ghost.bytesFor(this.index.size);
-    const more = bytes - this.#ghost.bytes;
-    if (this.bytes + more <= this.#maxBytes) this.#ghost.resize(bytes);
+  #growGhosts(): void {
+    if (this.#stores.length === 1) return;
+    const bytes = this.#fromTrial.bytesFor(this.index.size);
+    const more = 2 * (bytes - this.#fromTrial.bytes);
+    if (more === 0 || this.bytes + more > this.#maxBytes) return;
+    this.#fromTrial.resize(bytes);
+    this.#fromKept.resize(bytes);
   }
+}
+
+/** Whether a segment has room for so many bytes. */
+function hasRoom(
+  segment: Segment | undefined,
+  size: number,
+): segment is Segment {
+  return segment !== undefined && segment.bytes.length - segment.used >= size;
 }

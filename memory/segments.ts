@@ -175,9 +175,11 @@ export class Segments {
    * @param view The value, of one large entry. What else it needs is in `capacity`.
    */
   make(capacity: number, view?: ByteView): Segment | undefined {
-    const number = this.#numbers.pop() ?? this.#all.length;
+    const number = this.#numbers.at(-1) ?? this.#all.length;
     if (number > this.#maxNumber) return undefined;
+    // This may throw. Nothing has changed then.
     const buffer = new ArrayBuffer(capacity);
+    this.#numbers.pop();
     const segment: Segment = {
       number,
       bytes: new Uint8Array(buffer),
