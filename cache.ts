@@ -2,17 +2,34 @@
  * The memory of a group: two stores with byte accounting, expiry and hit counters,
  * under one budget.
  *
+ * All entries are bytes in an arena. Those that are used most have an object in front
+ * of it, too, so that a hit makes nothing.
+ *
  * @module
  */
 
-import { ByteView, MAX_PACKED_BYTES } from "./base/byte_view.ts";
+import type { ByteView } from "./base/byte_view.ts";
 import type { Clock } from "./base/clock.ts";
-import { detach, utf8 } from "./base/keys.ts";
-import { LRU } from "./lru.ts";
+import { utf8 } from "./base/keys.ts";
+import { Arena } from "./memory/arena.ts";
+import { type Change, Changes, type Standing } from "./memory/changes.ts";
+import {
+  type Entries,
+  EPOCH_MASK,
+  EPOCH_SHIFT,
+  FRONT_FLAG,
+  HOT_FLAG,
+  NEGATIVE_FLAG,
+  SOURCE_MASK,
+  SOURCE_SHIFT,
+  USED,
+} from "./memory/entries.ts";
+import { FrontObjects } from "./memory/front.ts";
+import { HOT, MAIN } from "./memory/logs.ts";
 
 /** The contents and the counters of one store of a group, at one moment. */
 export interface CacheStats {
-  /** The bytes that its entries are charged; see `GroupOptions.maxBytes`. */
+  /** The bytes that its entries take; see `GroupOptions.maxBytes`. */
   bytes: number;
   /** How many entries it holds, including expired ones that nobody has asked for since. */
   items: number;
@@ -23,17 +40,6 @@ export interface CacheStats {
   /** How many entries it dropped to make room. */
   evictions: number;
 }
-
-/**
- * The bytes that V8 adds to an entry. Key, map slot, view and promise take about
- * 230 while they are alive. The garbage that V8 lets gather before it collects
- * takes nearly twice as much again. Measured with `deno task bench:memory`.
- */
-const ENTRY_OVERHEAD = 640;
-/** Added for each byte of a packed value, which is garbage in V8's heap later. */
-const PACKED_BYTE_OVERHEAD = 4;
-/** Replaces both for an entry whose value has an `ArrayBuffer` of its own. */
-const BUFFER_ENTRY_OVERHEAD = 1400;
 
 /**
  * Where a value came from. It decides what becomes of it when the list of peers
@@ -51,17 +57,6 @@ const BUFFER_ENTRY_OVERHEAD = 1400;
  */
 export type Source = "loaded" | "inherited" | "mirrored";
 
-/** A value with more to it than its bytes. */
-interface Annotated {
-  readonly view: ByteView;
-  /** By the group's clock. */
-  readonly expiresAt: number;
-  /** When it would end if it were not a copy; absent: when it ends. */
-  readonly ownExpiresAt?: number;
-  /** Absent: the usual one of its store. */
-  source?: Source;
-}
-
 /** What is known of a value that is to be kept. */
 export interface KeepOptions {
   /** How long it would live if it were not a copy; default: as long as it does. */
@@ -70,150 +65,58 @@ export interface KeepOptions {
   source?: Source;
 }
 
-/** Most values live for ever and came the usual way: they need no object around them. */
-type Stored = ByteView | Annotated;
+/** The sources, by the numbers under which entries have them. */
+const SOURCES: readonly Source[] = ["loaded", "inherited", "mirrored"];
 
-function viewOf(stored: Stored): ByteView {
-  return stored instanceof ByteView ? stored : stored.view;
-}
+/** The numbers of the stores. */
+const STORES = { main: MAIN, hot: HOT } as const;
+
+/** The memory that is reserved for the first object of the front. */
+const FIRST_FRONT_BYTES = 4096;
+
+/** With so few entries, all see a change at once. */
+const FEW_ENTRIES = 4096;
 
 /** One store of a group. */
 export class Cache {
-  readonly #lru = new LRU<string, Stored>({
-    weigh: (key, stored) => chargeOf(key, viewOf(stored)),
-  });
-  readonly #clock: Clock;
-  readonly #usualSource: Source;
-  #gets = 0;
-  #hits = 0;
-  #evictions = 0;
+  readonly #store: 0 | 1;
+  readonly #arena: Arena;
+  readonly #keys: () => IterableIterator<string>;
+  /** How often it was asked. The pair counts. */
+  gets = 0;
+  hits = 0;
 
-  constructor(clock: Clock, usualSource: Source) {
-    this.#clock = clock;
-    this.#usualSource = usualSource;
+  constructor(
+    store: 0 | 1,
+    arena: Arena,
+    keys: () => IterableIterator<string>,
+  ) {
+    this.#store = store;
+    this.#arena = arena;
+    this.#keys = keys;
   }
 
   get bytes(): number {
-    return this.#lru.weight;
+    return this.#arena.stored[this.#store];
   }
 
   get size(): number {
-    return this.#lru.size;
+    return this.#arena.items[this.#store];
   }
 
-  /** The live value under `key`. Counts as a use. */
-  get(key: string): ByteView | undefined {
-    this.#gets++;
-    const stored = this.#lru.get(key);
-    if (stored === undefined) return undefined;
-    if (this.#isOver(stored)) {
-      this.#lru.delete(key);
-      return undefined;
-    }
-    this.#hits++;
-    return viewOf(stored);
-  }
-
-  /** The live value under `key`. Neither a use nor counted. */
-  peek(key: string): ByteView | undefined {
-    const stored = this.#lru.peek(key);
-    return stored === undefined || this.#isOver(stored)
-      ? undefined
-      : viewOf(stored);
-  }
-
-  /** When the value under `key` expires, by the group's clock, or `Infinity` if never. */
-  expiresAt(key: string): number {
-    const stored = this.#lru.peek(key);
-    return stored === undefined || stored instanceof ByteView
-      ? Infinity
-      : stored.expiresAt;
-  }
-
-  /** When the value would end if it were not a copy; `Infinity`: never. */
-  ownExpiresAt(key: string): number {
-    const stored = this.#lru.peek(key);
-    return stored === undefined || stored instanceof ByteView
-      ? Infinity
-      : stored.ownExpiresAt ?? stored.expiresAt;
-  }
-
-  set(
-    key: string,
-    view: ByteView,
-    expiresAt: number,
-    ownExpiresAt: number = expiresAt,
-    source: Source = this.#usualSource,
-  ): void {
-    if (source !== this.#usualSource) {
-      this.#lru.set(key, { view, expiresAt, ownExpiresAt, source });
-    } else if (expiresAt === Infinity) this.#lru.set(key, view);
-    else if (ownExpiresAt <= expiresAt) this.#lru.set(key, { view, expiresAt });
-    else this.#lru.set(key, { view, expiresAt, ownExpiresAt });
-  }
-
-  /** Takes what hot holds in place of an owner that this process is now. */
-  inherit(hot: Cache, owns: (key: string) => boolean): void {
-    for (const [key, stored] of hot.#lru) {
-      if (stored instanceof ByteView) continue;
-      if ((stored.source ?? hot.#usualSource) === "mirrored") continue;
-      // If this process is not the owner now, it may miss writes from here on, so
-      // the value must not become its own later.
-      stored.source = "mirrored";
-      if (hot.#isOver(stored) || !owns(key)) continue;
-      const expiresAt = hot.ownExpiresAt(key);
-      hot.delete(key);
-      this.set(key, stored.view, expiresAt, expiresAt, "inherited");
-    }
-  }
-
-  /** Moves a value here from another store, to live until `expiresAt` at most. */
-  adopt(key: string, from: Cache, expiresAt: number): void {
-    const view = from.peek(key);
-    const ownExpiresAt = from.ownExpiresAt(key);
-    from.delete(key);
-    if (view === undefined) return;
-    this.set(key, view, Math.min(expiresAt, ownExpiresAt), ownExpiresAt);
-  }
-
-  delete(key: string): void {
-    this.#lru.delete(key);
-  }
-
-  evictOldest(): void {
-    if (this.#lru.evictOldest() !== undefined) this.#evictions++;
-  }
-
-  clear(): void {
-    this.#lru.clear();
-  }
-
-  /** Where the value under `key` came from, even if it has expired; `undefined`: there is none. */
-  sourceOf(key: string): Source | undefined {
-    const stored = this.#lru.peek(key);
-    if (stored === undefined) return undefined;
-    return stored instanceof ByteView
-      ? this.#usualSource
-      : stored.source ?? this.#usualSource;
-  }
-
-  *keys(): IterableIterator<string> {
-    for (const [key, stored] of this.#lru) if (!this.#isOver(stored)) yield key;
+  /** The keys of its live values. */
+  keys(): IterableIterator<string> {
+    return this.#keys();
   }
 
   stats(): CacheStats {
     return {
       bytes: this.bytes,
       items: this.size,
-      gets: this.#gets,
-      hits: this.#hits,
-      evictions: this.#evictions,
+      gets: this.gets,
+      hits: this.hits,
+      evictions: this.#arena.evictions[this.#store],
     };
-  }
-
-  #isOver(stored: Stored): boolean {
-    return !(stored instanceof ByteView) &&
-      stored.expiresAt <= this.#clock.now();
   }
 }
 
@@ -226,9 +129,23 @@ export class Cache {
 export class CachePair {
   readonly main: Cache;
   readonly hot: Cache;
-  readonly #maxBytes: number;
   readonly #clock: Clock;
   readonly #onEvict: (store: "main" | "hot") => void;
+  readonly #arena: Arena;
+  readonly #entries: Entries;
+  readonly #front: FrontObjects;
+  /** The memory that is reserved for the front. It grows in steps, and stays. */
+  #reserved = 0;
+  readonly #changes = new Changes();
+  /** The number of the last change, where entries have it. */
+  #epoch = 0;
+  /** Of which entries it is known that they have seen all changes: by their hashes. */
+  #seenUntil = 0;
+  #cancelWork: (() => void) | undefined;
+  /** How many times entries were added or dropped: locations are others then. */
+  #moves = 0;
+  /** The evictions that `#onEvict` has heard of. */
+  readonly #told: [main: number, hot: number] = [0, 0];
 
   /** @param onEvict Hears from which store an entry left to make room. */
   constructor(
@@ -236,11 +153,34 @@ export class CachePair {
     clock: Clock,
     onEvict: (store: "main" | "hot") => void = () => {},
   ) {
-    this.main = new Cache(clock, "loaded");
-    this.hot = new Cache(clock, "mirrored");
-    this.#maxBytes = maxBytes;
     this.#clock = clock;
     this.#onEvict = onEvict;
+    this.#front = new FrontObjects(maxBytes);
+    this.#arena = new Arena({
+      maxBytes,
+      now: () => clock.now(),
+      front: {
+        moved: (_from, to) => {
+          this.#front.get(this.#entries.key(to))!.location = to;
+        },
+        left: (location) => {
+          this.#front.delete(this.#front.get(this.#entries.key(location))!);
+        },
+      },
+    });
+    this.#entries = this.#arena.entries;
+    this.main = new Cache(MAIN, this.#arena, () => this.#keysOf(MAIN));
+    this.hot = new Cache(HOT, this.#arena, () => this.#keysOf(HOT));
+  }
+
+  /** The memory that is held: never more than the budget, once that has room for anything. */
+  get bytes(): number {
+    return this.#arena.bytes;
+  }
+
+  /** Reads what `find()` found. */
+  get entries(): Entries {
+    return this.#entries;
   }
 
   /**
@@ -249,21 +189,76 @@ export class CachePair {
    * @param onCopy Hears if the value is in hot.
    */
   get(key: string, onCopy?: (key: string) => void): ByteView | undefined {
-    const own = this.main.get(key);
-    if (own !== undefined) return own;
-    const copy = this.hot.get(key);
-    if (copy !== undefined) onCopy?.(key);
-    return copy;
+    const object = this.#front.get(key);
+    if (object !== undefined) {
+      const { location } = object;
+      const flags = this.#entries.touch(location);
+      if ((flags & EPOCH_MASK) === this.#epoch && !this.#isOver(location)) {
+        object.isUsed = true;
+        this.main.gets++;
+        if ((flags & HOT_FLAG) === 0) this.main.hits++;
+        else {
+          this.hot.gets++;
+          this.hot.hits++;
+          onCopy?.(key);
+        }
+        return object.view;
+      }
+    }
+    const location = this.#use(this.#arena.findText(key), onCopy, key);
+    if (location < 0) return undefined;
+    const view = this.#entries.view(location);
+    const wasUsed = (this.#entries.touch(location) & USED) !== 0;
+    if (wasUsed && object === undefined) this.#promote(key, view, location);
+    return view;
   }
 
+  /**
+   * As `get()`, for a key whose UTF-8 are the bytes from `from` up to `end`: returns
+   * where its entry is, for `entries`, until something is set; -1: there is none. It
+   * makes neither a string nor a view.
+   */
+  find(
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    onCopy?: (key: string) => void,
+  ): number {
+    const hash = this.#arena.hashOf(bytes, from, end);
+    const location = this.#use(
+      this.#arena.find(bytes, from, end, hash),
+      onCopy,
+    );
+    if (location >= 0) this.#entries.touch(location);
+    return location;
+  }
+
+  /** The live value under `key`. Neither a use nor counted. */
   peek(key: string): ByteView | undefined {
-    return this.main.peek(key) ?? this.hot.peek(key);
+    const object = this.#front.get(key);
+    const location = this.#look(key);
+    if (location < 0 || this.#isOver(location)) return undefined;
+    return object?.location === location
+      ? object.view
+      : this.#entries.view(location);
   }
 
   /** When the value under `key` expires, by the group's clock, or `Infinity` if never. */
   expiresAt(key: string): number {
-    // A store that does not have the key answers Infinity.
-    return Math.min(this.main.expiresAt(key), this.hot.expiresAt(key));
+    const location = this.#look(key);
+    return location < 0 ? Infinity : this.#entries.expiresAt(location);
+  }
+
+  /** When the value would end if it were not a copy; `Infinity`: never. */
+  ownExpiresAt(key: string): number {
+    const location = this.#look(key);
+    return location < 0 ? Infinity : this.#entries.ownExpiresAt(location);
+  }
+
+  /** Where the value under `key` came from, even if it has expired; `undefined`: there is none. */
+  sourceOf(key: string): Source | undefined {
+    const location = this.#look(key);
+    return location < 0 ? undefined : sourceIn(this.#entries.flags(location));
   }
 
   /**
@@ -278,25 +273,49 @@ export class CachePair {
     ttlMs: number,
     { ownTtlMs = ttlMs, source }: KeepOptions = {},
   ): void {
-    this.delete(key);
-    if (ttlMs <= 0) return;
-    const compact = view.compact();
-    const charge = chargeOf(key, compact);
-    if (charge > this.#maxBytes) return;
-    this.#makeRoom(where, charge);
+    if (ttlMs <= 0) return this.delete(key);
     const now = this.#clock.now();
-    this[where].set(
-      detach(key),
-      compact,
-      now + ttlMs,
-      now + ownTtlMs,
-      source,
-    );
+    const bytes = utf8(key);
+    const isHot = where === "hot";
+    const from = source ?? (isHot ? "mirrored" : "loaded");
+    this.#moves++;
+    this.#arena.set(bytes, 0, bytes.length, view, {
+      flags: (isHot ? HOT_FLAG : 0) | SOURCES.indexOf(from) << SOURCE_SHIFT |
+        this.#epoch,
+      expiresAt: now + ttlMs,
+      ownExpiresAt: now + ownTtlMs,
+    });
+    this.#tellEvictions();
   }
 
-  /** When the value would end if it were not a copy; `Infinity`: never. */
-  ownExpiresAt(key: string): number {
-    return Math.min(this.main.ownExpiresAt(key), this.hot.ownExpiresAt(key));
+  delete(key: string): void {
+    this.#drop(this.#arena.findText(key));
+  }
+
+  clear(): void {
+    this.#moves++;
+    this.#front.clear();
+    this.#arena.clear();
+    this.#endWork();
+  }
+
+  /** Drops a copy, and what this process inherited. What it loaded as owner stays. */
+  deleteCopy(key: string): void {
+    const location = this.#look(key);
+    if (location < 0) return;
+    const flags = this.#entries.flags(location);
+    const isCopy = (flags & HOT_FLAG) !== 0 || sourceIn(flags) === "inherited";
+    if (isCopy) this.#drop(location);
+  }
+
+  /** Drops all of them, as `deleteCopy()` does. */
+  clearCopies(): void {
+    this.#change({
+      dropsCopies: true,
+      owns: () => false,
+      copiesUntil: -Infinity,
+      wasTold: false,
+    });
   }
 
   /**
@@ -304,6 +323,7 @@ export class CachePair {
    * place of an owner that it is now itself. What main holds of others' keys becomes
    * copies, which live for `ttlMs` at most.
    *
+   * @param owns By the new list. It is called later, too, until the next change.
    * @param wasTold Whether this process was told of writes until now. If not, main
    *   takes nothing from hot.
    */
@@ -312,60 +332,197 @@ export class CachePair {
     ttlMs: number,
     wasTold: boolean,
   ): void {
-    this.main.inherit(this.hot, (key) => wasTold && owns(key));
-    const expiresAt = this.#clock.now() + ttlMs;
-    for (const key of this.main.keys()) {
-      if (owns(key)) continue;
-      if (ttlMs > 0) this.hot.adopt(key, this.main, expiresAt);
-      else this.main.delete(key);
+    const copiesUntil = ttlMs > 0 ? this.#clock.now() + ttlMs : -Infinity;
+    this.#change({ dropsCopies: false, owns, copiesUntil, wasTold });
+  }
+
+  /** The keys of all live values. */
+  *keys(): IterableIterator<string> {
+    yield* this.#keysOf(undefined);
+  }
+
+  /** Nothing goes on in the background any more. */
+  close(): void {
+    this.#cancelWork?.();
+    this.#cancelWork = undefined;
+  }
+
+  *#keysOf(store: 0 | 1 | undefined): IterableIterator<string> {
+    for (const key of this.#arena.keys()) {
+      const location = this.#look(key);
+      if (location < 0 || this.#isOver(location)) continue;
+      const isHot = (this.#entries.flags(location) & HOT_FLAG) !== 0;
+      if (store === undefined || isHot === (store === HOT)) yield key;
     }
   }
 
-  delete(key: string): void {
-    this.main.delete(key);
-    this.hot.delete(key);
+  #isOver(location: number): boolean {
+    const expiresAt = this.#entries.expiresAt(location);
+    return expiresAt !== Infinity && expiresAt <= this.#clock.now();
   }
 
-  clear(): void {
-    this.main.clear();
-    this.hot.clear();
+  /** Where the entry of a key is, or -1, once it has seen all changes. */
+  #look(key: string): number {
+    const location = this.#front.get(key)?.location ??
+      this.#arena.findText(key);
+    return location < 0 ? -1 : this.#catchUp(location);
   }
 
-  /** Drops a copy, and what this process inherited. What it loaded as owner stays. */
-  deleteCopy(key: string): void {
-    this.hot.delete(key);
-    if (this.main.sourceOf(key) === "inherited") this.main.delete(key);
-  }
-
-  /** Drops all of them, as `deleteCopy()` does. */
-  clearCopies(): void {
-    this.hot.clear();
-    for (const key of this.main.keys()) this.deleteCopy(key);
-  }
-
-  *keys(): IterableIterator<string> {
-    yield* this.main.keys();
-    yield* this.hot.keys();
-  }
-
-  #makeRoom(where: "main" | "hot", charge: number): void {
+  /** A counted use of what was found; -1: there is nothing that lives. */
+  #use(
+    found: number,
+    onCopy: ((key: string) => void) | undefined,
+    key?: string,
+  ): number {
     const { main, hot } = this;
-    const toMain = where === "main" ? charge : 0;
-    const toHot = charge - toMain;
-    while (main.bytes + hot.bytes + charge > this.#maxBytes) {
-      const hotFirst = hot.bytes + toHot > (main.bytes + toMain) / 8;
-      const store = main.size === 0 || (hotFirst && hot.size > 0)
-        ? "hot"
-        : "main";
-      this[store].evictOldest();
-      this.#onEvict(store);
+    main.gets++;
+    const location = found < 0 ? -1 : this.#catchUp(found);
+    if (location >= 0) {
+      const isHot = (this.#entries.flags(location) & HOT_FLAG) !== 0;
+      if (!this.#isOver(location)) {
+        if (!isHot) main.hits++;
+        else {
+          hot.gets++;
+          hot.hits++;
+          onCopy?.(key ?? this.#entries.key(location));
+        }
+        return location;
+      }
+      this.#drop(location);
+    }
+    hot.gets++;
+    return -1;
+  }
+
+  #drop(location: number): void {
+    if (location < 0) return;
+    this.#moves++;
+    this.#arena.delete(location);
+  }
+
+  /** An entry that is used often gets an object. */
+  #promote(key: string, view: ByteView, location: number): void {
+    const entries = this.#entries;
+    // A large value is an object already.
+    if (!entries.isCopied(location)) return;
+    const front = this.#front;
+    const bytes = front.bytesOf(key, view);
+    const isAdmitted = front.admits(bytes, (other) => {
+      const flags = entries.flags(other.location);
+      entries.setFlags(other.location, flags & ~FRONT_FLAG, FRONT_FLAG);
+      front.delete(other);
+    });
+    if (!isAdmitted) return;
+    let place = location;
+    if (front.bytes + bytes > this.#reserved) {
+      // In steps, because room is made by whole segments.
+      const most = Math.ceil(front.maxBytes / 16);
+      const step = Math.max(
+        bytes,
+        Math.min(most, Math.max(FIRST_FRONT_BYTES, this.#reserved)),
+      );
+      this.#moves++;
+      const hasRoom = this.#arena.makeRoom(step);
+      if (hasRoom) {
+        this.#arena.reserve(step);
+        this.#reserved += step;
+      }
+      place = this.#arena.findText(key);
+      this.#tellEvictions();
+      if (!hasRoom || place < 0) return;
+    }
+    front.add(key, view, place);
+    entries.setFlags(place, FRONT_FLAG, FRONT_FLAG);
+  }
+
+  #change(change: Change): void {
+    if (this.#changes.isFull) this.#see(Infinity);
+    this.#changes.add(change);
+    this.#epoch = this.#changes.number << EPOCH_SHIFT;
+    this.#seenUntil = 0;
+    if (this.#arena.size <= FEW_ENTRIES) this.#see(Infinity);
+    else this.#workLater();
+  }
+
+  /** The others see the changes in the background, a part of the index at a time. */
+  #workLater(): void {
+    this.#cancelWork ??= this.#clock.after(0, () => {
+      this.#cancelWork = undefined;
+      this.#see(1);
+      if (this.#changes.areMissed) this.#workLater();
+    }, true);
+  }
+
+  /** Shows entries the changes, of so many parts of the index. */
+  #see(parts: number): void {
+    const locations: number[] = [];
+    for (let i = 0; i < parts && this.#seenUntil < 2 ** 32; i++) {
+      locations.length = 0;
+      const next = this.#arena.locationsFrom(this.#seenUntil, locations);
+      const moves = this.#moves;
+      for (const location of locations) {
+        this.#catchUp(location);
+        // Whoever was asked whose key it is did something here: the rest is elsewhere.
+        if (this.#moves !== moves) break;
+      }
+      if (this.#moves === moves) this.#seenUntil = next;
+    }
+    if (this.#seenUntil === 2 ** 32) this.#endWork();
+  }
+
+  #endWork(): void {
+    this.#changes.seen();
+    this.close();
+  }
+
+  /** Shows an entry the changes that it has missed. Returns where it is; -1: it goes. */
+  #catchUp(location: number): number {
+    const entries = this.#entries;
+    const flags = entries.flags(location);
+    if ((flags & EPOCH_MASK) === this.#epoch) return location;
+    const moves = this.#moves;
+    const standing: Standing = {
+      isHot: (flags & HOT_FLAG) !== 0,
+      source: sourceIn(flags),
+      expiresAt: entries.expiresAt(location),
+      ownExpiresAt: entries.ownExpiresAt(location),
+    };
+    const key = entries.key(location);
+    const now = this.#clock.now();
+    const seen = (flags & EPOCH_MASK) >>> EPOCH_SHIFT;
+    const stays = this.#changes.apply(seen, key, standing, now);
+    if (this.#moves !== moves) {
+      // Whoever was asked whose key it is did something here.
+      location = this.#arena.findText(key);
+      const isSame = location >= 0 &&
+        ((entries.flags(location) ^ flags) & EPOCH_MASK) === 0;
+      if (!isSame) return location;
+    }
+    if (!stays) {
+      this.#arena.delete(location);
+      return -1;
+    }
+    this.#arena.setFlags(
+      location,
+      flags & NEGATIVE_FLAG | this.#epoch | (standing.isHot ? HOT_FLAG : 0) |
+        SOURCES.indexOf(standing.source) << SOURCE_SHIFT,
+    );
+    entries.setTimes(location, standing.expiresAt, standing.ownExpiresAt);
+    return location;
+  }
+
+  #tellEvictions(): void {
+    const { evictions } = this.#arena;
+    for (const where of ["main", "hot"] as const) {
+      const store = STORES[where];
+      while (this.#told[store] < evictions[store]) {
+        this.#told[store]++;
+        this.#onEvict(where);
+      }
     }
   }
 }
 
-function chargeOf(key: string, { byteLength }: ByteView): number {
-  const overhead = byteLength <= MAX_PACKED_BYTES
-    ? ENTRY_OVERHEAD + PACKED_BYTE_OVERHEAD * byteLength
-    : BUFFER_ENTRY_OVERHEAD;
-  return utf8(key).length + byteLength + overhead;
+function sourceIn(flags: number): Source {
+  return SOURCES[(flags & SOURCE_MASK) >>> SOURCE_SHIFT]!;
 }

@@ -335,6 +335,7 @@ export class LocalGroup {
   /** Ends every wait, now and from now on, with `reason`. */
   close(reason: unknown): void {
     this.#closed = true;
+    this.#caches.close();
     this.#gets.close(reason);
     this.#loads.close(reason);
   }

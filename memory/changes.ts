@@ -49,6 +49,11 @@ export class Changes {
     return this.#missed.length === NUMBERS - 1;
   }
 
+  /** Whether there may be entries that have not seen all. */
+  get areMissed(): boolean {
+    return this.#missed.length > 0;
+  }
+
   add(change: Change): void {
     this.#missed.push(change);
     if (!change.dropsCopies) this.#last = change;

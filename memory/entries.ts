@@ -34,6 +34,7 @@ export const DEAD: number = 1 << 1;
 export const HOT_FLAG: number = 1 << 2;
 /** Where the value came from, as a number of two bits. */
 export const SOURCE_SHIFT = 3;
+export const SOURCE_MASK: number = 3 << SOURCE_SHIFT;
 /** The front has an object for this entry. */
 export const FRONT_FLAG: number = 1 << 6;
 const STALE = 1 << 7;
@@ -41,13 +42,13 @@ const STALE = 1 << 7;
 export const NEGATIVE_FLAG: number = 1 << 8;
 /** A number of 8 bits for whoever keeps entries. */
 export const EPOCH_SHIFT = 9;
-const EPOCH = 0xff << EPOCH_SHIFT;
+export const EPOCH_MASK: number = 0xff << EPOCH_SHIFT;
 /** The steps that an entry takes; 0: it has a segment of its own. */
 export const ROOM_SHIFT = 17;
 
 /** What `set()` takes of a caller's flags. */
-export const GIVEN: number = HOT_FLAG | 3 << SOURCE_SHIFT | NEGATIVE_FLAG |
-  EPOCH;
+export const GIVEN: number = HOT_FLAG | SOURCE_MASK | NEGATIVE_FLAG |
+  EPOCH_MASK;
 
 /** A shorter entry is copied word by word. */
 const FEW_WORDS = 128;
