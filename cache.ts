@@ -24,7 +24,7 @@ import {
   SOURCE_SHIFT,
   USED,
 } from "./memory/entries.ts";
-import { FrontObjects } from "./memory/front.ts";
+import { type FrontObject, FrontObjects } from "./memory/front.ts";
 import { HOT, MAIN } from "./memory/logs.ts";
 
 /** The contents and the counters of one store of a group, at one moment. */
@@ -166,6 +166,12 @@ export class CachePair {
         left: (location) => {
           this.#front.delete(this.#front.get(this.#entries.key(location))!);
         },
+        wasUsed: (location) => {
+          const object = this.#front.get(this.#entries.key(location))!;
+          const wasUsed = object.isUsed || object.wasUsed;
+          object.isUsed = object.wasUsed = false;
+          return wasUsed;
+        },
       },
     });
     this.#entries = this.#arena.entries;
@@ -190,20 +196,16 @@ export class CachePair {
    */
   get(key: string, onCopy?: (key: string) => void): ByteView | undefined {
     const object = this.#front.get(key);
-    if (object !== undefined) {
-      const { location } = object;
-      const flags = this.#entries.touch(location);
-      if ((flags & EPOCH_MASK) === this.#epoch && !this.#isOver(location)) {
-        object.isUsed = true;
-        this.main.gets++;
-        if ((flags & HOT_FLAG) === 0) this.main.hits++;
-        else {
-          this.hot.gets++;
-          this.hot.hits++;
-          onCopy?.(key);
-        }
-        return object.view;
+    if (object !== undefined && this.#isLive(object)) {
+      object.isUsed = true;
+      this.main.gets++;
+      if (!object.isHot) this.main.hits++;
+      else {
+        this.hot.gets++;
+        this.hot.hits++;
+        onCopy?.(key);
       }
+      return object.view;
     }
     const location = this.#use(this.#arena.findText(key), onCopy, key);
     if (location < 0) return undefined;
@@ -236,15 +238,17 @@ export class CachePair {
   /** The live value under `key`. Neither a use nor counted. */
   peek(key: string): ByteView | undefined {
     const object = this.#front.get(key);
+    if (object !== undefined && this.#isLive(object)) return object.view;
     const location = this.#look(key);
-    if (location < 0 || this.#isOver(location)) return undefined;
-    return object?.location === location
-      ? object.view
+    return location < 0 || this.#isOver(location)
+      ? undefined
       : this.#entries.view(location);
   }
 
   /** When the value under `key` expires, by the group's clock, or `Infinity` if never. */
   expiresAt(key: string): number {
+    const object = this.#front.get(key);
+    if (object?.epoch === this.#epoch) return object.expiresAt;
     const location = this.#look(key);
     return location < 0 ? Infinity : this.#entries.expiresAt(location);
   }
@@ -356,6 +360,12 @@ export class CachePair {
     }
   }
 
+  /** Whether the object of an entry says all that there is to say. */
+  #isLive({ epoch, expiresAt }: FrontObject): boolean {
+    return epoch === this.#epoch &&
+      (expiresAt === Infinity || expiresAt > this.#clock.now());
+  }
+
   #isOver(location: number): boolean {
     const expiresAt = this.#entries.expiresAt(location);
     return expiresAt !== Infinity && expiresAt <= this.#clock.now();
@@ -431,7 +441,13 @@ export class CachePair {
       this.#tellEvictions();
       if (!hasRoom || place < 0) return;
     }
-    front.add(key, view, place);
+    const flags = entries.flags(place);
+    front.add(key, view, {
+      location: place,
+      expiresAt: entries.expiresAt(place),
+      isHot: (flags & HOT_FLAG) !== 0,
+      epoch: flags & EPOCH_MASK,
+    });
     entries.setFlags(place, FRONT_FLAG, FRONT_FLAG);
   }
 
@@ -508,6 +524,12 @@ export class CachePair {
         SOURCES.indexOf(standing.source) << SOURCE_SHIFT,
     );
     entries.setTimes(location, standing.expiresAt, standing.ownExpiresAt);
+    if ((flags & FRONT_FLAG) !== 0) {
+      const object = this.#front.get(key)!;
+      object.expiresAt = standing.expiresAt;
+      object.isHot = standing.isHot;
+      object.epoch = this.#epoch;
+    }
     return location;
   }
 

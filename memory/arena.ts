@@ -33,7 +33,11 @@ import { type Log, SEGMENT_BYTES, Segments, sizeOf } from "./segments.ts";
 /** What an arena takes before it holds anything. */
 const EMPTY_BYTES: number = new Index().bytes;
 
-const NO_FRONT: Front = { moved: () => {}, left: () => {} };
+const NO_FRONT: Front = {
+  moved: () => {},
+  left: () => {},
+  wasUsed: () => false,
+};
 
 /** What an arena is made of. Tests inject a seed. */
 export interface ArenaOptions {

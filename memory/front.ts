@@ -35,8 +35,14 @@ export interface FrontObject {
   readonly view: ByteView;
   /** Where its entry is in the arena. */
   location: number;
+  /** What the entry says, so that a hit need not look there. */
+  expiresAt: number;
+  isHot: boolean;
+  epoch: number;
   /** Whether it was used since the hand passed. */
   isUsed: boolean;
+  /** Whether it was used since the arena asked. */
+  wasUsed: boolean;
   readonly bytes: number;
   /** Its place on the ring. */
   place: number;
@@ -89,19 +95,31 @@ export class FrontObjects {
     const other = this.#ring[this.#hand]!;
     if (other.isUsed) {
       other.isUsed = false;
+      other.wasUsed = true;
       this.#hand++;
     } else drop(other);
     return this.#bytes + bytes <= this.maxBytes;
   }
 
-  /** Adds an object for an entry that has none. */
-  add(key: string, view: ByteView, location: number): void {
+  /** Adds an object for an entry that has none, and has just been used. */
+  add(
+    key: string,
+    view: ByteView,
+    { location, expiresAt, isHot, epoch }: Pick<
+      FrontObject,
+      "location" | "expiresAt" | "isHot" | "epoch"
+    >,
+  ): void {
     const bytes = this.bytesOf(key, view);
     const object: FrontObject = {
       key: detach(key),
       view,
       location,
+      expiresAt,
+      isHot,
+      epoch,
       isUsed: true,
+      wasUsed: false,
       bytes,
       place: this.#ring.length,
     };

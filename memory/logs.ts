@@ -56,6 +56,8 @@ export interface Front {
   moved(from: number, to: number): void;
   /** The entry is about to leave. */
   left(location: number): void;
+  /** Whether its object was used since this was asked last. */
+  wasUsed(location: number): boolean;
 }
 
 /** The logs of a store. */
@@ -373,8 +375,9 @@ export class Logs {
 
   /** Whether an entry whose turn has come is worth its room. */
   #stays(location: number, flags: number): boolean {
-    return (flags & USED) !== 0 && !this.#isOver(location) &&
-      !this.#isCrowding(flags);
+    const isUsed = (flags & USED) !== 0 ||
+      (flags & FRONT_FLAG) !== 0 && this.#front.wasUsed(location);
+    return isUsed && !this.#isOver(location) && !this.#isCrowding(flags);
   }
 
   #isOver(location: number): boolean {
