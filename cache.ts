@@ -71,9 +71,6 @@ const SOURCES: readonly Source[] = ["loaded", "inherited", "mirrored"];
 /** The numbers of the stores. */
 const STORES = { main: MAIN, hot: HOT } as const;
 
-/** The memory that is reserved for the first object of the front. */
-const FIRST_FRONT_BYTES = 4096;
-
 /** With so few entries, all see a change at once. */
 const FEW_ENTRIES = 4096;
 
@@ -134,8 +131,6 @@ export class CachePair {
   readonly #arena: Arena;
   readonly #entries: Entries;
   readonly #front: FrontObjects;
-  /** The memory that is reserved for the front. It grows in steps, and stays. */
-  #reserved = 0;
   readonly #changes = new Changes();
   /** The number of the last change, where entries have it. */
   #epoch = 0;
@@ -159,20 +154,7 @@ export class CachePair {
     this.#arena = new Arena({
       maxBytes,
       now: () => clock.now(),
-      front: {
-        moved: (_from, to) => {
-          this.#front.get(this.#entries.key(to))!.location = to;
-        },
-        left: (location) => {
-          this.#front.delete(this.#front.get(this.#entries.key(location))!);
-        },
-        wasUsed: (location) => {
-          const object = this.#front.get(this.#entries.key(location))!;
-          const wasUsed = object.isUsed || object.wasUsed;
-          object.isUsed = object.wasUsed = false;
-          return wasUsed;
-        },
-      },
+      front: this.#front,
     });
     this.#entries = this.#arena.entries;
     this.main = new Cache(MAIN, this.#arena, () => this.#keysOf(MAIN));
@@ -211,7 +193,11 @@ export class CachePair {
     if (location < 0) return undefined;
     const view = this.#entries.view(location);
     const wasUsed = (this.#entries.touch(location) & USED) !== 0;
-    if (wasUsed && object === undefined) this.#promote(key, view, location);
+    if (wasUsed && object === undefined) {
+      this.#moves++;
+      this.#front.add(this.#arena, key, view, location);
+      this.#tellEvictions();
+    }
     return view;
   }
 
@@ -408,47 +394,6 @@ export class CachePair {
     if (location < 0) return;
     this.#moves++;
     this.#arena.delete(location);
-  }
-
-  /** An entry that is used often gets an object. */
-  #promote(key: string, view: ByteView, location: number): void {
-    const entries = this.#entries;
-    // A large value is an object already.
-    if (!entries.isCopied(location)) return;
-    const front = this.#front;
-    const bytes = front.bytesOf(key, view);
-    const isAdmitted = front.admits(bytes, (other) => {
-      const flags = entries.flags(other.location);
-      entries.setFlags(other.location, flags & ~FRONT_FLAG, FRONT_FLAG);
-      front.delete(other);
-    });
-    if (!isAdmitted) return;
-    let place = location;
-    if (front.bytes + bytes > this.#reserved) {
-      // In steps, because room is made by whole segments.
-      const most = Math.ceil(front.maxBytes / 16);
-      const step = Math.max(
-        bytes,
-        Math.min(most, Math.max(FIRST_FRONT_BYTES, this.#reserved)),
-      );
-      this.#moves++;
-      const hasRoom = this.#arena.makeRoom(step);
-      if (hasRoom) {
-        this.#arena.reserve(step);
-        this.#reserved += step;
-      }
-      place = this.#arena.findText(key);
-      this.#tellEvictions();
-      if (!hasRoom || place < 0) return;
-    }
-    const flags = entries.flags(place);
-    front.add(key, view, {
-      location: place,
-      expiresAt: entries.expiresAt(place),
-      isHot: (flags & HOT_FLAG) !== 0,
-      epoch: flags & EPOCH_MASK,
-    });
-    entries.setFlags(place, FRONT_FLAG, FRONT_FLAG);
   }
 
   #change(change: Change): void {

@@ -140,10 +140,13 @@ export class Arena {
     }
   }
 
-  /** Where the entry of `key` is, or -1. */
+  /** Where the entry of `key` is, or -1. What is no key has none. */
   findText(key: string): number {
+    if (typeof key !== "string") return -1;
     const hash = this.#hash.ofAscii(key);
     if (hash < 0) {
+      // Its UTF-8 would be that of another key.
+      if (!key.isWellFormed()) return -1;
       const bytes = utf8(key);
       const { length } = bytes;
       return this.find(bytes, 0, length, this.#hash.ofBytes(bytes, 0, length));

@@ -8,8 +8,11 @@
  * @module
  */
 
-import type { ByteView } from "../base/byte_view.ts";
+import { type ByteView, MAX_PACKED_BYTES } from "../base/byte_view.ts";
 import { detach } from "../base/keys.ts";
+import type { Arena } from "./arena.ts";
+import { EPOCH_MASK, FRONT_FLAG, HOT_FLAG } from "./entries.ts";
+import type { Front } from "./logs.ts";
 
 /** What an object, its key, its view and its promise were measured to take. */
 const OBJECT_BYTES = 400;
@@ -25,6 +28,12 @@ const SHARE = 1 / 8;
 
 /** An object may take this part of it. */
 const MAX_PART = 1 / 16;
+
+/** The memory that is reserved for the first object. */
+const FIRST_BYTES = 4096;
+
+/** Memory is reserved in so many steps. */
+const STEPS = 16;
 
 /** Once the front is full, a new object is considered so seldom. */
 const SELDOM = 4;
@@ -49,75 +58,65 @@ export interface FrontObject {
 }
 
 /** The objects of a group. */
-export class FrontObjects {
-  readonly maxBytes: number;
+export class FrontObjects implements Front {
+  readonly #maxBytes: number;
+  #arena: Arena | undefined;
   readonly #objects = new Map<string, FrontObject>();
   readonly #ring: FrontObject[] = [];
   #hand = 0;
   #tries = 0;
   #bytes = 0;
+  /** The memory that is reserved in the arena. It grows in steps. */
+  #reserved = 0;
 
   /** @param budget The budget of the group. */
   constructor(budget: number) {
-    this.maxBytes = Math.min(MAX_BYTES, budget * SHARE);
-  }
-
-  /** What all of them take. */
-  get bytes(): number {
-    return this.#bytes;
-  }
-
-  get size(): number {
-    return this.#ring.length;
+    this.#maxBytes = Math.min(MAX_BYTES, budget * SHARE);
   }
 
   get(key: string): FrontObject | undefined {
     return this.#objects.get(key);
   }
 
-  /** What an object would take. */
-  bytesOf(key: string, { byteLength }: ByteView): number {
-    const buffer = byteLength > 256 ? BUFFER_BYTES : 0;
-    return OBJECT_BYTES + buffer + 2 * key.length + byteLength;
+  moved(_from: number, to: number): void {
+    this.#at(to).location = to;
+  }
+
+  left(location: number): void {
+    this.#delete(this.#at(location));
+  }
+
+  wasUsed(location: number): boolean {
+    const object = this.#at(location);
+    const wasUsed = object.isUsed || object.wasUsed;
+    object.isUsed = object.wasUsed = false;
+    return wasUsed;
   }
 
   /**
-   * Whether an object of so many bytes may be added, if another one goes.
-   *
-   * @param drop Takes the other one out, by `delete()`.
+   * Adds an object for an entry of `arena` that has none and has just been used, if it
+   * is worth one. What is in the arena may move for it, or go.
    */
-  admits(bytes: number, drop: (other: FrontObject) => void): boolean {
-    if (this.#bytes + bytes <= this.maxBytes) return true;
-    if (bytes > this.maxBytes * MAX_PART) return false;
-    // To take turns as often as there are hits would make garbage for nothing.
-    if (++this.#tries % SELDOM !== 0) return false;
-    if (this.#hand >= this.#ring.length) this.#hand = 0;
-    const other = this.#ring[this.#hand]!;
-    if (other.isUsed) {
-      other.isUsed = false;
-      other.wasUsed = true;
-      this.#hand++;
-    } else drop(other);
-    return this.#bytes + bytes <= this.maxBytes;
-  }
-
-  /** Adds an object for an entry that has none, and has just been used. */
-  add(
-    key: string,
-    view: ByteView,
-    { location, expiresAt, isHot, epoch }: Pick<
-      FrontObject,
-      "location" | "expiresAt" | "isHot" | "epoch"
-    >,
-  ): void {
-    const bytes = this.bytesOf(key, view);
+  add(arena: Arena, key: string, view: ByteView, location: number): void {
+    this.#arena = arena;
+    const { entries } = arena;
+    // A large value is an object already.
+    if (!entries.isCopied(location)) return;
+    const bytes = bytesOf(key, view);
+    if (!this.#admits(arena, bytes)) return;
+    if (this.#bytes + bytes > this.#reserved) {
+      if (!this.#reserve(arena, bytes)) return;
+      location = arena.findText(key);
+      if (location < 0) return;
+    }
+    const flags = entries.flags(location);
     const object: FrontObject = {
       key: detach(key),
       view,
       location,
-      expiresAt,
-      isHot,
-      epoch,
+      expiresAt: entries.expiresAt(location),
+      isHot: (flags & HOT_FLAG) !== 0,
+      epoch: flags & EPOCH_MASK,
       isUsed: true,
       wasUsed: false,
       bytes,
@@ -126,16 +125,7 @@ export class FrontObjects {
     this.#objects.set(object.key, object);
     this.#ring.push(object);
     this.#bytes += bytes;
-  }
-
-  delete(object: FrontObject): void {
-    this.#objects.delete(object.key);
-    const last = this.#ring.pop()!;
-    if (last !== object) {
-      this.#ring[object.place] = last;
-      last.place = object.place;
-    }
-    this.#bytes -= object.bytes;
+    entries.setFlags(location, FRONT_FLAG, FRONT_FLAG);
   }
 
   clear(): void {
@@ -143,5 +133,63 @@ export class FrontObjects {
     this.#ring.length = 0;
     this.#bytes = 0;
     this.#hand = 0;
+    this.#release();
   }
+
+  #at(location: number): FrontObject {
+    return this.#objects.get(this.#arena!.entries.key(location))!;
+  }
+
+  /** Whether an object of so many bytes may be added, if another one goes. */
+  #admits({ entries }: Arena, bytes: number): boolean {
+    if (this.#bytes + bytes <= this.#maxBytes) return true;
+    if (bytes > this.#maxBytes * MAX_PART) return false;
+    // To take turns as often as there are hits would make garbage for nothing.
+    if (++this.#tries % SELDOM !== 0) return false;
+    if (this.#hand >= this.#ring.length) this.#hand = 0;
+    const other = this.#ring[this.#hand]!;
+    if (other.isUsed) {
+      other.isUsed = false;
+      other.wasUsed = true;
+      this.#hand++;
+    } else {
+      entries.setFlags(other.location, 0, FRONT_FLAG);
+      this.#delete(other);
+    }
+    return this.#bytes + bytes <= this.#maxBytes;
+  }
+
+  /** Reserves memory in steps, because the arena makes room by whole segments. */
+  #reserve(arena: Arena, bytes: number): boolean {
+    const most = Math.ceil(this.#maxBytes / STEPS);
+    const least = Math.max(FIRST_BYTES, this.#reserved);
+    const step = Math.max(bytes, Math.min(most, least));
+    if (!arena.makeRoom(step)) return false;
+    arena.reserve(step);
+    this.#reserved += step;
+    return true;
+  }
+
+  #delete(object: FrontObject): void {
+    this.#objects.delete(object.key);
+    const last = this.#ring.pop()!;
+    if (last !== object) {
+      this.#ring[object.place] = last;
+      last.place = object.place;
+    }
+    this.#bytes -= object.bytes;
+    if (this.#bytes === 0) this.#release();
+  }
+
+  /** Without objects, nothing is reserved. */
+  #release(): void {
+    this.#arena?.reserve(-this.#reserved);
+    this.#reserved = 0;
+  }
+}
+
+/** What an object takes. */
+function bytesOf(key: string, { byteLength }: ByteView): number {
+  const buffer = byteLength > MAX_PACKED_BYTES ? BUFFER_BYTES : 0;
+  return OBJECT_BYTES + buffer + 2 * key.length + byteLength;
 }

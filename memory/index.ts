@@ -22,7 +22,7 @@ const ENTRIES_PER_PART = 512;
 const MAX_DEPTH = 16;
 
 /** What the objects around a part were measured to take. */
-const PART_BYTES = 320;
+const PART_BYTES = 384;
 
 /** What a slot takes: a hash and a location. */
 const SLOT_BYTES = 8;

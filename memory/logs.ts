@@ -40,6 +40,9 @@ const MOST_SHARE = 0.9;
 /** After so many walks of what is kept for one entry, a segment goes whatever was used. */
 const MAX_WALKS = 8;
 
+/** The same if all entries are in one log, of small segments. */
+const MAX_SMALL_WALKS = 64;
+
 /** Walking an entry with a segment of its own takes this part of a walk. */
 const OWN_WALK = 1 / 32;
 
@@ -81,6 +84,7 @@ export class Logs {
   readonly #entries: Entries;
   readonly #shift: number;
   readonly #capacity: number;
+  readonly #maxWalks: number;
   /** Main and hot, or one for both. */
   readonly #stores: readonly Store[];
   /** Whether something had to make room since it was empty. */
@@ -93,8 +97,9 @@ export class Logs {
   readonly evictions: [main: number, hot: number] = [0, 0];
   /** Memory under the same budget that somebody else holds. */
   reserved = 0;
-  /** The time of the last walk. */
+  /** The time of the last walk, and whether it spares what is no copy. */
   #walkedAt = 0;
+  #spares = false;
 
   constructor(
     maxBytes: number,
@@ -112,6 +117,7 @@ export class Logs {
     this.#shift = shift;
     this.#capacity = capacity;
     const isSmall = maxBytes < MIN_SEGMENTS * capacity;
+    this.#maxWalks = isSmall ? MAX_SMALL_WALKS : MAX_WALKS;
     this.#stores = Array.from({ length: isSmall ? 1 : 2 }, () => {
       const trial = new Log();
       const kept = isSmall ? trial : new Log();
@@ -150,7 +156,7 @@ export class Logs {
   makeRoom(bytes: number): boolean {
     for (let walks = 0; this.bytes + bytes > this.#maxBytes;) {
       if (this.#segments.release()) continue;
-      const walk = this.#evict(MAIN, 0, walks >= MAX_WALKS);
+      const walk = this.#evict(MAIN, 0, walks);
       if (walk === 0) return false;
       walks += walk;
     }
@@ -214,7 +220,7 @@ export class Logs {
         log.open = segment;
         return segment;
       }
-      const walk = this.#evict(store, size, walks >= MAX_WALKS);
+      const walk = this.#evict(store, size, walks);
       if (walk === 0) return undefined;
       walks += walk;
     }
@@ -242,7 +248,7 @@ export class Logs {
           return segment;
         }
       } else if (this.#segments.release()) continue;
-      const walk = this.#evict(store, size, walks >= MAX_WALKS);
+      const walk = this.#evict(store, size, walks);
       if (walk === 0) return undefined;
       walks += walk;
     }
@@ -272,9 +278,9 @@ export class Logs {
    * Walks the oldest segment of a log. Returns how much of a walk that took; 0: there is
    * no segment.
    *
-   * @param all Whether everything in it goes, if it was kept.
+   * @param walks How much was walked for the same entry.
    */
-  #evict(store: number, size: number, all: boolean): number {
+  #evict(store: number, size: number, walks: number): number {
     const victim = this.#victim(store, size);
     const log = this.#walked(victim);
     const segment = log.oldest;
@@ -287,8 +293,12 @@ export class Logs {
     this.#isFull = true;
     this.#walkedAt = this.#now();
     log.remove(segment);
+    const all = walks >= this.#maxWalks;
     const isOwn = segment.view !== undefined;
     const isTrial = log !== victim.kept;
+    // With one log for both stores, only copies go while there are too many.
+    this.#spares = victim.trial === victim.kept && !all &&
+      this.#areCopiesMany(store, size);
     if (isOwn) this.#walkOwn(victim, segment, isTrial, all);
     else this.#walk(victim, segment, isTrial, size, all);
     if (this.index.size === 0) this.#forgetAll();
@@ -304,7 +314,8 @@ export class Logs {
     const { words } = segment;
     const location = this.#entries.locationOf(segment, 0);
     const flags = words[FLAGS]!;
-    if ((isTrial || !all) && this.#stays(location, flags)) {
+    const isOwned = this.#spares && (flags & HOT_FLAG) === 0;
+    if ((isTrial || !all) && (isOwned || this.#stays(location, flags))) {
       words[FLAGS] = flags & ~USED;
       kept.add(segment);
       return;
@@ -344,14 +355,15 @@ export class Logs {
         continue;
       }
       const isSpared = isSparse || gone >= goal;
+      const isOwned = this.#spares && (flags & HOT_FLAG) === 0;
       const stays = !dropsAll &&
-        (isSpared ? !this.#isOver(from) : this.#stays(from, flags));
+        (isSpared || isOwned ? !this.#isOver(from) : this.#stays(from, flags));
       if (!stays) {
         gone += room;
         this.#drop(segment, from, word, isTrial);
         continue;
       }
-      if (!isSpared) words[word + FLAGS] = flags & ~USED;
+      if (!isSpared && !isOwned) words[word + FLAGS] = flags & ~USED;
       const { open } = isSpared ? same : kept;
       if (hasRoom(open, room)) {
         this.#entries.copy(segment, word, open, open.used >> 2, room >> 2);
@@ -384,10 +396,17 @@ export class Logs {
     return this.#entries.expiresAt(location) <= this.#walkedAt;
   }
 
-  /** Whether an entry is a copy while copies have more than an eighth of main. */
+  /** Whether an entry is a copy while there are too many. */
   #isCrowding(flags: number): boolean {
     return (flags & HOT_FLAG) !== 0 && this.items[MAIN] > 0 &&
-      this.stored[HOT] > this.stored[MAIN] / 8;
+      this.#areCopiesMany(MAIN, 0);
+  }
+
+  /** Whether copies have more than an eighth of main, with an entry of `store`. */
+  #areCopiesMany(store: number, size: number): boolean {
+    const toHot = store === HOT ? size : 0;
+    return this.items[HOT] > 0 &&
+      this.stored[HOT] + toHot > (this.stored[MAIN] + size - toHot) / 8;
   }
 
   /** An entry leaves to make room. */

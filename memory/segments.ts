@@ -166,7 +166,10 @@ export class Segments {
     if (most >= wanted) return wanted;
     // What is left of a budget makes a last segment, unless that is tiny.
     const isWorth = most >= capacity / 4 || this.#bytes === 0;
-    return most >= size && isWorth ? most : 0;
+    if (most < size || !isWorth) return 0;
+    // The index will grow, too.
+    const least = Math.ceil(size / 16) * 16;
+    return Math.max(least, Math.floor(most * 7 / 8 / 16) * 16);
   }
 
   /**

@@ -57,7 +57,8 @@ Deno.test("Group.get() calls the getter once for concurrent callers", async () =
 
 Deno.test("A hit hands out the promise that the entry keeps", async () => {
   const { group } = scoresGroup();
-  await group.get("Tom");
+  // Once it is used often.
+  for (let i = 0; i < 3; i++) await group.get("Tom");
   assertStrictEquals(group.get("Tom"), group.get("Tom"));
 });
 
@@ -414,7 +415,7 @@ Deno.test("A group with maxBytes 0 caches nothing", async () => {
 Deno.test("The three scores of the demo fit in its 2 KiB", async () => {
   const { group } = scoresGroup({ maxBytes: 2 << 10 });
   await group.getMany(SCORES.keys());
-  assertEquals([...group.keys()], ["Tom", "Jack", "Sam"]);
+  assertEquals([...group.keys()].sort(), ["Jack", "Sam", "Tom"]);
 });
 
 Deno.test("Group.stats() counts what happened", async () => {
