@@ -221,6 +221,12 @@ export class CachePair {
     return location;
   }
 
+  /** A hash of a key, of 32 bits: another one in each process. */
+  hashOf(key: string): number {
+    const bytes = utf8(key);
+    return this.#arena.hashOf(bytes, 0, bytes.length);
+  }
+
   /** The live value under `key`. Neither a use nor counted. */
   peek(key: string): ByteView | undefined {
     const object = this.#front.get(key);

@@ -69,6 +69,20 @@ export interface GroupCounts {
   serverRequests: number;
 }
 
+/** The entries of a group's memory, each under the number that `find()` gives. */
+export type MemoryEntries = CachePair["entries"];
+
+/** Writes answers that come straight from memory. */
+export interface EntryWriter {
+  /** @param ttlMs How long the value has left; `undefined`: it does not expire. */
+  entry(
+    entries: MemoryEntries,
+    location: number,
+    ttlMs: number | undefined,
+    isHot: boolean,
+  ): void;
+}
+
 /** Options for a {@linkcode LocalGroup}. */
 export interface LocalGroupOptions {
   maxBytes: number;
@@ -171,12 +185,45 @@ export class LocalGroup {
   }
 
   /**
+   * As `answer()`, for a key whose UTF-8 are the bytes from `from` up to `end`. What is
+   * in memory is written by `answers`, without a string, a view or a promise. Returns
+   * whether it was; if not, the key has to be loaded.
+   */
+  answerTo(
+    answers: EntryWriter,
+    bytes: Uint8Array,
+    from: number,
+    end: number,
+    served: number,
+  ): boolean {
+    this.counts.serverRequests++;
+    this.counts.gets++;
+    const caches = this.#caches;
+    const at = caches.find(bytes, from, end, this.#onCopyUsed);
+    if (at < 0) {
+      this.counts.loads++;
+      return false;
+    }
+    this.counts.cacheHits++;
+    const { entries } = caches;
+    const expiresAt = entries.expiresAt(at);
+    // The clock may have moved on since the cache looked at it.
+    const ttlMs = expiresAt === Infinity
+      ? undefined
+      : Math.max(0, expiresAt - this.#options.clock.now());
+    const isHot = this.#popularity.isHot(entries.hash(at), served, ttlMs);
+    answers.entry(entries, at, ttlMs, isHot);
+    return true;
+  }
+
+  /**
    * A value as a peer gets it that asked for it, with a word on whether the key is hot.
    * Call it once for each answer: it counts. What a load gave may go to several peers,
    * so it is not changed.
    */
   handOut(key: string, value: PeerValue, served = 0): PeerValue {
-    return this.#popularity.isHot(key, served, value.ttlMs)
+    const hash = this.#caches.hashOf(key);
+    return this.#popularity.isHot(hash, served, value.ttlMs)
       ? { ...value, isHot: true }
       : value;
   }

@@ -83,18 +83,19 @@ export class Popularity {
   }
 
   /**
-   * Counts that a process asked for `key`, and says whether a copy there is worth its
+   * Counts that a process asked for a key, and says whether a copy there is worth its
    * memory.
    *
+   * @param hash A hash of the key, of 32 bits.
    * @param served How often its last copy was used since it came.
    * @param ttlMs How long the value lives.
    */
-  isHot(key: string, served: number, ttlMs: number = Infinity): boolean {
+  isHot(hash: number, served: number, ttlMs: number = Infinity): boolean {
     const lifeMs = Math.min(this.#lifeMs, ttlMs);
     if (this.askers === 0 || lifeMs <= 0) return false;
     const counts = this.#counts ??= this.#begin();
     if (--this.#left < 0) this.#age(counts);
-    const least = this.#add(counts, key, 1 + Math.min(served, MAX_SERVED));
+    const least = this.#add(counts, hash, 1 + Math.min(served, MAX_SERVED));
     if (served >= MIN_SERVED) return true;
     if (this.#total > 2 * this.#totalThen) this.#look(counts);
     // Halving would not make it more.
@@ -118,9 +119,8 @@ export class Popularity {
   }
 
   /** Adds to the key's counters and returns the least of them. */
-  #add(counts: Uint32Array, key: string, weight: number): number {
+  #add(counts: Uint32Array, hash: number, weight: number): number {
     this.#total += weight;
-    const hash = hashOf(key);
     const one = mix(hash);
     const other = mix(~hash);
     const a = one & (WIDTH - 1);
@@ -165,15 +165,6 @@ export class Popularity {
     this.#noise = median + SPREADS * (row[ONE_SPREAD_UP]! - median);
     this.#totalThen = Math.max(this.#total, WIDTH / 2);
   }
-}
-
-/** The FNV-1a hash of a text's UTF-16. */
-function hashOf(text: string): number {
-  let hash = 0x811c9dc5;
-  for (let i = 0; i < text.length; i++) {
-    hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
-  }
-  return hash;
 }
 
 /** MurmurHash3's finalizer: every bit of the input moves half the bits of the output. */

@@ -15,7 +15,11 @@ import { BusyError, messageOf, NotFoundError } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
 import { afterListening } from "../base/watchdog.ts";
 import { GetterFailure } from "../group/getter.ts";
-import type { LocalGroup } from "../group/local_group.ts";
+import type {
+  EntryWriter,
+  LocalGroup,
+  MemoryEntries,
+} from "../group/local_group.ts";
 import {
   ANSWER,
   ASK,
@@ -127,7 +131,7 @@ export class Links {
 }
 
 /** One link, as the process that answers sees it. */
-class ServedLink implements DuplexListener {
+class ServedLink implements DuplexListener, EntryWriter {
   readonly #asker: string;
   readonly #context: LinkContext;
   readonly #onOver: () => void;
@@ -142,6 +146,8 @@ class ServedLink implements DuplexListener {
   #mayWrite = true;
   #isScheduled = false;
   #over = false;
+  /** The number of the question that is being answered from memory. */
+  #answering = 0;
   /** What came and is not read yet. */
   #rest: Uint8Array | undefined;
   #heardAt: number;
@@ -293,12 +299,17 @@ class ServedLink implements DuplexListener {
     }
     const name = this.#groups[uint16(bytes, from)];
     if (name === undefined) throw new FrameError("a group was not named");
+    const served = uint16(bytes, from + 2);
+    const local = this.#context.locals.get(name);
+    if (kind === ASK.get && at < end && local !== undefined) {
+      this.#answering = id;
+      if (local.answerTo(this, bytes, at, end, served)) return;
+    }
     const key = at === end ? undefined : decodeKey(bytes.subarray(at, end));
     if (key === undefined) {
       const rule = at === end ? "the key is empty" : "the key is no UTF-8";
       return this.#writer.text(ANSWER.badKey, id, rule);
     }
-    const local = this.#context.locals.get(name);
     if (local === undefined) return this.#writer.head(ANSWER.noGroup, id);
     if (kind === ASK.peek) {
       const copy = local.bequeath(key);
@@ -306,15 +317,30 @@ class ServedLink implements DuplexListener {
         ? this.#writer.head(ANSWER.notFound, id)
         : this.#value(id, copy, 0);
     }
-    const served = uint16(bytes, from + 2);
-    const value = local.answer(key, served);
-    if (value !== undefined) return this.#value(id, value, 0);
     const refusal = this.#context.admission.refusesLoad();
     if (refusal !== undefined) return this.#writer.head(ANSWER[refusal], id);
     this.#load(id, local, key, served);
   }
 
-  /** A value that is in memory, or was loaded. */
+  /** The answer to the question that is being answered, from memory. */
+  entry(
+    entries: MemoryEntries,
+    location: number,
+    ttlMs: number | undefined,
+    isHot: boolean,
+  ): void {
+    const id = this.#answering;
+    const length = entries.valueLength(location);
+    if (length > MAX_VALUE_BYTES) return this.#writer.head(ANSWER.alone, id);
+    const flag = isHot ? HOT : 0;
+    const writer = this.#writer;
+    const at = ttlMs === undefined
+      ? writer.valueOf(ANSWER.value | flag, id, length)
+      : writer.expiringOf(ANSWER.expiringValue | flag, id, length, ttlMs, 0);
+    entries.copyValue(location, writer.bytes, at);
+  }
+
+  /** A value that was loaded, or another process is to take over. */
   #value(
     id: number,
     { value, ttlMs, isHot }: PeerValue,

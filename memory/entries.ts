@@ -80,6 +80,11 @@ export class Entries {
     this.#shift = shift;
   }
 
+  /** The hash of an entry's key. */
+  hash(location: number): number {
+    return this.#segments.at(location).words[this.#wordAt(location) + HASH]!;
+  }
+
   /** The flags of an entry. */
   flags(location: number): number {
     return this.#segments.at(location).words[this.#wordAt(location) + FLAGS]!;

@@ -159,8 +159,23 @@ export class FrameWriter {
 
   /** A value that does not expire. */
   value(kind: number, id: number, value: ByteView): void {
-    const at = this.#begin(kind, id, value.byteLength);
-    this.#end(at + copyAt(value, this.#bytes, at));
+    const at = this.valueOf(kind, id, value.byteLength);
+    copyAt(value, this.#bytes, at);
+  }
+
+  /**
+   * A value of `length` bytes that does not expire, to be copied to `bytes` at the place
+   * that is returned, before anything else is written.
+   */
+  valueOf(kind: number, id: number, length: number): number {
+    const at = this.#begin(kind, id, length);
+    this.#end(at + length);
+    return at;
+  }
+
+  /** Where values are copied to. */
+  get bytes(): Uint8Array {
+    return this.#bytes;
   }
 
   /** A value that expires in `ttlMs`, to a question that has waited for `waitedMs`. */
@@ -171,11 +186,24 @@ export class FrameWriter {
     ttlMs: number,
     waitedMs: number,
   ): void {
-    const at = this.#begin(kind, id, EXPIRY_BYTES + value.byteLength);
+    const { byteLength } = value;
+    const at = this.expiringOf(kind, id, byteLength, ttlMs, waitedMs);
+    copyAt(value, this.#bytes, at);
+  }
+
+  /** As `valueOf()`, for a value that expires. */
+  expiringOf(
+    kind: number,
+    id: number,
+    length: number,
+    ttlMs: number,
+    waitedMs: number,
+  ): number {
+    const at = this.#begin(kind, id, EXPIRY_BYTES + length);
     this.#numbers.setFloat64(at, ttlMs);
     this.#numbers.setUint32(at + 8, Math.min(waitedMs, MAX_UINT32));
-    const from = at + EXPIRY_BYTES;
-    this.#end(from + copyAt(value, this.#bytes, from));
+    this.#end(at + EXPIRY_BYTES + length);
+    return at + EXPIRY_BYTES;
   }
 
   /** Writes a head without its length, and makes room for `length` more bytes. */

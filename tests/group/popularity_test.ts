@@ -5,7 +5,10 @@ import {
   Popularity,
 } from "../../group/popularity.ts";
 import { assert, assertEquals } from "../support/assert.ts";
+import { hashAscii } from "../../memory/hash.ts";
 import { FakeClock } from "../support/time.ts";
+
+const hashOf = (key: string) => hashAscii({ a: 1, b: 2 }, key);
 
 const LIFE_MS = 60_000;
 
@@ -25,7 +28,7 @@ function asksUntilHot(
 ): number {
   const { clock, popularity } = popularityFor(askers, lifeMs);
   for (let asks = 1; asks <= 10_000; asks++) {
-    if (popularity.isHot("k", 0, ttlMs)) return asks;
+    if (popularity.isHot(hashOf("k"), 0, ttlMs)) return asks;
     clock.block(everyMs);
   }
   return Infinity;
@@ -70,7 +73,10 @@ Deno.test("A key is not hot if all processes ask for it once in each life, even 
       // At all moments of a period in turn.
       for (let life = 0; life < 30; life++) {
         for (let i = 0; i < askers; i++) {
-          assert(!popularity.isHot("k", 0), `${askers}, ${lifeMs}, ${life}`);
+          assert(
+            !popularity.isHot(hashOf("k"), 0),
+            `${askers}, ${lifeMs}, ${life}`,
+          );
         }
         clock.block(lifeMs * 1.011);
       }
@@ -80,31 +86,31 @@ Deno.test("A key is not hot if all processes ask for it once in each life, even 
 
 Deno.test("An asker that used its last copy gets another one, and its uses count for all", () => {
   const { clock, popularity } = popularityFor(2);
-  assertEquals(popularity.isHot("k", MIN_SERVED - 1), false);
-  assertEquals(popularity.isHot("k", MIN_SERVED), true);
-  assertEquals(popularity.isHot("k", 4), true);
+  assertEquals(popularity.isHot(hashOf("k"), MIN_SERVED - 1), false);
+  assertEquals(popularity.isHot(hashOf("k"), MIN_SERVED), true);
+  assertEquals(popularity.isHot(hashOf("k"), 4), true);
   // 3 + 4 + 5 so far.
-  assertEquals(popularity.isHot("k", 0), true);
+  assertEquals(popularity.isHot(hashOf("k"), 0), true);
   clock.block(20_000);
-  assertEquals(popularity.isHot("k", 0), false);
+  assertEquals(popularity.isHot(hashOf("k"), 0), false);
   // The most that one asker can say does not make a key hot for many.
   const many = popularityFor(20);
-  assertEquals(many.popularity.isHot("k", 1e15), true);
-  assertEquals(many.popularity.isHot("k", 0), false);
+  assertEquals(many.popularity.isHot(hashOf("k"), 1e15), true);
+  assertEquals(many.popularity.isHot(hashOf("k"), 0), false);
 });
 
 Deno.test("Nothing is hot if nobody else can keep it", () => {
   const { popularity } = popularityFor(0);
-  for (let i = 0; i < 100; i++) assert(!popularity.isHot("k", 50));
+  for (let i = 0; i < 100; i++) assert(!popularity.isHot(hashOf("k"), 50));
 });
 
 Deno.test("A key that nobody asks for any more is forgotten, however long that takes", () => {
   for (const ms of [60_000, 32 * 20_000, 1e9]) {
     const { clock, popularity } = popularityFor(7);
-    for (let i = 0; i < 50; i++) popularity.isHot("k", 0);
-    assert(popularity.isHot("k", 0));
+    for (let i = 0; i < 50; i++) popularity.isHot(hashOf("k"), 0);
+    assert(popularity.isHot(hashOf("k"), 0));
     clock.block(ms);
-    assert(!popularity.isHot("k", 0), `${ms}`);
+    assert(!popularity.isHot(hashOf("k"), 0), `${ms}`);
   }
 });
 
@@ -116,16 +122,16 @@ Deno.test("However many cold keys there are, each is told from a hot one, also b
       let hot = 0;
       for (let i = from; i < to; i++) {
         for (let n = 0; n < times; n++) {
-          if (popularity.isHot(`cold-${i}`, 0)) hot++;
+          if (popularity.isHot(hashOf(`cold-${i}`), 0)) hot++;
         }
-        if (i % 10 === 0) popularity.isHot(`always ${i % 50}`, 0);
+        if (i % 10 === 0) popularity.isHot(hashOf(`always ${i % 50}`), 0);
         clock.block(60_000 / count);
       }
       return hot;
     };
     assertEquals(colds(0, count), 0, `${times}`);
     let asks = 1;
-    while (!popularity.isHot("hot", 0)) asks++;
+    while (!popularity.isHot(hashOf("hot"), 0)) asks++;
     // There were more than 100 asks a second for each of the keys beside it.
     assert(asks < 300, `${times}: ${asks}`);
     assertEquals(colds(count, count + 1_000), 0, `${times}`);
@@ -137,7 +143,7 @@ Deno.test("Keys of any characters and length count apart", () => {
   const keys = ["a", "b", "ab", "ba", "日", "\u0000", "x".repeat(10_000)];
   for (let asks = 1; asks <= MIN_ASKS; asks++) {
     for (const key of keys) {
-      assertEquals(popularity.isHot(key, 0), asks === MIN_ASKS, key);
+      assertEquals(popularity.isHot(hashOf(key), 0), asks === MIN_ASKS, key);
     }
   }
 });
