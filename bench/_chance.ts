@@ -34,22 +34,35 @@ export function oneOf<T>(all: readonly T[], chance: Chance): T {
  * the third a third as often, and so on.
  */
 export function zipf<T>(all: readonly T[], chance: Chance): () => T {
-  const sums = new Float64Array(all.length);
+  const rank = zipfRanks(all.length, chance);
+  return () => all[rank()]!;
+}
+
+/**
+ * Draws from 0 to less than `count` by Zipf's law, 0 most often. The smaller the
+ * exponent, the more often the rest.
+ */
+export function zipfRanks(
+  count: number,
+  chance: Chance,
+  exponent = 1,
+): () => number {
+  const sums = new Float64Array(count);
   let sum = 0;
-  for (let rank = 1; rank <= all.length; rank++) {
-    sum += 1 / rank;
+  for (let rank = 1; rank <= count; rank++) {
+    sum += 1 / rank ** exponent;
     sums[rank - 1] = sum;
   }
   return () => {
     const drawn = chance() * sum;
     let low = 0;
-    let high = all.length - 1;
+    let high = count - 1;
     while (low < high) {
       const middle = (low + high) >> 1;
       if (sums[middle]! > drawn) high = middle;
       else low = middle + 1;
     }
-    return all[low]!;
+    return low;
   };
 }
 
