@@ -53,9 +53,12 @@ async function main(args: string[]): Promise<void> {
       console.error(`${done + 1}/${of} ${policy}, room for ${room}`),
   );
   console.log(tableOf(results));
-  console.log(
-    `\n${adviceOf(results, ARENA.name, OUR_LRU.name, OPTIMUM.name)}`,
-  );
+  const advised = {
+    ours: ARENA.name,
+    usual: OUR_LRU.name,
+    best: OPTIMUM.name,
+  };
+  console.log(`\n${adviceOf(results, advised)}`);
   if (flags.chart === undefined) return;
   await Deno.writeTextFile(flags.chart, chartOf(results));
   console.error(`drawn: ${flags.chart}`);

@@ -14,8 +14,11 @@ export function roomText(results: Results, room: number): string {
   return `${size(results, room)} (${Number(share.toPrecision(2))} %)`;
 }
 
+/** A room as text. */
 function size({ trace }: Results, room: number): string {
-  if (trace.sizes === undefined) return grouped(room);
+  if (trace.sizes === undefined) {
+    return `${grouped(room)} ${room === 1 ? "entry" : "entries"}`;
+  }
   const units = ["B", "KiB", "MiB", "GiB", "TiB"];
   const unit = Math.min(
     units.length - 1,
@@ -67,18 +70,26 @@ export function tableOf(results: Results): string {
   ].join("\n");
 }
 
-/** A larger room must give this many points more for each doubling to be worth it. */
+/** A larger room must give this much more for each doubling to be worth it. */
 const WORTH_A_DOUBLING = 0.03;
 
-/**
- * One sentence: which of the rooms `ours` should have, and how it does there beside
- * `theirs` and what is possible.
- */
+/** Below this hit ratio, a cache is not worth its room. */
+const OF_USE = 0.01;
+
+/** The policies that the advice is about, by name. */
+export interface Advised {
+  /** The one that is advised. */
+  readonly ours: string;
+  /** The usual one, which it is compared with. */
+  readonly usual: string;
+  /** What no policy can exceed. */
+  readonly best: string;
+}
+
+/** One sentence: which of the rooms is a good size, and what `ours` reaches there. */
 export function adviceOf(
   results: Results,
-  ours: string,
-  theirs: string,
-  best: string,
+  { ours, usual, best }: Advised,
 ): string {
   const { policies, rows } = results;
   const at = (name: string, row: number): number =>
@@ -89,18 +100,19 @@ export function adviceOf(
     const more = at(ours, row) - at(ours, chosen);
     if (more >= WORTH_A_DOUBLING * doublings) chosen = row;
   }
-  if (at(best, chosen) < 0.01) {
-    return "A cache of these sizes is of no use here, whatever its policy: keys come again too late.";
-  }
   const last = rows.length - 1;
+  if (at(best, last) < OF_USE) {
+    return "A cache of these sizes is of no use here, whatever its policy: keys are not asked for again soon enough.";
+  }
   const beyond = chosen === last
-    ? "and more room than was tried may be worth it"
-    : `and room for ${size(results, rows[last]!.room)} would add only ${
+    ? "more room than was tried may be worth it"
+    : `room for ${size(results, rows[last]!.room)} would add only ${
       percent(at(ours, last) - at(ours, chosen))
     } points`;
-  return `Give it room for ${size(results, rows[chosen]!.room)}: ${
-    percent(at(ours, chosen))
-  } % are hits there with ${ours}, ${
-    percent(at(theirs, chosen))
-  } % with ${theirs}, ${percent(at(best, chosen))} % at best, ${beyond}.`;
+  return [
+    `Give it room for ${size(results, rows[chosen]!.room)}:`,
+    `there ${percent(at(ours, chosen))} % of the requests are hits,`,
+    `${percent(at(usual, chosen))} % with ${usual},`,
+    `${percent(at(best, chosen))} % at best; ${beyond}.`,
+  ].join(" ");
 }

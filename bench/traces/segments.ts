@@ -80,36 +80,49 @@ interface Segment {
   held: number;
 }
 
-/** Segments in the order in which they were begun. */
+/** Segments, of which the oldest leaves first. */
 class Log {
   readonly id: number;
-  readonly segments: Segment[] = [];
   /** What its segments take. */
   room = 0;
+  readonly #closed: Segment[] = [];
+  /** The segment that entries are appended to. */
+  #head: Segment | undefined;
 
   constructor(id: number) {
     this.id = id;
   }
 
-  /** Whether the newest segment has room for `size` more. */
+  /** Whether its head has room for `size` more. */
   fits(size: number): boolean {
-    const head = this.segments.at(-1);
+    const head = this.#head;
     return head !== undefined && head.held + size <= head.room;
   }
 
   begin(room: number): void {
-    this.segments.push({ room, keys: [], held: 0 });
+    if (this.#head !== undefined) this.#closed.push(this.#head);
+    this.#head = { room, keys: [], held: 0 };
     this.room += room;
   }
 
   append(key: number, size: number): void {
-    const head = this.segments.at(-1)!;
+    const head = this.#head!;
     head.keys.push(key);
     head.held += size;
   }
 
+  /** Gives `key` a segment of its own. The head stays open. */
+  appendAlone(key: number, size: number): void {
+    this.#closed.push({ room: size, keys: [key], held: size });
+    this.room += size;
+  }
+
   takeOldest(): Segment {
-    const oldest = this.segments.shift()!;
+    let oldest = this.#closed.shift();
+    if (oldest === undefined) {
+      oldest = this.#head!;
+      this.#head = undefined;
+    }
     this.room -= oldest.room;
     return oldest;
   }
@@ -131,7 +144,6 @@ class Segments implements Cache {
   #entries = 0;
   /** How much the small log may hold. */
   #target: number;
-  #wasFull = false;
 
   constructor(room: number, distinct: number, options: SegmentOptions) {
     this.#options = options;
@@ -152,18 +164,13 @@ class Segments implements Cache {
     if (size > this.#room) return false;
     this.#sizes[key] = size;
     const log = this.#logFor(hashOf(key), size);
-    if (!log.fits(size)) this.#makeRoom(this.#roomFor(size));
-    // Survivors may have begun a segment meanwhile.
+    if (size > this.#segment) this.#makeRoom(size);
+    else if (!log.fits(size)) this.#makeRoom(this.#segment);
     this.#put(log, key);
     this.#entries++;
     this.#fromSmall.resize(this.#entries * this.#options.ghosts);
     this.#fromMain.resize(this.#entries * this.#options.ghosts);
     return false;
-  }
-
-  /** An entry that is too large for a segment has one of its own. */
-  #roomFor(size: number): number {
-    return Math.max(size, this.#segment);
   }
 
   #logFor(hash: number, size: number): Log {
@@ -178,9 +185,12 @@ class Segments implements Cache {
       this.#target = Math.max(this.#target - size, least);
       return this.#main;
     }
+    // While nothing has to leave, the main log takes what comes after the small one is full.
     const isSmallFull = this.#small.room >= this.#smallRoom() &&
       !this.#small.fits(size);
-    return isSmallFull && !this.#wasFull ? this.#main : this.#small;
+    return isSmallFull && this.#free >= this.#segment
+      ? this.#main
+      : this.#small;
   }
 
   /** The target in whole segments. */
@@ -191,12 +201,16 @@ class Segments implements Cache {
 
   #put(log: Log, key: number): void {
     const size = this.#sizes[key]!;
-    if (!log.fits(size)) {
-      const room = this.#roomFor(size);
-      log.begin(room);
-      this.#free -= room;
+    if (size > this.#segment) {
+      log.appendAlone(key, size);
+      this.#free -= size;
+    } else {
+      if (!log.fits(size)) {
+        log.begin(this.#segment);
+        this.#free -= this.#segment;
+      }
+      log.append(key, size);
     }
-    log.append(key, size);
     this.#log[key] = log.id;
     this.#used[key] = 0;
   }
@@ -204,7 +218,6 @@ class Segments implements Cache {
   #makeRoom(room: number): void {
     let walks = 0;
     while (this.#free < room) {
-      this.#wasFull = true;
       const isSmallFull = this.#small.room >= this.#smallRoom();
       if (this.#main.room === 0 || isSmallFull) {
         this.#walk(this.#small, this.#fromSmall, true);

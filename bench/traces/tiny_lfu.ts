@@ -21,7 +21,7 @@ class Frequencies {
   #added = 0;
 
   constructor(room: number) {
-    const bits = Math.max(4, Math.ceil(Math.log2(room * 4)));
+    const bits = Math.max(8, Math.ceil(Math.log2(room * 16)));
     this.#counts = new Uint8Array(2 ** bits);
     this.#shift = 32 - bits;
     this.#agesAfter = room * 10;
