@@ -94,19 +94,20 @@ export function adviceOf(
   const { policies, rows } = results;
   const at = (name: string, row: number): number =>
     rows[row]!.ratios[policies.indexOf(name)]!;
-  let chosen = 0;
-  for (let row = 1; row < rows.length; row++) {
-    const doublings = Math.log2(rows[row]!.room / rows[chosen]!.room);
-    const more = at(ours, row) - at(ours, chosen);
-    if (more >= WORTH_A_DOUBLING * doublings) chosen = row;
-  }
   const last = rows.length - 1;
   if (at(best, last) < OF_USE) {
     return "A cache of these sizes is of no use here, whatever its policy: keys are not asked for again soon enough.";
   }
+  const first = rows.findIndex((_, row) => at(ours, row) >= OF_USE);
+  let chosen = first === -1 ? last : first;
+  for (let row = chosen + 1; row < rows.length; row++) {
+    const doublings = Math.log2(rows[row]!.room / rows[chosen]!.room);
+    const more = at(ours, row) - at(ours, chosen);
+    if (more >= WORTH_A_DOUBLING * doublings) chosen = row;
+  }
   const beyond = chosen === last
     ? "more room than was tried may be worth it"
-    : `room for ${size(results, rows[last]!.room)} would add only ${
+    : `room for ${size(results, rows[last]!.room)} would add ${
       percent(at(ours, last) - at(ours, chosen))
     } points`;
   return [

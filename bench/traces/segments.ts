@@ -24,10 +24,10 @@ export interface SegmentOptions {
 
 export const SEGMENTS: SegmentOptions = {
   segments: 64,
-  firstShare: 0.3,
+  firstShare: 0.2,
   leastShare: 0.02,
   mostShare: 0.9,
-  ghosts: 0.5,
+  ghosts: 0.25,
   walks: 8,
 };
 

@@ -72,11 +72,26 @@ Deno.test("The advice is the largest room that is worth its entries", () => {
     adviceOf(replay(plain, THREE, rooms), ADVISED);
   assertEquals(
     advice([1, 2, 4]),
-    "Give it room for 2 entries: there 75.0 % of the requests are hits, 25.0 % with usual, 100.0 % at best; room for 4 entries would add only 0.0 points.",
+    "Give it room for 2 entries: there 75.0 % of the requests are hits, 25.0 % with usual, 100.0 % at best; room for 4 entries would add 0.0 points.",
   );
   assertEquals(
     advice([1, 2]).split("; ")[1],
     "more room than was tried may be worth it.",
+  );
+});
+
+Deno.test("The advice is no room in which next to nothing is a hit", () => {
+  const tiny = [
+    fixed("ours", (room) => room / 1000),
+    fixed("usual", () => 0),
+    fixed("best", () => 1),
+  ];
+  // From 1 to 100, each doubling is worth less than 3 points.
+  const long: Trace = { name: "log", keys: new Int32Array(1000), distinct: 1 };
+  const advice = adviceOf(replay(long, tiny, [1, 100]), ADVISED);
+  assert(
+    advice.startsWith("Give it room for 100 entries: there 10.0 %"),
+    advice,
   );
 });
 
