@@ -16,7 +16,7 @@ import { fitting, replay, roomsOf } from "./traces/replay.ts";
 import { adviceOf, tableOf } from "./traces/report.ts";
 import { LRU_CACHE, OUR_LRU, SIEVE } from "./traces/rivals.ts";
 import { S3_FIFO } from "./traces/s3_fifo.ts";
-import { ARENA } from "./traces/segments.ts";
+import { ARENA, VARIANTS } from "./traces/segments.ts";
 import { TINY_LFU } from "./traces/tiny_lfu.ts";
 import type { Trace } from "./traces/trace.ts";
 
@@ -27,6 +27,13 @@ const POLICIES: readonly Policy[] = [
   SIEVE,
   S3_FIFO,
   TINY_LFU,
+  OPTIMUM,
+];
+
+const WITH_VARIANTS: readonly Policy[] = [
+  ARENA,
+  ...VARIANTS,
+  OUR_LRU,
   OPTIMUM,
 ];
 
@@ -47,7 +54,7 @@ async function main(args: string[]): Promise<void> {
   const trace = await open(flags);
   const results = replay(
     trace,
-    fitting(trace, POLICIES),
+    fitting(trace, flags.variants ? WITH_VARIANTS : POLICIES),
     roomsOf(trace, flags.sizes),
     (policy, room, done, of) =>
       console.error(`${done + 1}/${of} ${policy}, room for ${room}`),

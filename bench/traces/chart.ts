@@ -23,6 +23,7 @@ const COLORS = [
   "#0072b2",
   "#000000",
   "#999999",
+  "#f0e442",
 ];
 
 /** The chart as the text of an SVG file. Each step to the right is the next room. */

@@ -24,6 +24,7 @@ In place of FILE, one of these names replays a trace that is made:
                   has sizes) such as 1000, or shares of all keys such as 5%
                   (default 0.1%,1%,3%,10%,30%)
   --entries       count entries even if the log has sizes
+  --variants      compare the arena with other numbers for its policy instead
   --chart FILE    also draw the table as an SVG
   --help          show this help
 
@@ -37,6 +38,7 @@ export interface Flags {
   source: string;
   sizes: readonly Size[];
   entries: boolean;
+  variants: boolean;
   chart: string | undefined;
 }
 
@@ -46,14 +48,17 @@ export interface Flags {
  * @throws {TypeError} If it is not as the help says
  */
 export function readFlags(args: string[]): Flags {
-  const { _: sources, help, sizes, entries, chart } = parseArgs(args, {
-    string: ["sizes", "chart", "_"],
-    boolean: ["entries", "help"],
-    unknown: (arg: string) => {
-      if (!arg.startsWith("-")) return;
-      throw new TypeError(`Unknown argument ${arg}: see --help`);
+  const { _: sources, help, sizes, entries, variants, chart } = parseArgs(
+    args,
+    {
+      string: ["sizes", "chart", "_"],
+      boolean: ["entries", "variants", "help"],
+      unknown: (arg: string) => {
+        if (!arg.startsWith("-")) return;
+        throw new TypeError(`Unknown argument ${arg}: see --help`);
+      },
     },
-  });
+  );
   if (!help && sources.length !== 1) {
     const names = Object.keys(MADE).join(", ");
     throw new TypeError(
@@ -66,6 +71,7 @@ export function readFlags(args: string[]): Flags {
     source: `${sources[0] ?? ""}`,
     sizes: sizes === undefined ? SIZES : sizes.split(",").map(readSize),
     entries,
+    variants,
     chart,
   };
 }

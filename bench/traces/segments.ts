@@ -257,3 +257,19 @@ export function segments(
 }
 
 export const ARENA: Policy = segments("arena");
+
+/** The arena with other numbers, each of which was tried for it. */
+export const VARIANTS: readonly Policy[] = [
+  segments("fixed tenth", {
+    firstShare: 0.1,
+    leastShare: 0.1,
+    mostShare: 0.1,
+  }),
+  segments("first 0.1", { firstShare: 0.1 }),
+  segments("first 0.4", { firstShare: 0.4 }),
+  segments("least 0.1", { leastShare: 0.1 }),
+  segments("ghosts 1", { ghosts: 1 }),
+  segments("16 segments", { segments: 16 }),
+  segments("256 segments", { segments: 256 }),
+  segments("2 walks", { walks: 2 }),
+];

@@ -8,16 +8,18 @@ Deno.test("The flags of traces name a source, sizes and a chart", () => {
     source: "log.gz",
     sizes: SIZES,
     entries: false,
+    variants: false,
     chart: undefined,
   });
   const flags = readFlags(
-    ["7", "--sizes", "10,2.5%", "--entries", "--chart=a.svg"],
+    ["7", "--sizes", "10,2.5%", "--entries", "--variants", "--chart=a.svg"],
   );
   assertEquals(flags, {
     help: false,
     source: "7",
     sizes: [{ room: 10 }, { share: 0.025 }],
     entries: true,
+    variants: true,
     chart: "a.svg",
   });
   assertEquals(readFlags(["--help"]).help, true);

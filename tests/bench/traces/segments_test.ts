@@ -19,7 +19,7 @@ const PLAIN: Partial<SegmentOptions> = {
   ghosts: 0,
 };
 
-/** The hits of requests for keys that are letters, as a text of `+` and `-`. */
+/** The hits of requests for keys that are letters (spaces mean nothing), as a text of `+` and `-`. */
 function hitsOf(
   keys: string,
   room: number,
@@ -28,7 +28,10 @@ function hitsOf(
 ): string {
   const trace: Trace = {
     name: "letters",
-    keys: Int32Array.from(keys, (letter) => letter.charCodeAt(0) - 97),
+    keys: Int32Array.from(
+      keys.replaceAll(" ", ""),
+      (letter) => letter.charCodeAt(0) - 97,
+    ),
     distinct: 26,
     ...(sizes === undefined ? {} : { sizes: Float64Array.from(sizes) }),
   };
@@ -42,19 +45,19 @@ function hitCount(hits: Uint8Array): number {
 
 Deno.test("The arena fills its main log with what comes after the small one is full", () => {
   // The small log holds a and b, the main log c and d: e takes the place of a.
-  assertEquals(hitsOf("abcdebcda", 4, PLAIN), "-----+++-");
+  assertEquals(hitsOf("abc d e bcd a", 4, PLAIN), "-----+++-");
 });
 
 Deno.test("The arena keeps what was used, and lets go of the rest in its order", () => {
   // For e, a goes to the main log, since it was used, and pushes out c there.
   for (const [next, hit] of [["a", "+"], ["b", "+"], ["c", "-"], ["d", "+"]]) {
-    assertEquals(hitsOf(`abcdae${next}`, 4, PLAIN), `----+-${hit}`);
+    assertEquals(hitsOf(`abc d a e ${next}`, 4, PLAIN), `----+-${hit}`);
   }
 });
 
 Deno.test("The arena takes what comes back soon into its main log", () => {
   // a left the small log. It comes back, and four others come after it.
-  const asked = "abcdefaghija";
+  const asked = "abc def a ghi j a";
   assertEquals(hitsOf(asked, 4, { ...PLAIN, ghosts: 64 }).at(-1), "+");
   assertEquals(hitsOf(asked, 4, PLAIN).at(-1), "-");
 });
@@ -85,13 +88,13 @@ Deno.test("The arena walks a bounded part of its main log for one entry", () => 
   // a bound of 0, what comes first in the main log goes, though it was used.
   const quarter = { firstShare: 0.25, leastShare: 0.25, mostShare: 0.25 };
   const options = { ...PLAIN, ...quarter };
-  const full = "abcdabcd";
+  const full = "ab cd ab cd";
   assertEquals(
-    hitsOf(`${full}eabcd`, 4, { ...options, walks: 8 }).slice(-4),
+    hitsOf(`${full} e ab cd`, 4, { ...options, walks: 8 }).slice(-4),
     "-+++",
   );
   assertEquals(
-    hitsOf(`${full}eabcd`, 4, { ...options, walks: 0 }).slice(-4),
+    hitsOf(`${full} e ab cd`, 4, { ...options, walks: 0 }).slice(-4),
     "+-++",
   );
 });
@@ -99,9 +102,9 @@ Deno.test("The arena walks a bounded part of its main log for one entry", () => 
 Deno.test("The arena counts bytes: what is larger than a segment has one of its own", () => {
   const options = { ...PLAIN, segments: 4 };
   // Segments of 10. b takes 25 of the 40, so a (8) and c (2) share one segment.
-  assertEquals(hitsOf("abcabc", 40, options, [8, 25, 2, 8, 25, 2]), "---+++");
+  assertEquals(hitsOf("abc abc", 40, options, [8, 25, 2, 8, 25, 2]), "---+++");
   // What is larger than the room is never kept, and pushes nothing out.
-  assertEquals(hitsOf("abab", 40, options, [8, 41, 8, 41]), "--+-");
+  assertEquals(hitsOf("ab ab", 40, options, [8, 41, 8, 41]), "--+-");
 });
 
 Deno.test("The arena never holds more than its room", () => {
