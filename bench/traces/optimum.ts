@@ -29,10 +29,6 @@ class Farthest {
     this.#next = next;
   }
 
-  peek(): number | undefined {
-    return this.#heap[0];
-  }
-
   push(request: number): void {
     const heap = this.#heap;
     const next = this.#next;
@@ -46,12 +42,14 @@ class Farthest {
     heap[at] = request;
   }
 
-  pop(): void {
+  /** Takes the first. There must be one. */
+  pop(): number {
     const heap = this.#heap;
     const next = this.#next;
+    const first = heap[0]!;
     const request = heap.pop()!;
     const length = heap.length;
-    if (length === 0) return;
+    if (length === 0) return first;
     let at = 0;
     while (true) {
       let child = 2 * at + 1;
@@ -65,6 +63,7 @@ class Farthest {
       at = child;
     }
     heap[at] = request;
+    return first;
   }
 }
 
@@ -74,29 +73,26 @@ export const OPTIMUM: Policy = {
     const { keys, distinct } = trace;
     const next = nextUses(trace);
     const hits = new Uint8Array(keys.length);
-    /** For each key that is kept: its latest request. Otherwise -1. */
-    const latest = new Int32Array(distinct).fill(-1);
+    const isKept = new Uint8Array(distinct);
     const sizes = new Float64Array(distinct);
     const farthest = new Farthest(next);
     let held = 0;
     for (let i = 0; i < keys.length; i++) {
       const key = keys[i]!;
-      if (latest[key] !== -1) hits[i] = 1;
+      if (isKept[key] === 1) hits[i] = 1;
       else {
         const size = sizeOf(trace, i);
         if (size > room) continue;
+        isKept[key] = 1;
         sizes[key] = size;
         held += size;
       }
-      latest[key] = i;
       farthest.push(i);
+      // Earlier requests for keys that were asked for again stay, and never come first:
+      // what they wait for is past.
       while (held > room) {
-        const request = farthest.peek()!;
-        farthest.pop();
-        const victim = keys[request]!;
-        // A key that was asked for again since has a later request among them.
-        if (latest[victim] !== request) continue;
-        latest[victim] = -1;
+        const victim = keys[farthest.pop()]!;
+        isKept[victim] = 0;
         held -= sizes[victim]!;
       }
     }

@@ -77,6 +77,8 @@ for (const policy of ONLINE) {
     const trace: Trace = { ...traceOf([0, 1, 2, 0, 1, 2, 0, 1, 2]), sizes };
     assertEquals(hitCount(policy, trace, 640), 6);
     assertEquals(hitCount(policy, trace, 2), 0);
+    // Two of them are the most that fit.
+    assert(hitCount(policy, trace, 8) < 6);
   });
 }
 
@@ -111,8 +113,14 @@ Deno.test("S3-FIFO moves what was used twice to its main queue, and remembers wh
   const used = traceOf([...fill, 0, 0, 1, ...later, 0, 1]);
   assertEquals([...S3_FIFO.replay(used, 10)].slice(-2), [1, 0]);
   // 0 left and comes back soon: now it is in the main queue, which nothing pushes.
-  const back = traceOf([...fill, 10, 0, ...later.slice(1), 0]);
+  const back = traceOf([...fill, 10, 0, ...later.slice(1), 19, 1, 0]);
   assertEquals([...S3_FIFO.replay(back, 10)].slice(-1), [1]);
+});
+
+Deno.test("S3-FIFO gives what was used in its main queue another round", () => {
+  // For 3, the main queue has to give up 0, which was used there, or 1, which was not.
+  const trace = traceOf([0, 0, 0, 1, 2, 0, 1, 3, 0]);
+  assertEquals([...S3_FIFO.replay(trace, 2)].slice(-1), [1]);
 });
 
 Deno.test("W-TinyLFU keeps what is asked for often when others come once", () => {

@@ -103,6 +103,8 @@ Deno.test("The arena counts bytes: what is larger than a segment has one of its 
   const options = { ...PLAIN, segments: 4 };
   // Segments of 10. b takes 25 of the 40, so a (8) and c (2) share one segment.
   assertEquals(hitsOf("abc abc", 40, options, [8, 25, 2, 8, 25, 2]), "---+++");
+  // Only one of two such fits.
+  assertEquals(hitsOf("ab ab", 40, options, [25, 25, 25, 25]), "----");
   // What is larger than the room is never kept, and pushes nothing out.
   assertEquals(hitsOf("ab ab", 40, options, [8, 41, 8, 41]), "--+-");
 });
