@@ -34,8 +34,13 @@ Deno.test("A log may be gzip, and its last line needs no end", async () => {
 
 Deno.test("A line may come in pieces, cut inside a character", async () => {
   const bytes = new TextEncoder().encode("äö\nsam\näö\n");
-  const pieces = Array.from(bytes, (byte) => Uint8Array.of(byte));
-  const trace = await readTrace("log", ReadableStream.from(pieces));
+  const pieces = new ReadableStream<Uint8Array<ArrayBuffer>>({
+    start(controller) {
+      for (const byte of bytes) controller.enqueue(Uint8Array.of(byte));
+      controller.close();
+    },
+  });
+  const trace = await readTrace("log", pieces);
   assertEquals(trace.keys, Int32Array.of(0, 1, 0));
 });
 
