@@ -106,7 +106,9 @@ export function adviceOf(
     if (more >= WORTH_A_DOUBLING * doublings) chosen = row;
   }
   const beyond = chosen === last
-    ? "more room than was tried may be worth it"
+    ? rows[last]!.room < roomForAll(results.trace)
+      ? "more room than was tried may be worth it"
+      : "all keys fit in there"
     : `room for ${size(results, rows[last]!.room)} would add ${
       percent(at(ours, last) - at(ours, chosen))
     } points`;

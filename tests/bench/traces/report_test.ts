@@ -78,6 +78,7 @@ Deno.test("The advice is the largest room that is worth its entries", () => {
     advice([1, 2]).split("; ")[1],
     "more room than was tried may be worth it.",
   );
+  assertEquals(advice([4]).split("; ")[1], "all keys fit in there.");
 });
 
 Deno.test("The advice is no room in which next to nothing is a hit", () => {
