@@ -22,7 +22,6 @@ import {
   NEGATIVE_FLAG,
   SOURCE_MASK,
   SOURCE_SHIFT,
-  USED,
 } from "./memory/entries.ts";
 import { type FrontObject, FrontObjects } from "./memory/front.ts";
 import { HOT, MAIN } from "./memory/logs.ts";
@@ -192,8 +191,8 @@ export class CachePair {
     const location = this.#use(this.#arena.findText(key), onCopy, key);
     if (location < 0) return undefined;
     const view = this.#entries.view(location);
-    const wasUsed = (this.#entries.touch(location) & USED) !== 0;
-    if (wasUsed && object === undefined) {
+    this.#entries.touch(location);
+    if (object === undefined && this.#front.hit(location)) {
       this.#moves++;
       this.#front.add(this.#arena, key, view, location);
       this.#tellEvictions();

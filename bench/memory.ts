@@ -13,8 +13,12 @@ import { random } from "./_measure.ts";
 const MIB = 2 ** 20;
 const MAX_BYTES = 256 * MIB;
 const SIZES = [3, 16, 64, 256, 257, 1024, 16384, 262144];
-/** This size gets so many sets; others get as many as fill the budget twice. */
-const HEADLINE = { size: 64, count: 1_000_000 };
+/** With nothing kept, so many sets are made of values of this size. */
+const NOTHING = { size: 64, count: 4_000_000 };
+
+/** A key of 20 characters. */
+const keyOf = (i: number): string => `key-${`${i}`.padStart(16, "0")}`;
+const KEY_BYTES = 20;
 
 /** What a child process measured; growth is in bytes. */
 interface Growth {
@@ -26,8 +30,6 @@ interface Growth {
   churned: number;
   /** The highest growth that was seen. */
   peak: number;
-  /** Bytes alive at the end, in the heap and outside of it. */
-  live: number;
 }
 
 /** A turn of the event loop, such as any program with input and output has. */
@@ -49,12 +51,7 @@ async function measure(size: number, maxBytes: number): Promise<Growth> {
     maxBytes,
   });
   await settle();
-  const alive = (): number => {
-    const { heapUsed, external } = Deno.memoryUsage();
-    return heapUsed + external;
-  };
   const before = Deno.memoryUsage().rss;
-  const aliveBefore = alive();
   let peak = 0;
   let steps = 0;
   const step = async (): Promise<void> => {
@@ -70,19 +67,19 @@ async function measure(size: number, maxBytes: number): Promise<Growth> {
 
   let count = 0;
   const enough = (): boolean => {
-    if (size === HEADLINE.size) return count === HEADLINE.count;
+    if (maxBytes === 0) return count === NOTHING.count;
     const { evictions, items } = group.stats().main;
     return evictions > 0 && evictions >= items;
   };
   for (; !enough(); count++) {
-    await group.set(`key-${count}`, fresh(count));
+    await group.set(keyOf(count), fresh(count));
     await step();
   }
   const filled = await growth();
 
   const chance = random(20);
   for (let i = 0; i < count; i++) {
-    const key = `key-${Math.floor(chance() * count)}`;
+    const key = keyOf(Math.floor(chance() * count));
     // Half of the keys that are read are not there and get loaded.
     if (i % 2 === 0) await group.set(key, fresh(i));
     else made += (await group.get(key)).byteLength & 1;
@@ -90,9 +87,8 @@ async function measure(size: number, maxBytes: number): Promise<Growth> {
   }
   const churned = await growth();
   const { items: entries, bytes: charged } = group.stats().main;
-  const live = alive() - aliveBefore;
   peak = Math.max(peak, churned);
-  return { entries, charged, filled, churned, peak, live };
+  return { entries, charged, filled, churned, peak };
 }
 
 async function measureInChild(
@@ -126,7 +122,7 @@ async function printLine(size: number, maxBytes = MAX_BYTES): Promise<void> {
     size,
     own.entries,
     each(gc.charged),
-    each(gc.live),
+    ofBudget(own.entries * (KEY_BYTES + size)),
     ofBudget(own.filled),
     ofBudget(own.churned),
     ofBudget(own.peak),
@@ -144,12 +140,12 @@ if (mode === "child") {
     "Growth of the process's memory, in budgets of 256 MiB; gc(): right after a full collection, after which V8 may keep the memory",
   );
   console.log(
-    "value bytes | entries | charged each | alive each | " +
+    "value bytes | entries | charged each | keys and values | " +
       "filled | churned | peak | filled, gc() | churned, gc()",
   );
   // What so many sets cost when nothing is kept: mostly V8's young generation.
   console.log("nothing kept, maxBytes 0:");
-  await printLine(HEADLINE.size, 0);
+  await printLine(NOTHING.size, 0);
   console.log("maxBytes 256 MiB:");
   for (const size of sizes) await printLine(size);
 }

@@ -2,8 +2,9 @@
  * Objects for the entries that are used most: a view that keeps its promise, so that a
  * hit makes nothing.
  *
- * Their number is bounded, and a new one takes the place of one that was not used since
- * the hand last passed it. What they hold is in the arena, too.
+ * An entry gets an object if it is hit again before many others are hit. Their number is
+ * bounded, and a new one takes the place of one that was not used since the hand last
+ * passed it. What they hold is in the arena, too.
  *
  * @module
  */
@@ -35,8 +36,9 @@ const FIRST_BYTES = 4096;
 /** Memory is reserved in so many steps. */
 const STEPS = 16;
 
-/** Once the front is full, a new object is considered so seldom. */
-const SELDOM = 4;
+/** The arena's last hits are remembered in so many places for each object, and at least. */
+const PLACES = 2;
+const FIRST_PLACES = 64;
 
 /** An entry as an object. */
 export interface FrontObject {
@@ -64,7 +66,8 @@ export class FrontObjects implements Front {
   readonly #objects = new Map<string, FrontObject>();
   readonly #ring: FrontObject[] = [];
   #hand = 0;
-  #tries = 0;
+  /** Where entries are that were hit lately. A hash of that decides on the place. */
+  #hits: Uint32Array = new Uint32Array(FIRST_PLACES);
   #bytes = 0;
   /** The memory that is reserved in the arena. It grows in steps. */
   #reserved = 0;
@@ -91,6 +94,15 @@ export class FrontObjects implements Front {
     const wasUsed = object.isUsed || object.wasUsed;
     object.isUsed = object.wasUsed = false;
     return wasUsed;
+  }
+
+  /** An entry that has no object was hit. Returns whether it was lately, too. */
+  hit(location: number): boolean {
+    const hits = this.#hits;
+    const place = Math.imul(location, 0x9e3779b1) >>> 8 & (hits.length - 1);
+    const isAgain = hits[place] === location;
+    hits[place] = location;
+    return isAgain;
   }
 
   /**
@@ -125,6 +137,9 @@ export class FrontObjects implements Front {
     this.#objects.set(object.key, object);
     this.#ring.push(object);
     this.#bytes += bytes;
+    if (this.#hits.length < PLACES * this.#ring.length) {
+      this.#hits = new Uint32Array(2 * this.#hits.length);
+    }
     entries.setFlags(location, FRONT_FLAG, FRONT_FLAG);
   }
 
@@ -144,8 +159,6 @@ export class FrontObjects implements Front {
   #admits({ entries }: Arena, bytes: number): boolean {
     if (this.#bytes + bytes <= this.#maxBytes) return true;
     if (bytes > this.#maxBytes * MAX_PART) return false;
-    // To take turns as often as there are hits would make garbage for nothing.
-    if (++this.#tries % SELDOM !== 0) return false;
     if (this.#hand >= this.#ring.length) this.#hand = 0;
     const other = this.#ring[this.#hand]!;
     if (other.isUsed) {
