@@ -12,9 +12,15 @@ import type { ByteView } from "./base/byte_view.ts";
 import type { Clock } from "./base/clock.ts";
 import { utf8 } from "./base/keys.ts";
 import { Arena } from "./memory/arena.ts";
-import { type Change, Changes, type Standing } from "./memory/changes.ts";
+import {
+  type Change,
+  Changes,
+  COPIES_DROPPED,
+  type Standing,
+} from "./memory/changes.ts";
 import {
   type Entries,
+  type EntryMeta,
   EPOCH_MASK,
   EPOCH_SHIFT,
   FRONT_FLAG,
@@ -67,8 +73,8 @@ export interface KeepOptions {
 /** The sources, by the numbers under which entries have them. */
 const SOURCES: readonly Source[] = ["loaded", "inherited", "mirrored"];
 
-/** The numbers of the stores. */
-const STORES = { main: MAIN, hot: HOT } as const;
+/** The stores, by their numbers. */
+const STORES = ["main", "hot"] as const;
 
 /** With so few entries, all see a change at once. */
 const FEW_ENTRIES = 4096;
@@ -125,10 +131,11 @@ export class Cache {
 export class CachePair {
   readonly main: Cache;
   readonly hot: Cache;
+  /** Reads what `find()` found. */
+  readonly entries: Entries;
   readonly #clock: Clock;
   readonly #onEvict: (store: "main" | "hot") => void;
   readonly #arena: Arena;
-  readonly #entries: Entries;
   readonly #front: FrontObjects;
   readonly #changes = new Changes();
   /** The number of the last change, where entries have it. */
@@ -155,7 +162,7 @@ export class CachePair {
       now: () => clock.now(),
       front: this.#front,
     });
-    this.#entries = this.#arena.entries;
+    this.entries = this.#arena.entries;
     this.main = new Cache(MAIN, this.#arena, () => this.#keysOf(MAIN));
     this.hot = new Cache(HOT, this.#arena, () => this.#keysOf(HOT));
   }
@@ -163,11 +170,6 @@ export class CachePair {
   /** The memory that is held: never more than the budget, once that has room for anything. */
   get bytes(): number {
     return this.#arena.bytes;
-  }
-
-  /** Reads what `find()` found. */
-  get entries(): Entries {
-    return this.#entries;
   }
 
   /**
@@ -190,9 +192,9 @@ export class CachePair {
     }
     const location = this.#use(this.#arena.findText(key), onCopy, key);
     if (location < 0) return undefined;
-    const view = this.#entries.view(location);
-    this.#entries.touch(location);
-    if (object === undefined && this.#front.hit(location)) {
+    const view = this.entries.view(location);
+    this.entries.touch(location);
+    if (object === undefined && this.#front.hit(this.#arena, location)) {
       this.#moves++;
       this.#front.add(this.#arena, key, view, location);
       this.#tellEvictions();
@@ -216,7 +218,7 @@ export class CachePair {
       this.#arena.find(bytes, from, end, hash),
       onCopy,
     );
-    if (location >= 0) this.#entries.touch(location);
+    if (location >= 0) this.entries.touch(location);
     return location;
   }
 
@@ -233,7 +235,7 @@ export class CachePair {
     const location = this.#look(key);
     return location < 0 || this.#isOver(location)
       ? undefined
-      : this.#entries.view(location);
+      : this.entries.view(location);
   }
 
   /** When the value under `key` expires, by the group's clock, or `Infinity` if never. */
@@ -241,19 +243,19 @@ export class CachePair {
     const object = this.#front.get(key);
     if (object?.epoch === this.#epoch) return object.expiresAt;
     const location = this.#look(key);
-    return location < 0 ? Infinity : this.#entries.expiresAt(location);
+    return location < 0 ? Infinity : this.entries.expiresAt(location);
   }
 
   /** When the value would end if it were not a copy; `Infinity`: never. */
   ownExpiresAt(key: string): number {
     const location = this.#look(key);
-    return location < 0 ? Infinity : this.#entries.ownExpiresAt(location);
+    return location < 0 ? Infinity : this.entries.ownExpiresAt(location);
   }
 
   /** Where the value under `key` came from, even if it has expired; `undefined`: there is none. */
   sourceOf(key: string): Source | undefined {
     const location = this.#look(key);
-    return location < 0 ? undefined : sourceIn(this.#entries.flags(location));
+    return location < 0 ? undefined : sourceIn(this.entries.flags(location));
   }
 
   /**
@@ -298,19 +300,14 @@ export class CachePair {
   deleteCopy(key: string): void {
     const location = this.#look(key);
     if (location < 0) return;
-    const flags = this.#entries.flags(location);
+    const flags = this.entries.flags(location);
     const isCopy = (flags & HOT_FLAG) !== 0 || sourceIn(flags) === "inherited";
     if (isCopy) this.#drop(location);
   }
 
   /** Drops all of them, as `deleteCopy()` does. */
   clearCopies(): void {
-    this.#change({
-      dropsCopies: true,
-      owns: () => false,
-      copiesUntil: -Infinity,
-      wasTold: false,
-    });
+    this.#change(COPIES_DROPPED);
   }
 
   /**
@@ -346,7 +343,7 @@ export class CachePair {
     for (const key of this.#arena.keys()) {
       const location = this.#look(key);
       if (location < 0 || this.#isOver(location)) continue;
-      const isHot = (this.#entries.flags(location) & HOT_FLAG) !== 0;
+      const isHot = (this.entries.flags(location) & HOT_FLAG) !== 0;
       if (store === undefined || isHot === (store === HOT)) yield key;
     }
   }
@@ -358,7 +355,7 @@ export class CachePair {
   }
 
   #isOver(location: number): boolean {
-    const expiresAt = this.#entries.expiresAt(location);
+    const expiresAt = this.entries.expiresAt(location);
     return expiresAt !== Infinity && expiresAt <= this.#clock.now();
   }
 
@@ -379,13 +376,13 @@ export class CachePair {
     main.gets++;
     const location = found < 0 ? -1 : this.#catchUp(found);
     if (location >= 0) {
-      const isHot = (this.#entries.flags(location) & HOT_FLAG) !== 0;
+      const isHot = (this.entries.flags(location) & HOT_FLAG) !== 0;
       if (!this.#isOver(location)) {
         if (!isHot) main.hits++;
         else {
           hot.gets++;
           hot.hits++;
-          onCopy?.(key ?? this.#entries.key(location));
+          onCopy?.(key ?? this.entries.key(location));
         }
         return location;
       }
@@ -421,17 +418,11 @@ export class CachePair {
 
   /** Shows entries the changes, of so many parts of the index. */
   #see(parts: number): void {
-    const locations: number[] = [];
+    const keys: string[] = [];
     for (let i = 0; i < parts && this.#seenUntil < 2 ** 32; i++) {
-      locations.length = 0;
-      const next = this.#arena.locationsFrom(this.#seenUntil, locations);
-      const moves = this.#moves;
-      for (const location of locations) {
-        this.#catchUp(location);
-        // Whoever was asked whose key it is did something here: the rest is elsewhere.
-        if (this.#moves !== moves) break;
-      }
-      if (this.#moves === moves) this.#seenUntil = next;
+      keys.length = 0;
+      this.#seenUntil = this.#arena.keysFrom(this.#seenUntil, keys);
+      for (const key of keys) this.#look(key);
     }
     if (this.#seenUntil === 2 ** 32) this.#endWork();
   }
@@ -443,7 +434,7 @@ export class CachePair {
 
   /** Shows an entry the changes that it has missed. Returns where it is; -1: it goes. */
   #catchUp(location: number): number {
-    const entries = this.#entries;
+    const entries = this.entries;
     const flags = entries.flags(location);
     if ((flags & EPOCH_MASK) === this.#epoch) return location;
     const moves = this.#moves;
@@ -468,12 +459,18 @@ export class CachePair {
       this.#arena.delete(location);
       return -1;
     }
-    this.#arena.setFlags(
-      location,
-      flags & NEGATIVE_FLAG | this.#epoch | (standing.isHot ? HOT_FLAG : 0) |
-        SOURCES.indexOf(standing.source) << SOURCE_SHIFT,
-    );
-    entries.setTimes(location, standing.expiresAt, standing.ownExpiresAt);
+    const { expiresAt, ownExpiresAt } = standing;
+    const becomes = flags & NEGATIVE_FLAG | this.#epoch |
+      (standing.isHot ? HOT_FLAG : 0) |
+      SOURCES.indexOf(standing.source) << SOURCE_SHIFT;
+    if (!entries.setTimes(location, expiresAt, ownExpiresAt)) {
+      return this.#rewrite(key, entries.view(location), {
+        flags: becomes,
+        expiresAt,
+        ownExpiresAt,
+      });
+    }
+    this.#arena.setFlags(location, becomes);
     if ((flags & FRONT_FLAG) !== 0) {
       const object = this.#front.get(key)!;
       object.expiresAt = standing.expiresAt;
@@ -483,13 +480,22 @@ export class CachePair {
     return location;
   }
 
+  /** Writes an entry anew that has no room for its times. Returns where it is. */
+  #rewrite(key: string, view: ByteView, meta: EntryMeta): number {
+    const bytes = utf8(key);
+    this.#moves++;
+    this.#arena.set(bytes, 0, bytes.length, view, meta);
+    const location = this.#arena.findText(key);
+    this.#tellEvictions();
+    return location;
+  }
+
   #tellEvictions(): void {
     const { evictions } = this.#arena;
-    for (const where of ["main", "hot"] as const) {
-      const store = STORES[where];
+    for (const store of [MAIN, HOT] as const) {
       while (this.#told[store] < evictions[store]) {
         this.#told[store]++;
-        this.#onEvict(where);
+        this.#onEvict(STORES[store]);
       }
     }
   }

@@ -21,6 +21,8 @@ import {
   FLAGS,
   FRONT_FLAG,
   GIVEN,
+  HEAD_BYTES,
+  headFor,
   HOT_FLAG,
   ROOM_SHIFT,
   USED,
@@ -185,12 +187,16 @@ export class Arena {
   }
 
   /** Whether an entry would be kept if there were nothing else. */
-  fits(keyLength: number, valueLength: number, canStale = false): boolean {
-    const size = this.entries.sizeFor(keyLength, valueLength, canStale);
+  fits(
+    keyLength: number,
+    valueLength: number,
+    headLength: number = HEAD_BYTES,
+  ): boolean {
+    const size = this.entries.sizeFor(keyLength, valueLength, headLength);
     const left = this.#maxBytes - EMPTY_BYTES - SEGMENT_BYTES;
     return size <= this.#segments.geometry.maxShared
       ? size <= Math.floor(left / 16) * 16
-      : this.entries.sizeFor(keyLength, 0, canStale) + valueLength <= left;
+      : this.entries.sizeFor(keyLength, 0, headLength) + valueLength <= left;
   }
 
   /**
@@ -208,8 +214,8 @@ export class Arena {
   ): boolean {
     const hash = this.#hash.ofBytes(key, from, end);
     const { byteLength } = view;
-    const canStale = meta.staleAt !== undefined;
-    const size = this.entries.sizeFor(end - from, byteLength, canStale);
+    const head = headFor(meta);
+    const size = this.entries.sizeFor(end - from, byteLength, head);
     const old = this.find(key, from, end, hash);
     const store = (meta.flags & HOT_FLAG) === 0 ? MAIN : HOT;
     let used = 0;
@@ -238,7 +244,7 @@ export class Arena {
       if (isSameStore) log = this.#segments.at(old).log;
       this.delete(old);
     }
-    if (!this.fits(end - from, byteLength, canStale)) return false;
+    if (!this.fits(end - from, byteLength, head)) return false;
     const logs = this.#logs;
     const isShared = size <= this.#segments.geometry.maxShared;
     log ??= logs.logFor(store, hash, size);
@@ -248,7 +254,7 @@ export class Arena {
       : logs.ownSegment(
         log,
         store,
-        this.entries.sizeFor(end - from, 0, canStale),
+        this.entries.sizeFor(end - from, 0, head),
         // A slice would keep all of a larger buffer alive.
         view.compact(),
       );
@@ -297,22 +303,24 @@ export class Arena {
   }
 
   /**
-   * Adds where some entries are to `locations`, from those on whose hashes are at least
+   * Adds the keys of some entries to `keys`, from those on whose hashes are at least
    * `hash`. Returns the hash for the next call; 2^32: there are no more. See
    * `Index.locationsFrom()`.
    */
-  locationsFrom(hash: number, locations: number[]): number {
-    return this.#index.locationsFrom(hash, locations);
+  keysFrom(hash: number, keys: string[]): number {
+    const locations: number[] = [];
+    const next = this.#index.locationsFrom(hash, locations);
+    // As strings, because the entries may move before their turn.
+    for (const location of locations) keys.push(this.entries.key(location));
+    return next;
   }
 
   /** The keys of entries that are there from now until their turn. */
   *keys(): IterableIterator<string> {
-    const locations: number[] = [];
+    const keys: string[] = [];
     for (let hash = 0; hash < 2 ** 32;) {
-      locations.length = 0;
-      hash = this.locationsFrom(hash, locations);
-      // As strings, because the entries may move before their turn.
-      const keys = locations.map((location) => this.entries.key(location));
+      keys.length = 0;
+      hash = this.keysFrom(hash, keys);
       for (const key of keys) if (this.findText(key) >= 0) yield key;
     }
   }

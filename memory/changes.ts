@@ -21,6 +21,14 @@ export interface Change {
   readonly wasTold: boolean;
 }
 
+/** All copies were dropped. */
+export const COPIES_DROPPED: Change = {
+  dropsCopies: true,
+  owns: () => false,
+  copiesUntil: -Infinity,
+  wasTold: false,
+};
+
 /** What is known of an entry that has missed changes. */
 export interface Standing {
   isHot: boolean;

@@ -10,9 +10,9 @@
 import { type ByteView, copyAt, latin1Of, viewOf } from "../base/byte_view.ts";
 import { type Segment, type Segments, sizeOf } from "./segments.ts";
 
-// The head of an entry: its hash, the lengths of key and value, its flags, when it
-// ends, and when it would end if it were not a copy. An entry that can go stale has two
-// more times. Then come the key and the value.
+// The head of an entry: its hash, the lengths of key and value, and its flags. If it ends
+// some time, that follows, and when it would end if it were not a copy. An entry that can
+// go stale has two more times. Then come the key and the value.
 export const HASH = 0;
 const KEY_LENGTH = 1;
 const VALUE_LENGTH = 2;
@@ -21,10 +21,10 @@ const EXPIRES_AT = 2;
 const OWN_EXPIRES_AT = 3;
 const STALE_AT = 4;
 const STALE_UNTIL = 5;
-/** The bytes of a head. */
-export const HEAD_BYTES = 32;
-/** The bytes that the times of going stale add to a head. */
-export const STALE_BYTES = 16;
+/** The bytes of a head, without times. */
+export const HEAD_BYTES = 16;
+/** What two times add to a head. */
+export const TIMES_BYTES = 16;
 
 /** The entry was used since it came, or since its segment was last walked. */
 export const USED = 1;
@@ -35,9 +35,14 @@ export const HOT_FLAG: number = 1 << 2;
 /** Where the value came from, as a number of two bits. */
 export const SOURCE_SHIFT = 3;
 export const SOURCE_MASK: number = 3 << SOURCE_SHIFT;
+/** The entry ends some time. */
+const TIMES_SHIFT = 5;
+const TIMES = 1 << TIMES_SHIFT;
 /** The front has an object for this entry. */
 export const FRONT_FLAG: number = 1 << 6;
-const STALE = 1 << 7;
+/** The entry goes stale before it ends. */
+const STALE_SHIFT = 7;
+const STALE = 1 << STALE_SHIFT;
 /** There is no such key: a mark in place of a value. */
 export const NEGATIVE_FLAG: number = 1 << 8;
 /** A number of 8 bits for whoever keeps entries. */
@@ -62,6 +67,16 @@ export interface EntryMeta {
   /** When it goes stale, and when that is over. */
   readonly staleAt?: number;
   readonly staleUntil?: number;
+}
+
+/** The bytes of the head that an entry needs. */
+export function headFor(
+  { expiresAt, ownExpiresAt, staleAt }: Omit<EntryMeta, "flags">,
+): number {
+  if (staleAt !== undefined) return HEAD_BYTES + 2 * TIMES_BYTES;
+  return expiresAt === Infinity && ownExpiresAt === Infinity
+    ? HEAD_BYTES
+    : HEAD_BYTES + TIMES_BYTES;
 }
 
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -107,37 +122,40 @@ export class Entries {
   }
 
   expiresAt(location: number): number {
-    return this.#segments.at(location)
-      .floats[this.#floatAt(location) + EXPIRES_AT]!;
+    return this.#timeAt(location, EXPIRES_AT, TIMES);
   }
 
   ownExpiresAt(location: number): number {
-    return this.#segments.at(location)
-      .floats[this.#floatAt(location) + OWN_EXPIRES_AT]!;
+    return this.#timeAt(location, OWN_EXPIRES_AT, TIMES);
   }
 
   /** When the entry goes stale; `Infinity`: it does not, it expires. */
   staleAt(location: number): number {
-    return (this.flags(location) & STALE) === 0
-      ? Infinity
-      : this.#segments.at(location)
-        .floats[this.#floatAt(location) + STALE_AT]!;
+    return this.#timeAt(location, STALE_AT, STALE);
   }
 
   /** When the time is over in which it may be stale. */
   staleUntil(location: number): number {
-    return (this.flags(location) & STALE) === 0
-      ? Infinity
-      : this.#segments.at(location)
-        .floats[this.#floatAt(location) + STALE_UNTIL]!;
+    return this.#timeAt(location, STALE_UNTIL, STALE);
   }
 
-  /** Changes when an entry ends. */
-  setTimes(location: number, expiresAt: number, ownExpiresAt: number): void {
+  /**
+   * Changes when an entry ends. Returns whether it could: an entry that does not end has
+   * no room for times.
+   */
+  setTimes(
+    location: number,
+    expiresAt: number,
+    ownExpiresAt: number,
+  ): boolean {
+    if ((this.flags(location) & TIMES) === 0) {
+      return expiresAt === Infinity && ownExpiresAt === Infinity;
+    }
     const { floats } = this.#segments.at(location);
     const at = this.#floatAt(location);
     floats[at + EXPIRES_AT] = expiresAt;
     floats[at + OWN_EXPIRES_AT] = ownExpiresAt;
+    return true;
   }
 
   valueLength(location: number): number {
@@ -204,8 +222,17 @@ export class Entries {
 
   #keyAt(words: Uint32Array, location: number): number {
     const at = this.#wordAt(location);
-    const hasStale = (words[at + FLAGS]! & STALE) !== 0;
-    return 4 * at + (hasStale ? HEAD_BYTES + STALE_BYTES : HEAD_BYTES);
+    const flags = words[at + FLAGS]!;
+    const times = (flags >>> TIMES_SHIFT & 1) + (flags >>> STALE_SHIFT & 1);
+    return 4 * at + HEAD_BYTES + TIMES_BYTES * times;
+  }
+
+  /** One of the times of an entry; `Infinity` if it has not got `flag`. */
+  #timeAt(location: number, time: number, flag: number): number {
+    const { words, floats } = this.#segments.at(location);
+    return (words[this.#wordAt(location) + FLAGS]! & flag) === 0
+      ? Infinity
+      : floats[this.#floatAt(location) + time]!;
   }
 
   #valueAt(words: Uint32Array, location: number): number {
@@ -220,9 +247,8 @@ export class Entries {
   }
 
   /** What an entry would take, in a segment that it shares. */
-  sizeFor(keyLength: number, valueLength: number, canStale: boolean): number {
-    const size = HEAD_BYTES + (canStale ? STALE_BYTES : 0) + keyLength +
-      valueLength;
+  sizeFor(keyLength: number, valueLength: number, headLength: number): number {
+    const size = headLength + keyLength + valueLength;
     const step = 2 ** this.#shift;
     return Math.ceil(size / step) * step;
   }
@@ -274,15 +300,19 @@ export class Entries {
     words[at + HASH] = hash;
     words[at + KEY_LENGTH] = end - from;
     words[at + VALUE_LENGTH] = view.byteLength;
-    words[at + FLAGS] = flags & GIVEN | used |
+    const hasTimes = expiresAt !== Infinity || ownExpiresAt !== Infinity ||
+      staleAt !== undefined;
+    words[at + FLAGS] = flags & GIVEN | used | (hasTimes ? TIMES : 0) |
       (staleAt === undefined ? 0 : STALE) |
       (room >>> this.#shift) << ROOM_SHIFT;
-    const time = at >> 1;
-    floats[time + EXPIRES_AT] = expiresAt;
-    floats[time + OWN_EXPIRES_AT] = ownExpiresAt;
-    if (staleAt !== undefined) {
-      floats[time + STALE_AT] = staleAt;
-      floats[time + STALE_UNTIL] = staleUntil ?? staleAt;
+    if (hasTimes) {
+      const time = at >> 1;
+      floats[time + EXPIRES_AT] = expiresAt;
+      floats[time + OWN_EXPIRES_AT] = ownExpiresAt;
+      if (staleAt !== undefined) {
+        floats[time + STALE_AT] = staleAt;
+        floats[time + STALE_UNTIL] = staleUntil ?? staleAt;
+      }
     }
     let to = this.#keyAt(words, location);
     for (let i = from; i < end; i++) bytes[to++] = key[i]!;

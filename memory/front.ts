@@ -36,8 +36,7 @@ const FIRST_BYTES = 4096;
 /** Memory is reserved in so many steps. */
 const STEPS = 16;
 
-/** The arena's last hits are remembered in so many places for each object, and at least. */
-const PLACES = 2;
+/** The arena's last hits are remembered in so many places, and in one for each object. */
 const FIRST_PLACES = 64;
 
 /** An entry as an object. */
@@ -96,9 +95,15 @@ export class FrontObjects implements Front {
     return wasUsed;
   }
 
-  /** An entry that has no object was hit. Returns whether it was lately, too. */
-  hit(location: number): boolean {
+  /** An entry of `arena` that has no object was hit. Returns whether it was lately, too. */
+  hit(arena: Arena, location: number): boolean {
     const hits = this.#hits;
+    const isShort = hits.length < arena.size &&
+      hits.length * OBJECT_BYTES < this.#maxBytes;
+    if (isShort) {
+      this.#hits = new Uint32Array(2 * hits.length);
+      return false;
+    }
     const place = Math.imul(location, 0x9e3779b1) >>> 8 & (hits.length - 1);
     const isAgain = hits[place] === location;
     hits[place] = location;
@@ -137,9 +142,6 @@ export class FrontObjects implements Front {
     this.#objects.set(object.key, object);
     this.#ring.push(object);
     this.#bytes += bytes;
-    if (this.#hits.length < PLACES * this.#ring.length) {
-      this.#hits = new Uint32Array(2 * this.#hits.length);
-    }
     entries.setFlags(location, FRONT_FLAG, FRONT_FLAG);
   }
 

@@ -43,7 +43,7 @@ Deno.test("A group tells of each load with its time and its failure", async () =
 
 Deno.test("A group tells of each entry that leaves to make room", async () => {
   // With room for two entries.
-  const group = new Group("g", () => "v", { maxBytes: 1272 });
+  const group = new Group("g", () => "v", { maxBytes: 1224 });
   const events = noteEvents(localOf(group).observer, "eviction");
   for (const key of ["a", "b", "c"]) await group.get(key);
   assertEquals(events, [["eviction", { group: "g", store: "main" }]]);
