@@ -193,7 +193,8 @@ export class Arena {
     headLength: number = HEAD_BYTES,
   ): boolean {
     const size = this.entries.sizeFor(keyLength, valueLength, headLength);
-    const left = this.#maxBytes - EMPTY_BYTES - SEGMENT_BYTES;
+    const left = this.#maxBytes - EMPTY_BYTES - SEGMENT_BYTES -
+      this.#logs.perEntry;
     return size <= this.#segments.geometry.maxShared
       ? size <= Math.floor(left / 16) * 16
       : this.entries.sizeFor(keyLength, 0, headLength) + valueLength <= left;
@@ -328,10 +329,8 @@ export class Arena {
   /** Whether there is room in the index for one more. */
   #growIndex(hash: number): boolean {
     const growth = this.#index.growthFor(hash);
-    if (growth > 0) {
-      if (!this.#logs.makeRoom(growth)) return false;
-      this.#index.growFor(hash);
-    }
+    if (!this.#logs.makeRoom(growth + this.#logs.perEntry)) return false;
+    if (growth > 0) this.#index.growFor(hash);
     return true;
   }
 }

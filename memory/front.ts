@@ -16,7 +16,7 @@ import { EPOCH_MASK, FRONT_FLAG, HOT_FLAG } from "./entries.ts";
 import type { Front } from "./logs.ts";
 
 /** What an object, its key, its view and its promise were measured to take. */
-const OBJECT_BYTES = 400;
+const OBJECT_BYTES = 320;
 
 /** Added for a value that is too long to be packed into a string. */
 const BUFFER_BYTES = 400;
@@ -25,7 +25,7 @@ const BUFFER_BYTES = 400;
 const MAX_BYTES = 64 * 1024 * 1024;
 
 /** The share of a budget. */
-const SHARE = 1 / 8;
+const SHARE = 1 / 16;
 
 /** An object may take this part of it. */
 const MAX_PART = 1 / 16;
@@ -36,8 +36,9 @@ const FIRST_BYTES = 4096;
 /** Memory is reserved in so many steps. */
 const STEPS = 16;
 
-/** The arena's last hits are remembered in so many places, and in one for each object. */
+/** The arena's last hits are remembered in so many places, and in one for so many objects. */
 const FIRST_PLACES = 64;
+const OBJECTS_PER_PLACE = 2;
 
 /** An entry as an object. */
 export interface FrontObject {
@@ -67,6 +68,7 @@ export class FrontObjects implements Front {
   #hand = 0;
   /** Where entries are that were hit lately. A hash of that decides on the place. */
   #hits: Uint32Array = new Uint32Array(FIRST_PLACES);
+  #chance = 1;
   #bytes = 0;
   /** The memory that is reserved in the arena. It grows in steps. */
   #reserved = 0;
@@ -99,15 +101,17 @@ export class FrontObjects implements Front {
   hit(arena: Arena, location: number): boolean {
     const hits = this.#hits;
     const isShort = hits.length < arena.size &&
-      hits.length * OBJECT_BYTES < this.#maxBytes;
+      hits.length * OBJECTS_PER_PLACE * OBJECT_BYTES < this.#maxBytes;
     if (isShort) {
       this.#hits = new Uint32Array(2 * hits.length);
       return false;
     }
     const place = Math.imul(location, 0x9e3779b1) >>> 8 & (hits.length - 1);
-    const isAgain = hits[place] === location;
-    hits[place] = location;
-    return isAgain;
+    if (hits[place] === location) return true;
+    // Seldom, or two that come in turns would never be hit again in time.
+    this.#chance = Math.imul(this.#chance, 1664525) + 1013904223 | 0;
+    if (this.#chance >>> 30 === 0) hits[place] = location;
+    return false;
   }
 
   /**

@@ -29,6 +29,12 @@ import { Log, type Segment, SEGMENT_BYTES, type Segments } from "./segments.ts";
 const MIN_SEGMENTS = 24;
 
 /**
+ * Charged for each entry, unless all are in one log: V8 lets garbage gather while entries
+ * are set and read, and the more of them there are, the faster.
+ */
+const GARBAGE_BYTES = 32;
+
+/**
  * The share of a store's memory that the log on trial may have: at first, at least and at
  * most. It grows when a key comes back that left from there, since it should have had
  * more time, and shrinks when one comes back that was kept before.
@@ -85,6 +91,7 @@ export class Logs {
   readonly #shift: number;
   readonly #capacity: number;
   readonly #maxWalks: number;
+  readonly #perEntry: number;
   /** Main and hot, or one for both. */
   readonly #stores: readonly Store[];
   /** Whether something had to make room since it was empty. */
@@ -117,6 +124,7 @@ export class Logs {
     this.#shift = shift;
     this.#capacity = capacity;
     const isSmall = maxBytes < MIN_SEGMENTS * capacity;
+    this.#perEntry = isSmall ? 0 : GARBAGE_BYTES;
     this.#maxWalks = isSmall ? MAX_SMALL_WALKS : MAX_WALKS;
     this.#stores = Array.from({ length: isSmall ? 1 : 2 }, () => {
       const trial = new Log();
@@ -128,7 +136,8 @@ export class Logs {
   /** All memory that is held, and what is reserved. */
   get bytes(): number {
     return this.#segments.bytes + this.index.bytes + this.reserved +
-      this.#fromTrial.bytes + this.#fromKept.bytes;
+      this.#fromTrial.bytes + this.#fromKept.bytes +
+      this.#perEntry * this.index.size;
   }
 
   /** The log for a new entry. */
@@ -150,6 +159,11 @@ export class Logs {
     const isEnough = !this.#isFull && !hasRoom(trial.open, size) &&
       trial.bytes >= its.share * this.#maxBytes;
     return isEnough ? kept : trial;
+  }
+
+  /** What an entry is charged beside what it takes, the index, and its segment. */
+  get perEntry(): number {
+    return this.#perEntry;
   }
 
   /** Makes room for `bytes` that somebody else will hold. Returns whether there is. */
@@ -227,7 +241,7 @@ export class Logs {
   }
 
   #newSegment(size: number): Segment | undefined {
-    const left = this.#maxBytes - this.bytes;
+    const left = this.#maxBytes - this.bytes - this.#perEntry;
     const capacity = this.#segments.nextCapacity(size, left);
     return capacity === 0 ? undefined : this.#segments.make(capacity);
   }
@@ -239,7 +253,7 @@ export class Logs {
     capacity: number,
     view: ByteView,
   ): Segment | undefined {
-    const size = SEGMENT_BYTES + capacity + view.byteLength;
+    const size = SEGMENT_BYTES + capacity + view.byteLength + this.#perEntry;
     for (let walks = 0;;) {
       if (this.bytes + size <= this.#maxBytes) {
         const segment = this.#segments.make(capacity, view);

@@ -331,7 +331,8 @@ Deno.test("A value that is no longer owned after setPeers() becomes a copy, and 
     assertEquals(owner.group.peek("k")?.text(), "<k>");
     const { main, hot } = owner.group.stats();
     assertEquals([main.items, hot.items], [0, before.main.items]);
-    assertEquals(hot.bytes, before.main.bytes);
+    // They have a time to end at now.
+    assert(hot.bytes > before.main.bytes);
     // It is owned again, and lives on as the copy that it has become.
     owner.pool.setPeers([owner.origin, other.origin]);
     assertEquals(owner.group.stats().main.items, 0);
