@@ -22,9 +22,10 @@ import type { PeerPicker } from "../base/peers.ts";
 /** Options for a `Group`. */
 export interface GroupOptions {
   /**
-   * How many bytes main and hot together may be charged. An entry is charged its key
-   * as UTF-8, its value, and what the runtime was measured to add: 640 bytes and four
-   * more for each byte of the value, or 1,400 bytes if the value is longer than 256.
+   * How many bytes the memory of main and hot may have. An entry takes its key as UTF-8,
+   * its value and a head of 16 bytes, or of 32 if it ends some time; beside that, about
+   * 50 bytes for its place in the index and for what the runtime lets gather. Memory is
+   * taken in segments as it is needed, so entries get about nine tenths of it.
    * 0 caches nothing; `Infinity` never evicts. A value larger than the whole budget is
    * returned, not stored, and evicts nothing.
    *
