@@ -13,10 +13,10 @@
 const FIRST_PLACES = 64;
 
 /** The places for each entry that is kept: when there are fewer, and when it has grown. */
-const FEWEST = 0.3;
-const MOST = 0.6;
+const FEWEST = 0.18;
+const MOST = 0.35;
 
-/** Remembers about half as many hashes as there are entries. */
+/** Remembers about a quarter as many hashes as there are entries. */
 export class Ghost {
   #table: Uint32Array = new Uint32Array(0);
 

@@ -39,7 +39,7 @@ const GARBAGE_BYTES = 32;
  * most. It grows when a key comes back that left from there, since it should have had
  * more time, and shrinks when one comes back that was kept before.
  */
-const FIRST_SHARE = 0.3;
+const FIRST_SHARE = 0.2;
 const LEAST_SHARE = 0.02;
 const MOST_SHARE = 0.9;
 
