@@ -51,7 +51,7 @@ function newPart(slots: number, depth: number): Part {
 
 /** A part holds at most so many: the rest keeps searches short. */
 function roomOf(slots: number): number {
-  return slots - (slots >> 2);
+  return slots - Math.floor(slots / 5);
 }
 
 function put(part: Part, hash: number, location: number): void {
@@ -238,11 +238,11 @@ export class Index {
 }
 
 function grown(part: Part): number {
-  // By half: to double would leave more free.
-  return part.slots + Math.max(8, part.slots >> 1);
+  // By a quarter: to double would leave more free.
+  return part.slots + Math.max(8, part.slots >> 2);
 }
 
-/** Slots for so many entries, with room for a quarter more. */
+/** Slots for so many entries, with room for a fifth more. */
 function slotsFor(entries: number): number {
-  return Math.max(FIRST_SLOTS, Math.ceil(entries * 5 / 3) + 1);
+  return Math.max(FIRST_SLOTS, Math.ceil(entries * 1.5) + 1);
 }

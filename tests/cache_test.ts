@@ -477,7 +477,8 @@ Deno.test("A small CachePair evicts the oldest that was not used, and a peek is 
   cache.get("a");
   cache.peek("b");
   fill(cache, "main", "h");
-  assertEquals(keysOf(cache), ["acdefgh", ""]);
+  const others = [..."abcdefgh"].filter((key) => key !== "b");
+  assertEquals(keysOf(cache), [others.join(""), ""]);
   assertEquals(cache.main.stats().evictions, 1);
 });
 
@@ -602,7 +603,8 @@ Deno.test("CachePair counts gets, hits and evictions of each store", async () =>
   for (const key of ["a", "a", "x", "none"]) cache.get(key);
   await clock.advance(1);
   cache.get("a");
-  fill(cache, "main", "bcde");
+  for (const key of "bc") fill(cache, "main", key);
+  for (const key of "de") fill(cache, "main", key);
   // Neither of these makes room for anything.
   fill(cache, "main", "d");
   cache.delete("c");
