@@ -24,7 +24,7 @@ export interface GroupOptions {
   /**
    * How many bytes the memory of main and hot may have. An entry takes its key as UTF-8,
    * its value and a head of 16 bytes, or of 32 if it ends some time; beside that, about
-   * 45 bytes for its place in the index and for what the runtime lets gather. Memory is
+   * 40 bytes for its place in the index and for what the runtime lets gather. Memory is
    * taken in segments as it is needed, so entries get about nine tenths of it.
    * 0 caches nothing; `Infinity` never evicts. A value larger than the whole budget is
    * returned, not stored, and evicts nothing.

@@ -32,7 +32,7 @@ const MIN_SEGMENTS = 24;
  * Charged for each entry, unless all are in one log: V8 lets garbage gather while entries
  * are set and read, and the more of them there are, the faster.
  */
-const GARBAGE_BYTES = 28;
+const GARBAGE_BYTES = 24;
 
 /**
  * The share of a store's memory that the log on trial may have: at first, at least and at
