@@ -332,7 +332,8 @@ export class LocalGroup {
   }
 
   #store(key: string, value: PeerValue): void {
-    this.#drop(key, "all");
+    // The older value goes when the new one comes, which may take its place.
+    this.#forget(key);
     if (!this.#owns(key)) return this.mirror(key, value);
     this.#tryToKeep("main", key, value.value, value.ttlMs ?? Infinity);
   }
@@ -353,11 +354,16 @@ export class LocalGroup {
     this.#drop(key, what);
   }
 
-  #drop(key: string, what: "all" | "copies"): void {
+  /** Loads of a key that are under way keep nothing. */
+  #forget(key: string): void {
     this.writes++;
     this.#recentWrites.add(key);
     this.#gets.forget(key);
     this.#loads.forget(key);
+  }
+
+  #drop(key: string, what: "all" | "copies"): void {
+    this.#forget(key);
     // How often its copy was used stays known: a hot key that is written stays hot.
     if (what === "all") this.#caches.delete(key);
     else this.#caches.deleteCopy(key);
@@ -420,6 +426,7 @@ export class LocalGroup {
       this.#caches.set(...entry);
     } catch (error) {
       if (!(error instanceof RangeError)) throw error;
+      this.#caches.delete(entry[1]);
     }
   }
 
