@@ -26,11 +26,12 @@ import {
   FRONT_FLAG,
   HOT_FLAG,
   NEGATIVE_FLAG,
-  SOURCE_MASK,
-  SOURCE_SHIFT,
 } from "./memory/entries.ts";
 import { type FrontObject, FrontObjects } from "./memory/front.ts";
 import { HOT, MAIN } from "./memory/logs.ts";
+import { flagsOf, type Source, sourceIn } from "./memory/source.ts";
+
+export type { Source } from "./memory/source.ts";
 
 /** The contents and the counters of one store of a group, at one moment. */
 export interface CacheStats {
@@ -46,22 +47,6 @@ export interface CacheStats {
   evictions: number;
 }
 
-/**
- * Where a value came from. It decides what becomes of it when the list of peers
- * changes, and when a peer turns out to have missed a removal.
- *
- * - `"loaded"`: in main, from the getter or from a `set`; no other process had it
- *   first. In hot, from the getter, in the owner's place: it becomes this process's own
- *   if this process is the next owner.
- * - `"inherited"`: from the memory of a process that owned the key, or held here in
- *   the owner's place until this process became the owner. It may be a value that
- *   its last owner should have dropped.
- * - `"mirrored"`: a copy of what the owner answered, of a `set` that reached this
- *   process although another one owns the key, or of what this process owned before
- *   the list changed. It never becomes this process's own.
- */
-export type Source = "loaded" | "inherited" | "mirrored";
-
 /** What is known of a value that is to be kept. */
 export interface KeepOptions {
   /** How long it would live if it were not a copy; default: as long as it does. */
@@ -69,9 +54,6 @@ export interface KeepOptions {
   /** Default: `"loaded"` in main, `"mirrored"` in hot. */
   source?: Source;
 }
-
-/** The sources, by the numbers under which entries have them. */
-const SOURCES: readonly Source[] = ["loaded", "inherited", "mirrored"];
 
 /** The stores, by their numbers. */
 const STORES = ["main", "hot"] as const;
@@ -277,7 +259,7 @@ export class CachePair {
     const from = source ?? (isHot ? "mirrored" : "loaded");
     this.#moves++;
     this.#arena.set(bytes, 0, bytes.length, view, {
-      flags: (isHot ? HOT_FLAG : 0) | SOURCES.indexOf(from) << SOURCE_SHIFT |
+      flags: (isHot ? HOT_FLAG : 0) | flagsOf(from) |
         this.#epoch,
       expiresAt: now + ttlMs,
       ownExpiresAt: now + ownTtlMs,
@@ -462,7 +444,7 @@ export class CachePair {
     const { expiresAt, ownExpiresAt } = standing;
     const becomes = flags & NEGATIVE_FLAG | this.#epoch |
       (standing.isHot ? HOT_FLAG : 0) |
-      SOURCES.indexOf(standing.source) << SOURCE_SHIFT;
+      flagsOf(standing.source);
     if (!entries.setTimes(location, expiresAt, ownExpiresAt)) {
       return this.#rewrite(key, entries.view(location), {
         flags: becomes,
@@ -499,8 +481,4 @@ export class CachePair {
       }
     }
   }
-}
-
-function sourceIn(flags: number): Source {
-  return SOURCES[(flags & SOURCE_MASK) >>> SOURCE_SHIFT]!;
 }

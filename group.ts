@@ -31,7 +31,8 @@ import {
   type WriteOptions,
 } from "./group/group_options.ts";
 import { type Getter, toPeerValue } from "./group/getter.ts";
-import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
+import type { GroupCounts } from "./group/counts.ts";
+import { LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
 import {
@@ -63,7 +64,7 @@ export type {
   WriteOptions,
 } from "./group/group_options.ts";
 export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
-export type { GroupCounts } from "./group/local_group.ts";
+export type { GroupCounts } from "./group/counts.ts";
 export type {
   Peer,
   PeerPicker,

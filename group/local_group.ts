@@ -14,6 +14,7 @@ import { CachePair, type CacheStats, type Source } from "../cache.ts";
 import type { Clock } from "../base/clock.ts";
 import { Observer } from "../base/observer.ts";
 import { Copies } from "./copies.ts";
+import { type GroupCounts, noCounts } from "./counts.ts";
 import { Popularity } from "./popularity.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { WriteOrder } from "./write_order.ts";
@@ -43,30 +44,6 @@ export interface RingChange {
    * writes. With none, it keeps no copies on an owner's word.
    */
   others: number;
-}
-
-/** What a group did since it was made. The names are groupcache's. */
-export interface GroupCounts {
-  /** Keys asked for, by callers here and by peers. */
-  gets: number;
-  /** Keys answered from memory, main or hot. */
-  cacheHits: number;
-  /** Keys that were not in memory. */
-  loads: number;
-  /** What those misses began once they had joined each other: questions to an owner and calls of the getter. */
-  loadsDeduped: number;
-  /** Values that a peer answered. */
-  peerLoads: number;
-  /** Questions that a peer could not answer. */
-  peerErrors: number;
-  /** Calls of the getter that gave a value. */
-  localLoads: number;
-  /** Calls of the getter that failed or found no such key. */
-  localLoadErrs: number;
-  /** Values taken from the memory of a key's last owner instead of a load. */
-  inherited: number;
-  /** Keys that peers, or other HTTP clients, asked of this process. */
-  serverRequests: number;
 }
 
 /** The entries of a group's memory, each under the number that `find()` gives. */
@@ -129,18 +106,7 @@ export class LocalGroup {
   /** How many writes there were. A load from before the last one may be old. */
   writes = 0;
   /** Here, because `Group` counts, too. */
-  readonly counts: GroupCounts = {
-    gets: 0,
-    cacheHits: 0,
-    loads: 0,
-    loadsDeduped: 0,
-    peerLoads: 0,
-    peerErrors: 0,
-    localLoads: 0,
-    localLoadErrs: 0,
-    inherited: 0,
-    serverRequests: 0,
-  };
+  readonly counts: GroupCounts = noCounts();
 
   constructor(name: string, getter: Getter, options: LocalGroupOptions) {
     this.name = name;

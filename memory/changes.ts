@@ -9,6 +9,8 @@
  * @module
  */
 
+import type { Source } from "./source.ts";
+
 /** What happened to all entries. */
 export interface Change {
   /** Copies were dropped, and what was inherited. The rest is about nothing else. */
@@ -32,7 +34,7 @@ export const COPIES_DROPPED: Change = {
 /** What is known of an entry that has missed changes. */
 export interface Standing {
   isHot: boolean;
-  source: "loaded" | "inherited" | "mirrored";
+  source: Source;
   expiresAt: number;
   readonly ownExpiresAt: number;
 }

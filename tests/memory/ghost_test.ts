@@ -18,14 +18,14 @@ Deno.test("A ghost remembers a hash once, and no other one", () => {
   ]);
 });
 
-Deno.test("A ghost has places for a quarter to half of the entries, and forgets the rest", () => {
+Deno.test("A ghost has places for a fifth to a third of the entries, and forgets the rest", () => {
   const ghost = new Ghost();
   ghost.resize(ghost.bytesFor(10_000));
-  assertEquals(ghost.bytes, 4 * 5000);
-  assertEquals(ghost.bytesFor(20_000), 4 * 5000);
-  assertEquals(ghost.bytesFor(20_001), 4 * 10_001);
+  assertEquals(ghost.bytes, 4 * 3500);
+  assertEquals(ghost.bytesFor(19_444), 4 * 3500);
+  assertEquals(ghost.bytesFor(19_445), 4 * 6806);
   for (let i = 1; i <= 10_000; i++) ghost.add(hashOf(i));
   let left = 0;
   for (let i = 1; i <= 10_000; i++) if (ghost.take(hashOf(i))) left++;
-  assert(left > 3000 && left <= 5000, `${left}`);
+  assert(left > 2000 && left <= 3500, `${left}`);
 });

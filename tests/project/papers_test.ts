@@ -214,7 +214,7 @@ const IN_TABLES = [
     paper: "docs/operations.md",
     sections: {
       "Stats": [
-        ["group/local_group.ts", "interface GroupCounts "],
+        ["group/counts.ts", "interface GroupCounts "],
         ["group.ts", "interface GroupStats "],
         ["cache.ts", "interface CacheStats "],
         ["http.ts", "interface PoolStats "],

@@ -1,0 +1,45 @@
+/**
+ * What a group counts.
+ *
+ * @module
+ */
+
+/** What a group did since it was made. The names are groupcache's. */
+export interface GroupCounts {
+  /** Keys asked for, by callers here and by peers. */
+  gets: number;
+  /** Keys answered from memory, main or hot. */
+  cacheHits: number;
+  /** Keys that were not in memory. */
+  loads: number;
+  /** What those misses began once they had joined each other: questions to an owner and calls of the getter. */
+  loadsDeduped: number;
+  /** Values that a peer answered. */
+  peerLoads: number;
+  /** Questions that a peer could not answer. */
+  peerErrors: number;
+  /** Calls of the getter that gave a value. */
+  localLoads: number;
+  /** Calls of the getter that failed or found no such key. */
+  localLoadErrs: number;
+  /** Values taken from the memory of a key's last owner instead of a load. */
+  inherited: number;
+  /** Keys that peers, or other HTTP clients, asked of this process. */
+  serverRequests: number;
+}
+
+/** The counts of a group that did nothing yet. */
+export function noCounts(): GroupCounts {
+  return {
+    gets: 0,
+    cacheHits: 0,
+    loads: 0,
+    loadsDeduped: 0,
+    peerLoads: 0,
+    peerErrors: 0,
+    localLoads: 0,
+    localLoadErrs: 0,
+    inherited: 0,
+    serverRequests: 0,
+  };
+}
