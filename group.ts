@@ -30,7 +30,7 @@ import {
   type SetOptions,
   type WriteOptions,
 } from "./group/group_options.ts";
-import { type Getter, toPeerValue } from "./group/getter.ts";
+import { type BatchGetter, type Getter, toPeerValue } from "./group/getter.ts";
 import { type GroupCounts, LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
@@ -62,7 +62,13 @@ export type {
   SetOptions,
   WriteOptions,
 } from "./group/group_options.ts";
-export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type {
+  BatchContext,
+  BatchGetter,
+  Getter,
+  GetterContext,
+  Loaded,
+} from "./group/getter.ts";
 export type { GroupCounts } from "./group/local_group.ts";
 export type {
   Peer,
@@ -125,11 +131,15 @@ export class Group {
    * Makes an empty group.
    *
    * @param name Not empty, well-formed Unicode, without `/`, neither `.` nor `..`.
-   * @param getter Loads a key that is not in memory.
+   * @param getter Loads a key that is not in memory, or many keys in one call.
    * @throws {TypeError} If the name or an option is of the wrong kind.
    * @throws {RangeError} If a number is out of range.
    */
-  constructor(name: string, getter: Getter, options: GroupOptions = {}) {
+  constructor(
+    name: string,
+    getter: Getter | BatchGetter,
+    options: GroupOptions = {},
+  ) {
     const settings = groupSettingsOf(name, getter, options);
     const { peers } = settings;
     this.name = name;

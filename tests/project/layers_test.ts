@@ -41,6 +41,7 @@ const ROOMS = [
   "group/popularity.ts",
   "group/copies.ts",
   "group/getter.ts",
+  "group/batch_loader.ts",
   "group/loader.ts",
   "group/placement.ts",
   "group/local_group.ts",
