@@ -163,8 +163,8 @@ export class Group {
    * @throws {NotFoundError} If the getter returned `undefined`.
    * @throws {LoadError} If the getter failed in another process, or threw something
    *   that is no `Error`. An `Error` of a getter in this process arrives unchanged.
-   * @throws {BusyError} If the owner is out of reach, and too many loads for such
-   *   owners wait here already.
+   * @throws {BusyError} If the key is to be loaded here, and too many loads wait already:
+   *   all, with `maxConcurrentLoads`, or those for owners that are out of reach.
    */
   get(key: string, options?: GetOptions): Promise<ByteView> {
     const signal = options?.signal;

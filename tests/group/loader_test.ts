@@ -342,3 +342,23 @@ Deno.test("A key of a batch whose flight tells of its end by a signal alone leav
   await settle();
   assertEquals(calls, []);
 });
+
+Deno.test("A load that is patient waits for its turn even if too many wait already", async () => {
+  const limits = { maxStandInLoads: 1, maxConcurrentLoads: 1 };
+  const { signal } = new AbortController();
+  const open = gate<string>();
+  const loadMany = async ([key]: readonly string[]) =>
+    new Map([[key!, await open.opened]]);
+  for (const getter of [() => open.opened, { loadMany, maxKeys: 1 }]) {
+    for (const isOwner of [true, false]) {
+      const loader = new Loader("g", getter, limits);
+      const load = (key: string, isPatient: boolean) =>
+        loader.load(key, { isOwner, isPatient, flight: { signal } });
+      const loads = numberedKeys(10_001).map((key) => load(key, false));
+      await assertRejects(() => load("one more", false), BusyError);
+      loads.push(load("a patient one", true));
+      open.open("v");
+      assertEquals((await Promise.all(loads)).length, 10_002);
+    }
+  }
+});

@@ -141,6 +141,7 @@ Deno.test("One key's error is that key's in every process, and the other keys of
     const found = new Map<string, string | Error>();
     for (const key of keys) {
       if (key.startsWith("bad")) found.set(key, new Error(`${key} is broken`));
+      else if (key.startsWith("busy")) found.set(key, new BusyError("no room"));
       else if (!key.startsWith("none")) found.set(key, `<${key}>`);
     }
     return found;
@@ -148,19 +149,24 @@ Deno.test("One key's error is that key's in every process, and the other keys of
   return withCluster(2, async (cluster) => {
     const { owner, asker } = ownerAndAsker(cluster);
     await openLinks(cluster, calls);
-    const [[good], [bad], [none]] = ["good", "bad", "none"].map((prefix) =>
-      keysOwnedBy(cluster, owner, 1, prefix)
-    ) as [[string], [string], [string]];
+    const [good, bad, none, busy] = ["good", "bad", "none", "busy"].map(
+      (prefix) => keysOwnedBy(cluster, owner, 1, prefix)[0]!,
+    ) as [string, string, string, string];
     for (const { group } of [asker, owner]) {
-      const values = await group.getMany([bad, good, none]);
+      const values = await group.getMany([bad, good, none, busy]);
       assertEquals(`${values.get(good)}`, `<${good}>`);
       assert(values.get(none) instanceof NotFoundError);
       const error = values.get(bad) as Error;
       assertEquals(error.message, `${bad} is broken`);
       assertEquals(error instanceof LoadError, group === asker.group);
+      // It is the getter's own: the owner had time.
+      const own = values.get(busy);
+      assertEquals((own as Error).message, "no room");
+      assertEquals(own instanceof LoadError, group === asker.group);
     }
     // What is there is not loaded again.
-    assertEquals(keysOf(calls), [[bad, good, none], [bad, none]]);
+    assertEquals(keysOf(calls), [[bad, good, none, busy], [bad, none, busy]]);
+    assertEquals(asker.loads, []);
   }, options);
 });
 
