@@ -13,6 +13,7 @@ import {
   textOf,
   withCluster,
 } from "../support/cluster.ts";
+import { SILENT } from "../support/logger.ts";
 import { gate, settle } from "../support/time.ts";
 
 Deno.test("A getter runs in the context in which its group was made, whoever asks first", async () => {
@@ -280,6 +281,7 @@ Deno.test("A load in an owner's place that waits for another load gives up both 
     const pool = new HTTPPool(asker.origin, {
       fetch: cluster.network.fetchFrom(asker.origin),
       clock: cluster.clock,
+      logger: SILENT,
     });
     pool.setPeers(cluster.nodes.map(({ origin }) => origin));
     const group: Group = pool.group("nested", async (key) => {
@@ -348,15 +350,16 @@ Deno.test("A key of a batch whose flight tells of its end by a signal alone leav
 
 Deno.test("A load that is patient waits for its turn even if too many wait already", async () => {
   const limits = { maxStandInLoads: 1, maxConcurrentLoads: 1 };
-  const { signal } = new AbortController();
   const open = gate<string>();
   const loadMany = async ([key]: readonly string[]) =>
     new Map([[key!, await open.opened]]);
   for (const getter of [() => open.opened, { loadMany, maxKeys: 1 }]) {
     for (const isOwner of [true, false]) {
       const loader = new Loader("g", getter, limits);
-      const load = (key: string, isPatient: boolean) =>
-        loader.load(key, { isOwner, isPatient, flight: { signal } });
+      const load = (key: string, isPatient: boolean) => {
+        const { signal } = new AbortController();
+        return loader.load(key, { isOwner, isPatient, flight: { signal } });
+      };
       const loads = numberedKeys(10_001).map((key) => load(key, false));
       await assertRejects(() => load("one more", false), BusyError);
       loads.push(load("a patient one", true));
