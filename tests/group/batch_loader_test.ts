@@ -567,3 +567,102 @@ Deno.test("A getter that is neither a function nor has loadMany is refused, and 
     );
   }
 });
+
+/** Whole numbers below `n`, the same for each seed. */
+function randomOf(seed: number): (n: number) => number {
+  let state = seed;
+  return (n) => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0;
+    return Math.floor(state / 2 ** 32 * n);
+  };
+}
+
+/** What a random run counted, so that a run of nothing is noticed. */
+interface Tally {
+  calls: number;
+  answers: number;
+  abandoned: number;
+}
+
+/** Asks, leaves, removes and ends calls at random, and checks each call and each answer. */
+async function runAtRandom(seed: number, tally: Tally): Promise<void> {
+  const random = randomOf(seed);
+  const maxKeys = 1 + random(4);
+  const maxConcurrentLoads = 1 + random(3);
+  const waiting = new Map<string, number>();
+  const versions = new Map<string, number>();
+  const versionOf = (key: string) => versions.get(key) ?? 0;
+  const running: { signal: AbortSignal; end: () => void }[] = [];
+  const group = new Group("g", {
+    loadMany(keys, { signal }) {
+      const what = `seed ${seed}: ${keys}`;
+      tally.calls++;
+      signal.addEventListener("abort", () => tally.abandoned++);
+      assertEquals(new Set(keys).size, keys.length, what);
+      assert(keys.length > 0 && keys.length <= maxKeys, what);
+      for (const key of keys) assert(waiting.get(key)! > 0, what);
+      const others = running.filter(({ signal }) => !signal.aborted);
+      assert(others.length < maxConcurrentLoads, what);
+      const found = new Map(keys.map((key) => [key, `${versionOf(key)}`]));
+      return new Promise((resolve) => {
+        running.push({ signal, end: () => resolve(found) });
+      });
+    },
+    maxKeys,
+  }, { maxConcurrentLoads });
+
+  const callers: { key: string; controller: AbortController }[] = [];
+  const ends: Promise<void>[] = [];
+  const take = <T>(list: T[]): T | undefined =>
+    list.splice(random(list.length), 1)[0];
+  const ask = async (key: string): Promise<void> => {
+    const caller = { key, controller: new AbortController() };
+    const { signal } = caller.controller;
+    callers.push(caller);
+    waiting.set(key, (waiting.get(key) ?? 0) + 1);
+    const asked = versionOf(key);
+    try {
+      const view = await group.get(key, { signal });
+      assert(Number(view.text()) >= asked, `seed ${seed}: ${key} is old`);
+      tally.answers++;
+    } catch (error) {
+      if (signal.aborted) return;
+      throw error;
+    }
+    if (signal.aborted) return;
+    callers.splice(callers.indexOf(caller), 1);
+    waiting.set(key, waiting.get(key)! - 1);
+  };
+  for (let step = 0; step < 60; step++) {
+    const key = `${random(8)}`;
+    const what = random(12);
+    if (what < 5) ends.push(ask(key));
+    else if (what < 6) {
+      versions.set(key, versionOf(key) + 1);
+      await group.remove(key);
+    } else if (what < 8) take(running)?.end();
+    else if (what < 10) {
+      const caller = take(callers);
+      if (caller === undefined) continue;
+      waiting.set(caller.key, waiting.get(caller.key)! - 1);
+      caller.controller.abort(new Error("left"));
+    } else await nextTask();
+  }
+  await settle();
+  for (let one = running.pop(); one !== undefined; one = running.pop()) {
+    one.end();
+    await settle();
+  }
+  await Promise.all(ends);
+  assertEquals(callers, [], `seed ${seed}`);
+  for (const key of group.keys()) {
+    assertEquals(group.peek(key)!.text(), `${versionOf(key)}`, `seed ${seed}`);
+  }
+}
+
+Deno.test("In whatever order keys are asked for, left, removed and loaded, the limits hold and no old value is answered or kept", async () => {
+  const tally: Tally = { calls: 0, answers: 0, abandoned: 0 };
+  for (let seed = 0; seed < 200; seed++) await runAtRandom(seed, tally);
+  assert(tally.calls > 1_000 && tally.answers > 3_000, JSON.stringify(tally));
+  assert(tally.abandoned > 100, JSON.stringify(tally));
+});
