@@ -30,7 +30,7 @@ import {
   type SetOptions,
   type WriteOptions,
 } from "./group/group_options.ts";
-import { type Getter, toPeerValue } from "./group/getter.ts";
+import { type BatchGetter, type Getter, toPeerValue } from "./group/getter.ts";
 import type { GroupCounts } from "./group/counts.ts";
 import { LocalGroup, register } from "./group/local_group.ts";
 import { Placement } from "./group/placement.ts";
@@ -63,7 +63,13 @@ export type {
   SetOptions,
   WriteOptions,
 } from "./group/group_options.ts";
-export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type {
+  BatchContext,
+  BatchGetter,
+  Getter,
+  GetterContext,
+  Loaded,
+} from "./group/getter.ts";
 export type { GroupCounts } from "./group/counts.ts";
 export type {
   Peer,
@@ -126,11 +132,15 @@ export class Group {
    * Makes an empty group.
    *
    * @param name Not empty, well-formed Unicode, without `/`, neither `.` nor `..`.
-   * @param getter Loads a key that is not in memory.
+   * @param getter Loads a key that is not in memory, or many keys in one call.
    * @throws {TypeError} If the name or an option is of the wrong kind.
    * @throws {RangeError} If a number is out of range.
    */
-  constructor(name: string, getter: Getter, options: GroupOptions = {}) {
+  constructor(
+    name: string,
+    getter: Getter | BatchGetter,
+    options: GroupOptions = {},
+  ) {
     const settings = groupSettingsOf(name, getter, options);
     const { peers } = settings;
     this.name = name;
@@ -154,8 +164,8 @@ export class Group {
    * @throws {NotFoundError} If the getter returned `undefined`.
    * @throws {LoadError} If the getter failed in another process, or threw something
    *   that is no `Error`. An `Error` of a getter in this process arrives unchanged.
-   * @throws {BusyError} If the owner is out of reach, and too many loads for such
-   *   owners wait here already.
+   * @throws {BusyError} If the key is to be loaded here, and too many loads wait already:
+   *   all, with `maxConcurrentLoads`, or those for owners that are out of reach.
    */
   get(key: string, options?: GetOptions): Promise<ByteView> {
     const signal = options?.signal;

@@ -32,7 +32,7 @@ import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
 import type { Peer } from "./base/peers.ts";
 import { Group, type GroupOptions } from "./group.ts";
-import type { Getter } from "./group/getter.ts";
+import type { BatchGetter, Getter } from "./group/getter.ts";
 import { GROUP_OPTIONS as ALL_GROUP_OPTIONS } from "./group/group_options.ts";
 import {
   type LocalGroup,
@@ -252,7 +252,7 @@ export class HTTPPool {
    */
   group(
     name: string,
-    getter: Getter,
+    getter: Getter | BatchGetter,
     options?: Omit<GroupOptions, "peers">,
   ): Group {
     const action = `Cannot create Group ${describe(name)}`;

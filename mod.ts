@@ -56,7 +56,13 @@ export {
   type PoolStats,
 } from "./http.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
-export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type {
+  BatchContext,
+  BatchGetter,
+  Getter,
+  GetterContext,
+  Loaded,
+} from "./group/getter.ts";
 export type { GroupCounts } from "./group/counts.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
 export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";

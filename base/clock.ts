@@ -1,5 +1,5 @@
 /**
- * The library's source of time.
+ * The library's source of time, and the end of a turn of the event loop.
  *
  * Apart from the Node adapter, nothing else reads a clock or sets a timer, so a
  * test can run the whole library on a clock of its own.
@@ -59,3 +59,14 @@ function after(
 
 /** The runtime's own monotonic clock. */
 export const systemClock: Clock = { now: () => performance.now(), after };
+
+const { setImmediate } = globalThis as {
+  setImmediate?: (run: () => void) => void;
+};
+
+/**
+ * Calls `run` at the end of this turn of the event loop: what else has arrived is taken
+ * in first. It is no matter of time, so a clock that stands still does not delay it.
+ */
+export const afterTurn: (run: () => void) => void = setImmediate ??
+  ((run) => void setTimeout(run, 0));

@@ -18,9 +18,9 @@ export interface GroupCounts {
   peerLoads: number;
   /** Questions that a peer could not answer. */
   peerErrors: number;
-  /** Calls of the getter that gave a value. */
+  /** Keys that the getter gave a value for. */
   localLoads: number;
-  /** Calls of the getter that failed or found no such key. */
+  /** Keys that the getter failed to load or did not find. */
   localLoadErrs: number;
   /** Values taken from the memory of a key's last owner instead of a load. */
   inherited: number;

@@ -6,7 +6,7 @@
 
 import type { ByteView } from "../base/byte_view.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { describe, quote } from "../base/errors.ts";
+import { quote } from "../base/errors.ts";
 import { checkGroupName } from "../base/names.ts";
 import {
   checkFunctions,
@@ -18,6 +18,7 @@ import {
   type Unreachable,
 } from "../base/checks.ts";
 import type { PeerPicker } from "../base/peers.ts";
+import { checkGetter } from "./getter.ts";
 
 /** Options for a `Group`. */
 export interface GroupOptions {
@@ -63,6 +64,16 @@ export interface GroupOptions {
    */
   maxStandInLoads?: number;
   /**
+   * How many loads may run here at a time, those in place of owners included; at least
+   * 1. Up to 10,000 more wait in order. Past that a load is refused with a `BusyError`.
+   * A call of `loadMany` is one load, however many keys it has. A load that nobody waits
+   * for any more is not counted, nor is one whose getter asks a group for a key that is
+   * not in memory.
+   *
+   * Default: as many as there are, and 4 with a `loadMany`.
+   */
+  maxConcurrentLoads?: number;
+  /**
    * What a write does that could not reach some processes, where the call does not say
    * it. See {@linkcode WriteOptions.unreachable}.
    *
@@ -101,6 +112,9 @@ export interface SetOptions extends WriteOptions {
   ttlMs?: number;
 }
 
+/** How many calls of a `loadMany` run at a time. */
+const MAX_CONCURRENT_BATCHES = 4;
+
 /** The names of all options of a group. */
 export const GROUP_OPTIONS: Names<GroupOptions> = {
   maxBytes: true,
@@ -108,6 +122,7 @@ export const GROUP_OPTIONS: Names<GroupOptions> = {
   shouldMirror: true,
   mirrorTtlMs: true,
   maxStandInLoads: true,
+  maxConcurrentLoads: true,
   unreachable: true,
   clock: true,
 };
@@ -119,6 +134,7 @@ export interface GroupSettings {
   shouldMirror: GroupOptions["shouldMirror"];
   mirrorTtlMs: number;
   maxStandInLoads: number;
+  maxConcurrentLoads: number;
   unreachable: Unreachable;
   clock: Clock;
 }
@@ -141,18 +157,20 @@ export function groupSettingsOf(
     maxBytes = 64 * 1024 * 1024,
     mirrorTtlMs = 60_000,
     maxStandInLoads = 64,
+    maxConcurrentLoads = typeof getter === "function"
+      ? Infinity
+      : MAX_CONCURRENT_BATCHES,
     unreachable = "reject",
     clock = systemClock,
     peers,
     shouldMirror,
   } = options;
-  if (typeof getter !== "function") {
-    throw new TypeError(
-      `${action}: getter must be a function: received ${describe(getter)}`,
-    );
-  }
+  checkGetter(action, getter);
   checkNumbers(action, "a non-negative number", { maxBytes, mirrorTtlMs });
-  checkNumbers(action, "a number of at least 1", { maxStandInLoads });
+  checkNumbers(action, "a number of at least 1", {
+    maxStandInLoads,
+    maxConcurrentLoads,
+  });
   checkFunctions(action, { shouldMirror });
   checkUnreachable(action, unreachable);
   checkMethods(action, "clock", clock, ["now", "after"]);
@@ -166,6 +184,7 @@ export function groupSettingsOf(
     maxBytes,
     mirrorTtlMs,
     maxStandInLoads,
+    maxConcurrentLoads,
     unreachable,
     clock,
     peers,

@@ -19,16 +19,10 @@ import { Popularity } from "./popularity.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { WriteOrder } from "./write_order.ts";
 import { Loader, type LoadRequest } from "./loader.ts";
-import { type Getter, GetterFailure } from "./getter.ts";
+import { type BatchGetter, type Getter, GetterFailure } from "./getter.ts";
 import type { Leaver, PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import type { Placement } from "./placement.ts";
-import {
-  type Flight,
-  Flights,
-  type OpenFlight,
-  type Waiting,
-} from "./flights.ts";
-import { SingleFlight } from "./singleflight.ts";
+import { Flights, type OpenFlight, type Waiting } from "./flights.ts";
 
 /** What a group is told of a change of the list of peers. */
 export interface RingChange {
@@ -67,6 +61,8 @@ export interface LocalGroupOptions {
   clock: Clock;
   /** How many keys that others own may be loaded at a time. */
   maxStandInLoads: number;
+  /** How many loads may run at a time in all. */
+  maxConcurrentLoads: number;
   placement: Placement;
 }
 
@@ -91,7 +87,7 @@ export class LocalGroup {
   // Two sets of flights: a peer's request must never join a flight that may wait for
   // a peer, or two processes whose lists disagree would wait for each other.
   readonly #gets = new Flights<string, ByteView>();
-  readonly #loads = new SingleFlight<string, PeerValue>();
+  readonly #loads = new Flights<string, PeerValue>();
   readonly #loader: Loader;
   readonly #recentWrites: RecentWrites;
   readonly #order = new WriteOrder();
@@ -108,7 +104,11 @@ export class LocalGroup {
   /** Here, because `Group` counts, too. */
   readonly counts: GroupCounts = noCounts();
 
-  constructor(name: string, getter: Getter, options: LocalGroupOptions) {
+  constructor(
+    name: string,
+    getter: Getter | BatchGetter,
+    options: LocalGroupOptions,
+  ) {
     this.name = name;
     this.#options = options;
     const { maxBytes, mirrorTtlMs, clock } = options;
@@ -118,7 +118,7 @@ export class LocalGroup {
     });
     this.#recentWrites = new RecentWrites(clock);
     this.#popularity = new Popularity(clock, mirrorTtlMs);
-    this.#loader = new Loader(name, getter, options.maxStandInLoads);
+    this.#loader = new Loader(name, getter, options);
   }
 
   /** The value in memory, as a counted use. */
@@ -240,11 +240,12 @@ export class LocalGroup {
    *   key.
    */
   load(key: string, options?: LoadOptions): Promise<PeerValue> {
-    return this.#loads.do(
-      key,
-      (flight) => this.#run(key, flight, options),
-      options,
-    );
+    return this.#loads.join(key, (flight) => {
+      this.#run(key, flight, options).then(
+        (value) => flight.resolve(value),
+        (error) => flight.reject(error),
+      );
+    }, options);
   }
 
   /**
@@ -398,7 +399,7 @@ export class LocalGroup {
 
   async #run(
     key: string,
-    flight: Flight,
+    flight: OpenFlight<PeerValue>,
     { isOwner = false, skipPeek = false, isPatient = false }: LoadOptions = {},
   ): Promise<PeerValue> {
     // A load that ended since the caller looked has left its value here.

@@ -521,7 +521,7 @@ Deno.test("A group with a bad name or option says at once what is wrong", () => 
   assertThrows(
     () => new Group("g", "no function" as never),
     TypeError,
-    'Cannot create Group "g": getter must be a function: received "no function"',
+    'Cannot create Group "g": getter must be a function, or an object with loadMany: received "no function"',
   );
   for (const option of ["maxBytes", "mirrorTtlMs"]) {
     for (const value of [-1, NaN]) {

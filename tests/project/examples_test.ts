@@ -31,6 +31,17 @@ Deno.test("examples/one_process.ts loads once for three callers", () =>
     assertEquals(program.count(/no such key$/), 1);
   }));
 
+Deno.test("examples/batch.ts loads what four callers miss with one query", () =>
+  withProgram(["examples/batch.ts"], async (program) => {
+    assertEquals(await program.ended, 0);
+    assertEquals(program.lines, [
+      "query 1: SELECT * FROM users WHERE id IN (?,?,?,?,?) with 1,2,99,3,4",
+      "Hello, Ada! Hello, Grace! Hello, stranger! 3 more",
+      "1 query for 6 misses",
+      "1 query in all",
+    ]);
+  }));
+
 Deno.test("examples/router.ts answers on its own routes and on the pool's", () =>
   withProgram(["--allow-net", "examples/router.ts", "0"], async (program) => {
     const [, url] = await program.said(/Listening on (\S+)\//);

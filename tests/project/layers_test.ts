@@ -43,6 +43,7 @@ const ROOMS = [
   "group/copies.ts",
   "group/counts.ts",
   "group/getter.ts",
+  "group/batch_loader.ts",
   "group/loader.ts",
   "group/placement.ts",
   "group/local_group.ts",
