@@ -57,6 +57,8 @@ export {
 } from "./http.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
 export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type { Life } from "./group/life.ts";
+export type { About, Entry, Origin } from "./group/entry.ts";
 export type { GroupCounts } from "./group/counts.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
 export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";
