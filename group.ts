@@ -32,7 +32,9 @@ import {
 } from "./group/group_options.ts";
 import { type BatchGetter, type Getter, toPeerValue } from "./group/getter.ts";
 import type { GroupCounts } from "./group/counts.ts";
+import type { About, Entry } from "./group/entry.ts";
 import { LocalGroup, register } from "./group/local_group.ts";
+import { LIFE, type Life } from "./group/life.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
 import {
@@ -70,7 +72,9 @@ export type {
   GetterContext,
   Loaded,
 } from "./group/getter.ts";
+export type { Life } from "./group/life.ts";
 export type { GroupCounts } from "./group/counts.ts";
+export type { About, Entry, Origin } from "./group/entry.ts";
 export type {
   Peer,
   PeerPicker,
@@ -90,7 +94,7 @@ export interface GetOptions {
 const GET_OPTIONS: Names<GetOptions> = { signal: true };
 
 const WRITE_OPTIONS: Names<WriteOptions> = { unreachable: true };
-const SET_OPTIONS: Names<SetOptions> = { ttlMs: true, unreachable: true };
+const SET_OPTIONS: Names<SetOptions> = { ...LIFE, unreachable: true };
 
 /** What a group did and holds, at one moment. */
 export interface GroupStats extends GroupCounts {
@@ -127,6 +131,7 @@ export class Group {
   readonly #local: LocalGroup;
   readonly #writes: Writes;
   readonly #asking: AskingContext;
+  readonly #life: Life;
 
   /**
    * Makes an empty group.
@@ -144,6 +149,7 @@ export class Group {
     const settings = groupSettingsOf(name, getter, options);
     const { peers } = settings;
     this.name = name;
+    this.#life = settings.life;
     this.#local = new LocalGroup(name, getter, {
       ...settings,
       placement: new Placement(name, peers),
@@ -172,6 +178,60 @@ export class Group {
     if (signal?.aborted) return Promise.reject(signal.reason);
     const view = this.#local.hit(key);
     return view === undefined ? this.#load(key, options) : promiseOf(view);
+  }
+
+  /**
+   * As {@linkcode Group.get}, with where the value came from and how long it has.
+   *
+   * @example A value that is stale, and is loaded again in the background
+   * ```ts
+   * import { type Clock, Group } from "@geecache/geecache";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let time = 0;
+   * const clock: Clock = { now: () => time, after: () => () => {} };
+   * const scores = new Group("scores", () => "630", {
+   *   ttlMs: 60_000,
+   *   staleWhileRevalidateMs: 30_000,
+   *   clock,
+   * });
+   *
+   * const { from, ttlMs } = await scores.getEntry("Tom");
+   * assertEquals([from, ttlMs], ["load", 60_000]);
+   * time = 70_000;
+   * const later = await scores.getEntry("Tom");
+   * assertEquals([later.from, later.ttlMs], ["main", -10_000]);
+   * ```
+   */
+  getEntry(key: string, options?: GetOptions): Promise<Entry> {
+    const signal = options?.signal;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const entry = this.#local.entry(key);
+    if (entry !== undefined) return Promise.resolve(entry);
+    const error = this.#keyError(key, "get", options);
+    if (error !== undefined) return Promise.reject(error);
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        leaver?.leave(signal!.reason);
+        reject(signal!.reason);
+      };
+      const end = (): void => signal?.removeEventListener("abort", leave);
+      signal?.addEventListener("abort", leave, { once: true });
+      const leaver = this.#local.watch(
+        key,
+        (flight) => this.#ask(key, flight),
+        {
+          resolve: (value, about) => {
+            end();
+            resolve({ value, ...about! });
+          },
+          reject: (error) => {
+            end();
+            reject(error);
+          },
+        },
+      );
+    });
   }
 
   /**
@@ -234,8 +294,8 @@ export class Group {
   }
 
   /**
-   * The value of `key` if this process has it in memory, at once. It does not
-   * count as a use.
+   * The value of `key` if this process has it in memory, at once: a stale one only
+   * within its `staleWhileRevalidateMs`. It does not count as a use.
    */
   peek(key: string): ByteView | undefined {
     return this.#local.peek(key);
@@ -245,7 +305,7 @@ export class Group {
    * Stores a value at the key's owner and removes it everywhere else.
    *
    * @throws {TypeError} If the key, the value or the options are of the wrong kind.
-   * @throws {RangeError} If `ttlMs` is negative or NaN.
+   * @throws {RangeError} If a time is negative or NaN.
    * @throws {AggregateError} If some peers could not be told, and `unreachable` is
    *   `"reject"`; its `errors` name them.
    */
@@ -258,9 +318,8 @@ export class Group {
     const action = `Cannot set ${quote(key)} of group ${quote(this.name)}`;
     checkOptions(action, options, SET_OPTIONS);
     checkUnreachable(action, options?.unreachable);
-    const ttlMs = options?.ttlMs;
-    const timed = ttlMs === undefined ? { value } : { value, ttlMs };
-    const stored = toPeerValue(timed, action);
+    const { unreachable: _, ...life } = options ?? {};
+    const stored = toPeerValue({ value, ...life }, action, this.#life);
     await this.#writes.set(key, stored, options?.unreachable);
   }
 
@@ -341,7 +400,7 @@ export class Group {
   }
 
   /** Asks the owner, then those who stand in for it, then the getter. */
-  #ask(key: string, flight: OpenFlight<ByteView>): void {
+  #ask(key: string, flight: OpenFlight<ByteView, About>): void {
     new Asking(this.#asking, key, flight).begin();
   }
 

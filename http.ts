@@ -265,11 +265,13 @@ export class HTTPPool {
       ...options,
       clock: options?.clock ?? this.#settings.clock,
       unreachable: options?.unreachable ?? this.#settings.unreachable,
+      random: options?.random ?? this.#settings.random,
       peers: this.#members,
     });
     const local = localOf(group);
     local.observer = this.#observer;
     local.ringChanged(this.#ringChange(true));
+    if (this.#admission.draining) local.drain();
     this.#groups.set(name, group);
     this.#locals.set(name, local);
     return group;
@@ -307,6 +309,7 @@ export class HTTPPool {
     checkNumbers(action, "a non-negative number", { timeoutMs });
     this.#admission.drain();
     this.#handler.drain();
+    for (const local of this.#locals.values()) local.drain();
     if ([...this.#members.peers()].length > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#settings.clock.after(timeoutMs, resolve);

@@ -63,6 +63,8 @@ export type {
   GetterContext,
   Loaded,
 } from "./group/getter.ts";
+export type { Life } from "./group/life.ts";
+export type { About, Entry, Origin } from "./group/entry.ts";
 export type { GroupCounts } from "./group/counts.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
 export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";

@@ -8,15 +8,19 @@
  * @module
  */
 
-import { afterTurn } from "../base/clock.ts";
+import type { ByteView } from "../base/byte_view.ts";
+import { afterTurn, type Clock } from "../base/clock.ts";
 import { BusyError, describe, isError, quote } from "../base/errors.ts";
 import type { Leaver, PeerValue } from "../base/peers.ts";
 import {
   type BatchContext,
   type BatchGetter,
   failureOf,
+  GetterFailure,
+  tooSlow,
   valueOf,
 } from "./getter.ts";
+import type { Life } from "./life.ts";
 
 /** How many keys a call has at most, unless the getter says otherwise. */
 const MAX_KEYS = 1_000;
@@ -37,16 +41,23 @@ export interface LoadRequest {
   isPatient: boolean;
   /** What the load runs for. The signal is looked at only if that is needed. */
   flight: LoadFlight;
+  /** The stale value that the load is to replace. */
+  stale?: ByteView | undefined;
 }
 
-/** How many loads may run at a time, and wait. */
-export interface LoadLimits {
+/** How many loads may run at a time, and wait, and what else holds for each. */
+export interface BatchOptions {
   /** How many loads for keys that others own. */
   maxStandInLoads: number;
   /** How many loads in all. */
   maxConcurrentLoads: number;
   /** How many more may wait for their turn. */
   maxWaiting: number;
+  /** How long a call of the getter may take; `Infinity`: as long as it likes. */
+  loadTimeoutMs: number;
+  clock: Clock;
+  /** The life of values that do not say it. */
+  life: Life;
 }
 
 /**
@@ -65,6 +76,7 @@ class MissingKey implements Leaver {
   /** Keys have numbers in the order in which they came. */
   readonly number: number;
   readonly isOwner: boolean;
+  readonly stale: ByteView | undefined;
   readonly promise: Promise<PeerValue>;
   resolve!: (value: PeerValue) => void;
   reject!: (error: unknown) => void;
@@ -74,12 +86,13 @@ class MissingKey implements Leaver {
   constructor(
     key: string,
     number: number,
-    isOwner: boolean,
+    { isOwner, stale }: LoadRequest,
     queue: Set<MissingKey>,
   ) {
     this.key = key;
     this.number = number;
     this.isOwner = isOwner;
+    this.stale = stale;
     this.place = queue;
     this.promise = new Promise((resolve, reject) => {
       this.resolve = resolve;
@@ -104,6 +117,8 @@ class Batch implements Leaver {
   // Made when first asked for: most calls never look at it.
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
+  #stale: Map<string, ByteView> | undefined;
+  #cancelLimit: (() => void) | undefined;
 
   /** @param onFree The place of the call is free, whether it has ended or not. */
   constructor(missing: readonly MissingKey[], onFree: () => void) {
@@ -119,6 +134,17 @@ class Batch implements Leaver {
     return [...new Set(this.missing.map(({ key }) => key))];
   }
 
+  /** The stale values of its keys. Of a key that waits twice, the later load decides. */
+  get stale(): ReadonlyMap<string, ByteView> {
+    if (this.#stale !== undefined) return this.#stale;
+    this.#stale = new Map();
+    for (const { key, stale } of this.missing) {
+      if (stale !== undefined) this.#stale.set(key, stale);
+      else this.#stale.delete(key);
+    }
+    return this.#stale;
+  }
+
   get signal(): AbortSignal {
     if (this.#controller === undefined) {
       this.#controller = new AbortController();
@@ -129,10 +155,36 @@ class Batch implements Leaver {
 
   /** Nobody waits for one of its keys any more. */
   leave(reason: unknown): void {
-    if (--this.#waiting > 0) return;
+    if (--this.#waiting > 0 || this.#aborted) return;
+    this.#abort(reason);
+  }
+
+  /**
+   * Lets the keys that it still has leave after `ms`.
+   *
+   * @param late Makes the error of a key.
+   */
+  limit(clock: Clock, ms: number, late: (key: string) => Error): void {
+    this.#cancelLimit = clock.after(ms, () => {
+      const errors = this.missing.map(({ key }) => late(key));
+      // Before the signal fires, or what the getter makes of that would come first.
+      for (const [i, { reject }] of this.missing.entries()) {
+        reject(new GetterFailure(errors[i]!));
+      }
+      this.#abort(errors[0]);
+    });
+  }
+
+  /** It has ended: its limit is no matter any more, and its place is free. */
+  end(): void {
+    this.#cancelLimit?.();
+    this.free();
+  }
+
+  #abort(reason: unknown): void {
     this.#aborted = { reason };
     this.#controller?.abort(reason);
-    this.free();
+    this.end();
   }
 
   /** Gives up its place. */
@@ -146,7 +198,7 @@ class Batch implements Leaver {
 export class BatchLoader {
   readonly #group: string;
   readonly #getter: BatchGetter;
-  readonly #limits: LoadLimits;
+  readonly #options: BatchOptions;
   readonly #call: Call;
   readonly #maxKeys: number;
   /** The keys that wait: those of this process, and those of others. */
@@ -160,20 +212,29 @@ export class BatchLoader {
   constructor(
     group: string,
     getter: BatchGetter,
-    limits: LoadLimits,
+    options: BatchOptions,
     call: Call,
   ) {
     this.#group = group;
     this.#getter = getter;
-    this.#limits = limits;
+    this.#options = options;
     this.#call = call;
     this.#maxKeys = getter.maxKeys ?? MAX_KEYS;
   }
 
   /** Whether one more key would be loaded at the end of this turn. */
-  get hasRoom(): boolean {
-    const waiting = this.#owned.size + this.#standIns.size;
-    return waiting + 1 <= this.#free * this.#maxKeys;
+  hasRoom(isOwner: boolean): boolean {
+    const forStandIns = this.#roomFor(this.#freeForStandIns);
+    const standIns = this.#standIns.size;
+    if (!isOwner && standIns + 1 > forStandIns) return false;
+    // Those that wait for a place of their kind are in nobody's way.
+    const leaving = this.#owned.size + Math.min(standIns, forStandIns);
+    return leaving + 1 <= this.#roomFor(this.#free);
+  }
+
+  /** How many keys so many calls have at most. */
+  #roomFor(calls: number): number {
+    return calls > 0 ? calls * this.#maxKeys : 0;
   }
 
   /**
@@ -184,17 +245,15 @@ export class BatchLoader {
    * @throws {BusyError} If too many keys wait already.
    * @throws The reason of the flight's signal, if that fires before the key's turn.
    */
-  load(
-    key: string,
-    { isOwner, isPatient, flight }: LoadRequest,
-  ): Promise<PeerValue> {
+  load(key: string, request: LoadRequest): Promise<PeerValue> {
+    const { isOwner, isPatient, flight } = request;
     const queue = isOwner ? this.#owned : this.#standIns;
     const free = isOwner ? this.#free : this.#freeForStandIns;
-    const room = (free + this.#limits.maxWaiting) * this.#maxKeys;
+    const room = this.#roomFor(free + this.#options.maxWaiting);
     if (!isPatient && queue.size + 1 > room) {
       return Promise.reject(this.#busy(key, isOwner));
     }
-    const missing = new MissingKey(key, this.#came++, isOwner, queue);
+    const missing = new MissingKey(key, this.#came++, request, queue);
     queue.add(missing);
     if (flight.onLeave !== undefined) flight.onLeave(missing);
     else leaveBySignal(missing, flight.signal);
@@ -218,11 +277,11 @@ export class BatchLoader {
 
   /** How many more calls may run. */
   get #free(): number {
-    return Math.floor(this.#limits.maxConcurrentLoads) - this.#running;
+    return Math.floor(this.#options.maxConcurrentLoads) - this.#running;
   }
 
   get #freeForStandIns(): number {
-    const { maxStandInLoads } = this.#limits;
+    const { maxStandInLoads } = this.#options;
     const free = Math.floor(maxStandInLoads) - this.#runningStandIns;
     return Math.min(this.#free, free);
   }
@@ -273,12 +332,23 @@ export class BatchLoader {
     this.#running++;
     if (batch.isStandIn) this.#runningStandIns++;
     const group = this.#group;
+    const { loadTimeoutMs, clock } = this.#options;
     const context: BatchContext = {
       group,
       get signal() {
         return batch.signal;
       },
+      get stale() {
+        return batch.stale;
+      },
     };
+    if (loadTimeoutMs !== Infinity) {
+      batch.limit(
+        clock,
+        loadTimeoutMs,
+        (key) => tooSlow(group, key, loadTimeoutMs),
+      );
+    }
     try {
       const found = await this.#call(
         () => this.#getter.loadMany(batch.keys, context),
@@ -290,7 +360,7 @@ export class BatchLoader {
         reject(failureOf(group, key, error));
       }
     } finally {
-      batch.free();
+      batch.end();
     }
   }
 
@@ -316,7 +386,7 @@ export class BatchLoader {
     }
     if (isError(loaded)) return reject(failureOf(group, key, loaded));
     try {
-      resolve(valueOf(group, key, loaded));
+      resolve(valueOf(group, key, loaded, this.#options.life));
     } catch (error) {
       reject(error);
     }

@@ -15,36 +15,40 @@ import {
   quote,
 } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
+import { LIFE, type Life, withLife } from "./life.ts";
 
 /**
  * A getter's answer. It is bytes or a string, or a plain object with the value and
- * the milliseconds that it has to live. `undefined` means that there is no such
- * key.
+ * its life: what that leaves out are the group's options. `undefined` means that there
+ * is no such key.
  */
 export type Loaded =
   | BytesLike
-  | {
+  | (Life & {
     /** The bytes. */
     value: BytesLike;
-    /** How long they live, in milliseconds. Absent: for ever. 0: not kept at all. */
-    ttlMs?: number;
     /** Not a field: what is meant is `ttlMs`. */
     ttl?: never;
-  }
+  })
   | undefined;
 
-/** The fields of an answer with a time to live. */
-const ENVELOPE: Names<{ value: unknown; ttlMs: unknown }> = {
-  value: true,
-  ttlMs: true,
-};
+/** The fields of an answer with a life. */
+const ENVELOPE: Names<Life & { value: unknown }> = { value: true, ...LIFE };
 
 /** The second argument of a getter. */
 export interface GetterContext {
   /** The group's name. */
   readonly group: string;
-  /** Fires when nobody waits for the answer any more, in any process. */
+  /**
+   * Fires when nobody waits for the answer any more, in any process, and when the call
+   * takes longer than `loadTimeoutMs`.
+   */
   readonly signal: AbortSignal;
+  /**
+   * The stale value that the answer is to replace, if it is still at hand: for a
+   * conditional request. A getter that finds it unchanged returns it.
+   */
+  readonly stale?: ByteView | undefined;
 }
 
 /**
@@ -64,8 +68,16 @@ export type Getter = (
 export interface BatchContext {
   /** The group's name. */
   readonly group: string;
-  /** Fires when nobody waits for any of the keys any more, in any process. */
+  /**
+   * Fires when nobody waits for any of the keys any more, in any process, and when the
+   * call takes longer than `loadTimeoutMs`.
+   */
   readonly signal: AbortSignal;
+  /**
+   * The stale values that the answer is to replace, of those keys that still have one
+   * at hand: for a conditional request. A getter that finds one unchanged returns it.
+   */
+  readonly stale: ReadonlyMap<string, ByteView>;
 }
 
 /**
@@ -168,16 +180,18 @@ export class GetterFailure {
 /**
  * What a key's answer means.
  *
+ * @param defaults The life that its value has as far as it does not say.
  * @throws {NotFoundError} If it is that there is no such key.
  */
 export function valueOf(
   group: string,
   key: string,
   loaded: Loaded,
+  defaults: Life,
 ): PeerValue {
   if (loaded === undefined) throw new NotFoundError(group, key);
   const action = `Cannot load ${quote(key)} of group ${quote(group)}`;
-  return toPeerValue(loaded, action);
+  return toPeerValue(loaded, action, defaults);
 }
 
 /** What a key has come to whose getter threw `error`. */
@@ -197,17 +211,30 @@ export function failureOf(
   );
 }
 
-/** Reads a getter's answer, or the arguments of a `set`. */
+/** What a key has come to whose getter took too long. */
+export function tooSlow(group: string, key: string, ms: number): LoadError {
+  return new LoadError(
+    group,
+    key,
+    `Cannot load ${quote(key)} of group ${quote(group)}: ` +
+      `the getter took longer than ${ms} ms`,
+  );
+}
+
+/**
+ * Reads a getter's answer, or the arguments of a `set`.
+ *
+ * @param defaults The life that it has as far as it does not say.
+ */
 export function toPeerValue(
   loaded: NonNullable<Loaded>,
   action: string,
+  defaults: Life = {},
 ): PeerValue {
   const hasEnvelope = isEnvelope(loaded);
   const rule = hasEnvelope ? namesRule("field", loaded, ENVELOPE) : undefined;
   if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
-  const { value, ttlMs } = hasEnvelope
-    ? loaded
-    : { value: loaded, ttlMs: undefined };
+  const { value, ...life } = hasEnvelope ? loaded : { value: loaded };
   let view: ByteView;
   try {
     view = ByteView.from(value);
@@ -221,24 +248,13 @@ export function toPeerValue(
       { cause },
     );
   }
-  if (ttlMs === undefined) return { value: view };
-  if (typeof ttlMs !== "number") {
-    throw new TypeError(
-      `${action}: ttlMs must be a number: received ${describe(ttlMs)}`,
-    );
-  }
-  if (!(ttlMs >= 0)) {
-    throw new RangeError(
-      `${action}: ttlMs must be at least 0: received ${ttlMs}`,
-    );
-  }
-  return { value: view, ttlMs };
+  return withLife(view, life, defaults, action);
 }
 
 /** Only a plain object is an envelope, because bytes may have a `value` of their own. */
 function isEnvelope(
   loaded: unknown,
-): loaded is { value: BytesLike; ttlMs?: number } {
+): loaded is Life & { value: BytesLike } {
   if (typeof loaded !== "object" || loaded === null) return false;
   return isPlain(Object.getPrototypeOf(loaded)) && "value" in loaded;
 }

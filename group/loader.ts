@@ -10,17 +10,20 @@ import { quote } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
 import {
   BatchLoader,
-  type LoadLimits,
+  type BatchOptions,
   type LoadRequest,
 } from "./batch_loader.ts";
 import {
   type BatchGetter,
   failureOf,
   type Getter,
+  type GetterContext,
   type Loaded,
+  tooSlow,
   valueOf,
 } from "./getter.ts";
 import { Limiter } from "./limiter.ts";
+import { TimeLimit } from "./time_limit.ts";
 
 export type { LoadRequest } from "./batch_loader.ts";
 
@@ -33,10 +36,14 @@ const placeOfAsker = new ContextValue<() => void>();
 /** How many more loads may wait for their turn, and as many in place of owners. */
 const MAX_WAITING = 10_000;
 
+/** Options for a {@linkcode Loader}. */
+export type LoaderOptions = Omit<BatchOptions, "maxWaiting">;
+
 /** Calls the getter of one group. */
 export class Loader {
   readonly #group: string;
   readonly #getter: Getter | BatchLoader;
+  readonly #options: LoaderOptions;
   readonly #standIns: Limiter;
   /** `undefined`: as many may run as there are. */
   readonly #all: Limiter | undefined;
@@ -46,21 +53,22 @@ export class Loader {
   constructor(
     group: string,
     getter: Getter | BatchGetter,
-    { maxStandInLoads, maxConcurrentLoads }: Omit<LoadLimits, "maxWaiting">,
+    options: LoaderOptions,
   ) {
+    const { maxStandInLoads, maxConcurrentLoads } = options;
     const maxWaiting = MAX_WAITING;
     this.#group = group;
+    this.#options = options;
     this.#standIns = new Limiter({ max: maxStandInLoads, maxWaiting });
     this.#all = maxConcurrentLoads === Infinity
       ? undefined
       : new Limiter({ max: maxConcurrentLoads, maxWaiting });
-    const limits = { maxStandInLoads, maxConcurrentLoads, maxWaiting };
-    this.#getter = typeof getter === "function"
-      ? getter
-      : new BatchLoader(group, getter, limits, (run, leave) =>
-        this.inContext(() =>
-          placeOfAsker.during(leave, run)
-        ));
+    this.#getter = typeof getter === "function" ? getter : new BatchLoader(
+      group,
+      getter,
+      { ...options, maxWaiting },
+      (run, leave) => this.inContext(() => placeOfAsker.during(leave, run)),
+    );
   }
 
   /** Somebody is about to wait for a load. If a getter does, it gives up its place. */
@@ -68,11 +76,11 @@ export class Loader {
     placeOfAsker.get()?.();
   }
 
-  /** Whether one more load of a key that this process owns would begin at once. */
-  get hasRoom(): boolean {
+  /** Whether one more load would begin at once, or at the end of this turn. */
+  hasRoom(isOwner: boolean): boolean {
     const getter = this.#getter;
-    if (typeof getter !== "function") return getter.hasRoom;
-    return this.#all?.hasRoom ?? true;
+    if (typeof getter !== "function") return getter.hasRoom(isOwner);
+    return (isOwner || this.#standIns.hasRoom) && (this.#all?.hasRoom ?? true);
   }
 
   /**
@@ -99,15 +107,16 @@ export class Loader {
   #inTurn(
     getter: Getter,
     key: string,
-    { isPatient, flight }: LoadRequest,
+    request: LoadRequest,
     leave?: () => void,
   ): Promise<PeerValue> {
     const all = this.#all;
-    if (all === undefined) return this.#call(getter, key, flight, leave);
+    if (all === undefined) return this.#call(getter, key, request, leave);
+    const { isPatient, flight } = request;
     return all.run(
       `Cannot load ${quote(key)} of group ${quote(this.#group)}`,
       (leaveAll) =>
-        this.#call(getter, key, flight, () => {
+        this.#call(getter, key, request, () => {
           leaveAll();
           leave?.();
         }),
@@ -120,25 +129,38 @@ export class Loader {
   async #call(
     getter: Getter,
     key: string,
-    flight: LoadRequest["flight"],
+    { flight, stale }: LoadRequest,
     leave?: () => void,
   ): Promise<PeerValue> {
     const group = this.#group;
-    const context = {
+    const { loadTimeoutMs, clock, life } = this.#options;
+    const limit = loadTimeoutMs === Infinity
+      ? undefined
+      : new TimeLimit(flight);
+    const context: GetterContext = {
       group,
+      stale,
       get signal() {
-        return flight.signal;
+        return (limit ?? flight).signal;
       },
     };
     const get = (): Loaded | Promise<Loaded> => getter(key, context);
     let loaded: Loaded;
     try {
-      loaded = await this.inContext(
-        leave === undefined ? get : () => placeOfAsker.during(leave, get),
-      );
+      const run = (): Loaded | Promise<Loaded> =>
+        this.inContext(
+          leave === undefined ? get : () => placeOfAsker.during(leave, get),
+        );
+      loaded = await (limit === undefined ? run() : limit.run(
+        clock,
+        loadTimeoutMs,
+        () => tooSlow(group, key, loadTimeoutMs),
+        // A getter may throw at once.
+        async () => await run(),
+      ));
     } catch (error) {
       throw failureOf(group, key, error);
     }
-    return valueOf(group, key, loaded);
+    return valueOf(group, key, loaded, life);
   }
 }

@@ -434,6 +434,9 @@ Deno.test("Group.stats() counts what happened", async () => {
     localLoads: 1,
     localLoadErrs: 1,
     inherited: 0,
+    refreshes: 0,
+    staleAnswers: 0,
+    negativeHits: 0,
     serverRequests: 0,
   });
   assertEquals([main.items, main.gets, main.hits], [1, 3, 1]);

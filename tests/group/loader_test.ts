@@ -3,6 +3,7 @@
 import { AsyncLocalStorage } from "node:async_hooks";
 import { BusyError, ByteView, Group, HTTPPool } from "../../mod.ts";
 import { Loader } from "../../group/loader.ts";
+import { systemClock } from "../../base/clock.ts";
 import { assertEquals, assertRejects } from "../support/assert.ts";
 import {
   holdLoads,
@@ -15,6 +16,15 @@ import {
 } from "../support/cluster.ts";
 import { SILENT } from "../support/logger.ts";
 import { gate, settle } from "../support/time.ts";
+
+/** One load at a time, as long as it likes. */
+const LIMITS = {
+  maxStandInLoads: 1,
+  maxConcurrentLoads: 1,
+  loadTimeoutMs: Infinity,
+  clock: systemClock,
+  life: {},
+};
 
 Deno.test("A getter runs in the context in which its group was made, whoever asks first", async () => {
   const storage = new AsyncLocalStorage<string>();
@@ -298,14 +308,13 @@ Deno.test("Loader.hasRoom says whether a load would begin at once, or at the end
   const flight = { signal: new AbortController().signal };
   const request = { isOwner: true, isPatient: false, flight };
   const open = gate<string>();
-  const limits = { maxStandInLoads: 1, maxConcurrentLoads: 1 };
   const loadMany = async (keys: readonly string[]) => {
     const value = await open.opened;
     return new Map(keys.map((key) => [key, value]));
   };
-  const single = new Loader("g", () => open.opened, limits);
-  const batch = new Loader("g", { loadMany, maxKeys: 2 }, limits);
-  const rooms = () => [single.hasRoom, batch.hasRoom];
+  const single = new Loader("g", () => open.opened, LIMITS);
+  const batch = new Loader("g", { loadMany, maxKeys: 2 }, LIMITS);
+  const rooms = () => [single.hasRoom(true), batch.hasRoom(true)];
   assertEquals(rooms(), [true, true]);
   const loads = [single.load("a", request), batch.load("a", request)];
   assertEquals(rooms(), [false, true]);
@@ -318,11 +327,11 @@ Deno.test("Loader.hasRoom says whether a load would begin at once, or at the end
   await settle();
   assertEquals(rooms(), [true, true]);
   const unbounded = new Loader("g", () => new Promise(() => {}), {
-    ...limits,
+    ...LIMITS,
     maxConcurrentLoads: Infinity,
   });
   void unbounded.load("a", request);
-  assertEquals(unbounded.hasRoom, true);
+  assertEquals(unbounded.hasRoom(true), true);
 });
 
 Deno.test("A key of a batch whose flight tells of its end by a signal alone leaves, too", async () => {
@@ -332,7 +341,7 @@ Deno.test("A key of a batch whose flight tells of its end by a signal alone leav
       calls.push([...keys]);
       return new Map();
     },
-  }, { maxStandInLoads: 1, maxConcurrentLoads: 1 });
+  }, LIMITS);
   const load = (signal: AbortSignal) =>
     loader.load(`${calls.length}`, {
       isOwner: true,
@@ -349,13 +358,12 @@ Deno.test("A key of a batch whose flight tells of its end by a signal alone leav
 });
 
 Deno.test("A load that is patient waits for its turn even if too many wait already", async () => {
-  const limits = { maxStandInLoads: 1, maxConcurrentLoads: 1 };
   const open = gate<string>();
   const loadMany = async ([key]: readonly string[]) =>
     new Map([[key!, await open.opened]]);
   for (const getter of [() => open.opened, { loadMany, maxKeys: 1 }]) {
     for (const isOwner of [true, false]) {
-      const loader = new Loader("g", getter, limits);
+      const loader = new Loader("g", getter, LIMITS);
       const load = (key: string, isPatient: boolean) => {
         const { signal } = new AbortController();
         return loader.load(key, { isOwner, isPatient, flight: { signal } });
