@@ -49,6 +49,13 @@ export {
   type WriteOptions,
 } from "./group.ts";
 export {
+  entryResponse,
+  type EntryResponseOptions,
+  errorResponse,
+  type ErrorResponseOptions,
+  type FrontEntry,
+} from "./front.ts";
+export {
   type DrainOptions,
   HTTPPool,
   type HTTPPoolOptions,

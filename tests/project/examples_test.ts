@@ -178,6 +178,30 @@ Deno.test("examples/client.ts asks a cluster without being part of it", async ()
   }
 });
 
+Deno.test("examples/front_door.ts says how long a note may be kept, and takes new ones", async () => {
+  const program = onDeno("front_door.ts", ["0", "5"]);
+  try {
+    const [, url] = await program.said(/Listening on (\S+)\//);
+    const ask = async (method: string, name: string, body?: string) => {
+      const response = await fetch(`${url}/notes/${name}`, {
+        method,
+        ...(body === undefined ? {} : { body }),
+      });
+      const control = response.headers.get("Cache-Control");
+      return [response.status, await response.text(), control];
+    };
+    const kept = "max-age=5, stale-while-revalidate=60, stale-if-error=600";
+    assertEquals(await ask("GET", "milk"), [200, "one bottle", kept]);
+    assertEquals(await ask("PUT", "milk", "two"), [204, "", null]);
+    assertEquals(await ask("GET", "milk"), [200, "two", kept]);
+    assertEquals(await ask("GET", "tea"), [404, "Not Found\n", "max-age=2"]);
+    assertEquals((await ask("DELETE", "milk"))[0], 405);
+    assertEquals(loadsOf([program]), 2);
+  } finally {
+    await program.stop();
+  }
+});
+
 Deno.test("examples/hono.ts is one cache behind two Hono applications", () =>
   answersAsOne(onDeno, "hono.ts"));
 

@@ -61,6 +61,10 @@ const ROOMS = [
   "group/asking.ts",
   "group/many.ts",
   "group.ts",
+  "front/etags.ts",
+  "front/ranges.ts",
+  "front/caching.ts",
+  "front.ts",
   "protocol/consistent_hash.ts",
   "protocol/wire.ts",
   "protocol/key_lists.ts",
@@ -118,13 +122,15 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   cache: ["base", "memory"],
   // A group knows no wire: peers are an interface to it.
   group: ["base", "cache"],
+  // An entry is an interface to it, so it knows no group.
+  front: ["base"],
   protocol: ["base"],
   // The side that asks and the side that answers never meet. The first knows no group.
   peer: ["base", "protocol"],
   handler: ["base", "group", "protocol"],
   pool: ["base", "protocol", "peer"],
   http: ["base", "group", "protocol", "peer", "handler", "pool"],
-  mod: ["base", "lru", "cache", "group", "protocol", "peer", "http"],
+  mod: ["base", "lru", "cache", "group", "front", "protocol", "peer", "http"],
   node: [],
 };
 

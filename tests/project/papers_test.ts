@@ -206,6 +206,11 @@ const IN_TABLES = [
         ["pool/pool_options.ts", "interface HTTPPoolOptions "],
         ["http.ts", "class HTTPPool "],
       ],
+      "`entryResponse(": [
+        ["front.ts", "interface FrontEntry "],
+        ["front.ts", "interface EntryResponseOptions "],
+      ],
+      "`errorResponse(": [["front.ts", "interface ErrorResponseOptions "]],
       "`new LRU(": [
         ["lru.ts", "interface LRUOptions<"],
         ["lru.ts", "class LRU<"],
