@@ -13,6 +13,14 @@ export interface Range {
 /** One range: 1 is its first position, 2 its last one; with 2 alone, a suffix. */
 const RANGE = /^bytes=[ \t,]*(\d*)-(\d*)[ \t,]*$/i;
 
+/** Whether `a` is less than `b`, in digits: as numbers, large ones may round to the same. */
+function isLess(a: string, b: string): boolean {
+  const [left, right] = [a.replace(/^0+/, ""), b.replace(/^0+/, "")];
+  return left.length === right.length
+    ? left < right
+    : left.length < right.length;
+}
+
 /**
  * The range that a `Range` header asks for, of a value of `length` bytes.
  *
@@ -35,8 +43,8 @@ export function rangeOf(
     if (length === 0) return undefined;
     return { first: Math.max(0, length - count), last: length - 1 };
   }
+  if (to !== "" && isLess(to, from)) return undefined;
   const first = Number(from);
   const last = to === "" ? Infinity : Number(to);
-  if (last < first) return undefined;
   return first < length ? { first, last: Math.min(last, length - 1) } : "none";
 }
