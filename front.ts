@@ -75,6 +75,9 @@ export interface FrontEntry {
   stored?: boolean | undefined;
 }
 
+/** Headers, in any of the forms that `new Headers()` takes. */
+export type HeadersLike = Headers | Record<string, string> | [string, string][];
+
 /** Options for {@linkcode entryResponse}. */
 export interface EntryResponseOptions {
   /**
@@ -83,7 +86,7 @@ export interface EntryResponseOptions {
    * be worked out. An `ETag` among them spares the hash, and is what conditions are
    * compared with.
    */
-  headers?: HeadersInit;
+  headers?: HeadersLike;
   /**
    * `"private"` keeps the response out of shared caches; `"public"` lets them keep it
    * even if the request had an `Authorization`. Without it, they decide.
@@ -113,7 +116,7 @@ export interface EntryResponseOptions {
 /** Options for {@linkcode errorResponse}. */
 export interface ErrorResponseOptions {
   /** Headers of the response. Each takes the place of the one that would be worked out. */
-  headers?: HeadersInit;
+  headers?: HeadersLike;
   /** Who may keep the answer that there is no such value. */
   scope?: "public" | "private";
   /**
@@ -216,7 +219,7 @@ export async function entryResponse(
     return plain(request, 405, { Allow: "GET, HEAD" });
   }
   const { value } = entry;
-  const tag = given.get("ETag") ?? await tagOf(value);
+  const tag = given?.get("ETag") ?? await tagOf(value);
   // RFC 9110, section 13.2.2, says in which order these are looked at.
   const ifMatch = request.headers.get("If-Match");
   if (ifMatch !== null && !hasStrongly(ifMatch, tag)) {
@@ -244,11 +247,11 @@ export async function entryResponse(
   return new Response(body, { headers });
 }
 
-/** Checks what came, and returns the headers among it. */
+/** Checks what came, and returns the headers among it, if there are any. */
 function checkEntryOptions(
   entry: FrontEntry,
   options: EntryResponseOptions,
-): Headers {
+): Headers | undefined {
   const action = "Cannot answer with an entry";
   checkOptions(action, options, ENTRY_OPTIONS);
   const { maxAgeMs, staleWhileRevalidateMs, staleIfErrorMs } = options;
@@ -272,6 +275,7 @@ function checkEntryOptions(
       }`,
     );
   }
+  if (options.headers === undefined) return undefined;
   const headers = new Headers(options.headers);
   const tag = headers.get("ETag");
   if (tag !== null && !isTag(tag)) {
@@ -306,10 +310,9 @@ function defined(
 function headersOf(
   entry: FrontEntry,
   options: EntryResponseOptions,
-  given: Headers,
+  given: Headers | undefined,
   tag: string,
 ): Headers {
-  const headers = new Headers(given);
   const { ttlMs, ageMs } = entry;
   const life = {
     ttlMs,
@@ -320,7 +323,7 @@ function headersOf(
     staleIfErrorMs: options.staleIfErrorMs ?? entry.staleIfErrorMs ?? 0,
   };
   const { from, stored } = entry;
-  setMissing(headers, {
+  return replaced({
     "Content-Type": "application/octet-stream",
     "Cache-Control": cacheControlOf(life, options.scope),
     "Cache-Status": cacheStatusOf(options.cacheName ?? "geecache", {
@@ -331,15 +334,21 @@ function headersOf(
     "ETag": tag,
     "Accept-Ranges": "bytes",
     ...(ageMs === undefined ? {} : { Age: `${secondsOf(ageMs)}` }),
-  });
-  return headers;
+  }, given);
 }
 
-/** Adds those of `more` that are not there. */
-function setMissing(headers: Headers, more: Record<string, string>): void {
-  for (const [name, value] of Object.entries(more)) {
-    if (!headers.has(name)) headers.set(name, value);
+/** `own`, with those of `given` in their place. */
+function replaced(
+  own: Record<string, string>,
+  given: Headers | undefined,
+): Headers {
+  const headers = new Headers(own);
+  for (const [name, value] of given ?? []) {
+    // The only one that may be there several times.
+    if (name === "set-cookie") headers.append(name, value);
+    else headers.set(name, value);
   }
+  return headers;
 }
 
 /** The headers of a 304: without what describes a body, RFC 9110, section 15.4.5. */
@@ -404,15 +413,13 @@ export function errorResponse(
   checkNumbers(action, "a non-negative number", { negativeTtlMs });
   checkScope(action, scope);
   const status = statusOf(error, asked);
-  const headers = new Headers(options.headers);
   const keeping = status === 404
     ? negativeControlOf(negativeTtlMs, scope)
     : "no-store";
-  setMissing(headers, {
-    "Cache-Control": keeping,
-    ...(status === 503 ? { "Retry-After": `${RETRY_SECONDS}` } : {}),
-  });
-  return plain(request, status, headers, text);
+  const more: Record<string, string> = { "Cache-Control": keeping };
+  if (status === 503) more["Retry-After"] = `${RETRY_SECONDS}`;
+  const given = options.headers && new Headers(options.headers);
+  return plain(request, status, more, text, given);
 }
 
 function statusOf(
@@ -436,14 +443,15 @@ function isTimeout(error: unknown): boolean {
 function plain(
   request: Request,
   status: number,
-  headers: HeadersInit,
+  headers: Record<string, string>,
   text: string = STATUS_TEXTS[status]!,
+  given?: Headers,
 ): Response {
-  const all = new Headers(headers);
-  setMissing(all, {
+  const all = replaced({
     "Cache-Control": "no-store",
     "Content-Type": "text/plain; charset=utf-8",
-  });
+    ...headers,
+  }, given);
   const body = request.method === "HEAD" ? null : `${text}\n`;
   return new Response(body, { status, headers: all });
 }

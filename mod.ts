@@ -54,6 +54,7 @@ export {
   errorResponse,
   type ErrorResponseOptions,
   type FrontEntry,
+  type HeadersLike,
 } from "./front.ts";
 export {
   type DrainOptions,

@@ -33,7 +33,7 @@ function entryOf(value: string, more: Partial<FrontEntry> = {}): FrontEntry {
 interface Asked {
   value?: string;
   method?: string;
-  headers?: HeadersInit;
+  headers?: Record<string, string>;
   entry?: Partial<FrontEntry>;
   options?: EntryResponseOptions;
 }
