@@ -57,7 +57,7 @@ import { rangeOf } from "./front/ranges.ts";
 export { type BytesLike, ByteView } from "./base/byte_view.ts";
 export { BusyError, NotFoundError, PeerError } from "./base/errors.ts";
 
-/** A value, and what is known about it. */
+/** A value, and what is known about it: what `Group.getEntry()` gives, and more. */
 export interface FrontEntry {
   /** The value's bytes. */
   value: ByteView;
@@ -95,7 +95,8 @@ export interface EntryResponseOptions {
   /**
    * How long HTTP caches may keep the value, whatever longer life it has. They are not
    * told of removals. Without it, a value that never expires is `no-cache`: caches may
-   * keep it, and ask each time whether it is still the same.
+   * keep it, and ask each time whether it is still the same. A copy of another process's
+   * value has an end in any case, after `mirrorTtlMs`.
    *
    * @default {Infinity}
    */
@@ -188,13 +189,12 @@ const STATUS_TEXTS: Readonly<Record<number, string>> = {
  * import { assertEquals } from "@std/assert";
  *
  * const db = new Map([["Tom", "630"]]);
- * const scores = new Group("scores", (name) => db.get(name));
+ * const scores = new Group("scores", (name) => db.get(name), { ttlMs: 60_000 });
  *
  * async function serve(request: Request): Promise<Response> {
  *   const key = new URL(request.url).searchParams.get("key") ?? "";
  *   try {
- *     const value = await scores.get(key, { signal: request.signal });
- *     return await entryResponse(request, { value, from: "main", ttlMs: Infinity });
+ *     return await entryResponse(request, await scores.getEntry(key));
  *   } catch (error) {
  *     return errorResponse(request, error, { negativeTtlMs: 5000 });
  *   }

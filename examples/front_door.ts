@@ -24,9 +24,8 @@ const notes = pool.group("notes", (name) => {
 
 async function answer(request: Request, key: string): Promise<Response> {
   try {
-    const from = notes.peek(key) === undefined ? "load" : "main";
-    const value = await notes.get(key, { signal: request.signal });
-    return await entryResponse(request, { value, from, ttlMs: Infinity }, {
+    const entry = await notes.getEntry(key, { signal: request.signal });
+    return await entryResponse(request, entry, {
       headers: { "Content-Type": "text/plain; charset=utf-8" },
       // A note lives until it is changed, but nobody tells nginx about that.
       maxAgeMs: Number(seconds) * 1000,

@@ -33,11 +33,11 @@ async function answerApi(request: Request, scores: Group): Promise<Response> {
   const key = new URL(request.url).searchParams.get("key");
   if (!key) return statusResponse(STATUS_CODE.BadRequest, "key is required");
   try {
-    const value = await scores.get(key, { signal: request.signal });
-    return await entryResponse(request, {
-      value,
-      from: "main",
-      ttlMs: Infinity,
+    const entry = await scores.getEntry(key, { signal: request.signal });
+    const stored = scores.peek(key) !== undefined;
+    return await entryResponse(request, { ...entry, stored }, {
+      // Scores never expire, and nobody tells other caches of removals.
+      headers: { "Cache-Control": "no-cache" },
     });
   } catch (error) {
     return errorResponse(request, error, {

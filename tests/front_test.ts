@@ -21,6 +21,7 @@ import {
   assertRejects,
   assertThrows,
 } from "./support/assert.ts";
+import { keysOwnedBy, ownerAndAsker, withCluster } from "./support/cluster.ts";
 
 const URL_OF_TOM = "http://localhost:8080/scores/Tom";
 
@@ -523,6 +524,49 @@ Deno.test("Cache-Status has a member for each process, the nearest to the source
   ) {
     assertEquals(await headerOf("Cache-Status", { entry }), status);
   }
+});
+
+Deno.test("Cache-Status tells of two processes: a load there, then a copy here", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = ownerAndAsker(cluster);
+    const [key] = keysOwnedBy(cluster, owner, 1) as [string];
+    const answer = async (group: Group) => {
+      const entry = await group.getEntry(key);
+      const stored = group.peek(key) !== undefined;
+      const request = new Request(URL_OF_TOM);
+      const { headers } = await entryResponse(request, { ...entry, stored });
+      return [headers.get("Cache-Status"), headers.get("Cache-Control")];
+    };
+    assertEquals(await answer(asker.group), [
+      "geecache-owner; ttl=50, geecache; fwd=miss; stored; ttl=50",
+      "max-age=50",
+    ]);
+    await cluster.clock.advance(1500);
+    const rest = ["geecache; hit; ttl=48", "max-age=48"];
+    assertEquals(await answer(asker.group), rest);
+    assertEquals(await answer(owner.group), rest);
+  }, {
+    getter: () => () => ({ value: "630", ttlMs: 50_000 }),
+    group: { shouldMirror: () => true },
+  }));
+
+Deno.test("A stale entry of a group is answered with the rest of its window", async () => {
+  let time = 0;
+  const windows = { staleWhileRevalidateMs: 30_000 };
+  const group = new Group("scores", () => "630", {
+    ttlMs: 60_000,
+    ...windows,
+    clock: { now: () => time, after: () => () => {} },
+  });
+  const controlOf = async () => {
+    const entry = await group.getEntry("Tom");
+    const request = new Request(URL_OF_TOM);
+    const { headers } = await entryResponse(request, { ...entry, ...windows });
+    return headers.get("Cache-Control");
+  };
+  assertEquals(await controlOf(), "max-age=60, stale-while-revalidate=30");
+  time = 80_000;
+  assertEquals(await controlOf(), "max-age=0, stale-while-revalidate=10");
 });
 
 Deno.test("The name in Cache-Status is a token or a string (RFC 8941, 3.3.3 and 3.3.4)", async () => {

@@ -78,11 +78,17 @@ Deno.test("serve's front door answers with an ETag, with 304 to a client that ha
   withNode(["--verbose"], async ({ program, url }) => {
     const first = await fetch(`${url}/api?key=Tom`);
     assertEquals(await first.text(), "630");
+    assertEquals(first.headers.get("Cache-Control"), "no-cache");
+    assertEquals(
+      first.headers.get("Cache-Status"),
+      "geecache; fwd=miss; stored",
+    );
     const tag = first.headers.get("ETag")!;
     const again = await fetch(`${url}/api?key=Tom`, {
       headers: { "If-None-Match": tag },
     });
     assertEquals([again.status, await again.text()], [304, ""]);
+    assertEquals(again.headers.get("Cache-Status"), "geecache; hit");
     const part = await text(`${url}/api?key=Tom`, {
       headers: { "If-Range": tag, "Range": "bytes=1-" },
     });
