@@ -119,11 +119,13 @@ Deno.test("One key whose refresh fails keeps its stale value, and fails no other
   await source.clock.advance(1_500);
   source.next = (keys) =>
     new Map<string, Loaded | Error>(
-      keys.map((key) => [key, key === "b" ? new Error("row b") : `${key}new`]),
+      keys.map((
+        key,
+      ) => [key, key === "b" ? new Error("row b") : `${key} again`]),
     );
   await source.get("a", "b", "c");
   await source.clock.advance(0);
-  assertEquals(await source.get("a", "b", "c"), ["anew", "b1", "cnew"]);
+  assertEquals(await source.get("a", "b", "c"), ["a again", "b1", "c again"]);
   // It alone is left alone for a second.
   await source.clock.advance(999);
   await source.get("b");
