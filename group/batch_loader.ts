@@ -155,7 +155,7 @@ class Batch implements Leaver {
 
   /** Nobody waits for one of its keys any more. */
   leave(reason: unknown): void {
-    if (--this.#waiting > 0 || this.#aborted) return;
+    if (--this.#waiting > 0) return;
     this.#abort(reason);
   }
 

@@ -334,6 +334,34 @@ Deno.test("Loader.hasRoom says whether a load would begin at once, or at the end
   assertEquals(unbounded.hasRoom(true), true);
 });
 
+Deno.test("Loader.hasRoom counts loads in the place of owners, and those that wait for such a place are in nobody's way", async () => {
+  const flight = { signal: new AbortController().signal };
+  const request = { isOwner: false, isPatient: false, flight };
+  for (const isBatch of [false, true]) {
+    const open = gate<string>();
+    const loadMany = async ([key]: readonly string[]) =>
+      new Map([[key!, await open.opened]]);
+    const getter = isBatch ? { loadMany, maxKeys: 1 } : () => open.opened;
+    const loader = new Loader("g", getter, {
+      ...LIMITS,
+      maxConcurrentLoads: 2,
+    });
+    const rooms = () => [loader.hasRoom(true), loader.hasRoom(false)];
+    assertEquals(rooms(), [true, true]);
+    const loads = [loader.load("a", request)];
+    assertEquals(rooms(), [true, false]);
+    await settle();
+    loads.push(loader.load("b", request));
+    assertEquals(rooms(), [true, false]);
+    loads.push(loader.load("c", { ...request, isOwner: true }));
+    assertEquals(rooms(), [false, false]);
+    open.open("v");
+    await Promise.all(loads);
+    await settle();
+    assertEquals(rooms(), [true, true]);
+  }
+});
+
 Deno.test("A key of a batch whose flight tells of its end by a signal alone leaves, too", async () => {
   const calls: string[][] = [];
   const loader = new Loader("g", {
