@@ -25,27 +25,22 @@ import {
   EPOCH_SHIFT,
   FRONT_FLAG,
   HOT_FLAG,
-  NEGATIVE_FLAG,
 } from "./memory/entries.ts";
 import { type FrontObject, FrontObjects } from "./memory/front.ts";
+import {
+  type Bequest,
+  Lives,
+  OVER,
+  STALE,
+  type Use,
+  USES,
+} from "./memory/lives.ts";
 import { HOT, MAIN } from "./memory/logs.ts";
 import { flagsOf, type Source, sourceIn } from "./memory/source.ts";
+import { Cache } from "./memory/store.ts";
 
+export type { CacheStats } from "./memory/store.ts";
 export type { Source } from "./memory/source.ts";
-
-/** The contents and the counters of one store of a group, at one moment. */
-export interface CacheStats {
-  /** The bytes that its entries take; see `GroupOptions.maxBytes`. */
-  bytes: number;
-  /** How many entries it holds, including expired ones that nobody has asked for since. */
-  items: number;
-  /** How often it was asked. */
-  gets: number;
-  /** How often it had a live value. */
-  hits: number;
-  /** How many entries it dropped to make room. */
-  evictions: number;
-}
 
 /** What is known of a value that is to be kept. */
 export interface KeepOptions {
@@ -53,6 +48,25 @@ export interface KeepOptions {
   ownTtlMs?: number;
   /** Default: `"loaded"` in main, `"mirrored"` in hot. */
   source?: Source;
+  /**
+   * How long it is fresh, if it may be answered after that; below 0: it has been stale
+   * for so long.
+   */
+  freshMs?: number;
+  /**
+   * How long it may be answered while it is loaded again. Default: not at all. Of a
+   * mirrored value that says nothing: another process loads it.
+   */
+  refreshedMs?: number;
+}
+
+/** What memory has of a key. */
+export interface Kept {
+  readonly view: ByteView;
+  readonly store: "main" | "hot";
+  readonly use: Use;
+  /** The time that it has left; `Infinity`: no end; below 0: it has been stale for so long. */
+  readonly ttlMs: number;
 }
 
 /** The stores, by their numbers. */
@@ -60,49 +74,6 @@ const STORES = ["main", "hot"] as const;
 
 /** With so few entries, all see a change at once. */
 const FEW_ENTRIES = 4096;
-
-/** One store of a group. */
-export class Cache {
-  readonly #store: 0 | 1;
-  readonly #arena: Arena;
-  readonly #keys: () => IterableIterator<string>;
-  /** How often it was asked. The pair counts. */
-  gets = 0;
-  hits = 0;
-
-  constructor(
-    store: 0 | 1,
-    arena: Arena,
-    keys: () => IterableIterator<string>,
-  ) {
-    this.#store = store;
-    this.#arena = arena;
-    this.#keys = keys;
-  }
-
-  get bytes(): number {
-    return this.#arena.stored[this.#store];
-  }
-
-  get size(): number {
-    return this.#arena.items[this.#store];
-  }
-
-  /** The keys of its live values. */
-  keys(): IterableIterator<string> {
-    return this.#keys();
-  }
-
-  stats(): CacheStats {
-    return {
-      bytes: this.bytes,
-      items: this.size,
-      gets: this.gets,
-      hits: this.hits,
-      evictions: this.#arena.evictions[this.#store],
-    };
-  }
-}
 
 /**
  * The two stores of a group under one budget. `main` holds the keys that this
@@ -119,6 +90,7 @@ export class CachePair {
   readonly #onEvict: (store: "main" | "hot") => void;
   readonly #arena: Arena;
   readonly #front: FrontObjects;
+  readonly #lives: Lives;
   readonly #changes = new Changes();
   /** The number of the last change, where entries have it. */
   #epoch = 0;
@@ -127,6 +99,8 @@ export class CachePair {
   #cancelWork: (() => void) | undefined;
   /** How many times entries were added or dropped: locations are others then. */
   #moves = 0;
+  /** Set if what was found last is to be loaded again. Whoever looks at it takes that back. */
+  foundStale = false;
   /** The evictions that `#onEvict` has heard of. */
   readonly #told: [main: number, hot: number] = [0, 0];
 
@@ -145,6 +119,7 @@ export class CachePair {
       front: this.#front,
     });
     this.entries = this.#arena.entries;
+    this.#lives = new Lives(this.entries, clock);
     this.main = new Cache(MAIN, this.#arena, () => this.#keysOf(MAIN));
     this.hot = new Cache(HOT, this.#arena, () => this.#keysOf(HOT));
   }
@@ -158,8 +133,13 @@ export class CachePair {
    * The live value under `key`. Counts as a use.
    *
    * @param onCopy Hears if the value is in hot.
+   * @param isPeer Whether another process asks, to which this one is the owner.
    */
-  get(key: string, onCopy?: (key: string) => void): ByteView | undefined {
+  get(
+    key: string,
+    onCopy?: (key: string) => void,
+    isPeer = false,
+  ): ByteView | undefined {
     const object = this.#front.get(key);
     if (object !== undefined && this.#isLive(object)) {
       object.isUsed = true;
@@ -172,11 +152,15 @@ export class CachePair {
       }
       return object.view;
     }
-    const location = this.#use(this.#arena.findText(key), onCopy, key);
+    const found = this.#arena.findText(key);
+    const location = this.#use(found, onCopy, isPeer, key);
     if (location < 0) return undefined;
     const view = this.entries.view(location);
     this.entries.touch(location);
-    if (object === undefined && this.#front.hit(this.#arena, location)) {
+    if (
+      object === undefined && !this.foundStale &&
+      this.#front.hit(this.#arena, location)
+    ) {
       this.#moves++;
       this.#front.add(this.#arena, key, view, location);
       this.#tellEvictions();
@@ -196,10 +180,8 @@ export class CachePair {
     onCopy?: (key: string) => void,
   ): number {
     const hash = this.#arena.hashOf(bytes, from, end);
-    const location = this.#use(
-      this.#arena.find(bytes, from, end, hash),
-      onCopy,
-    );
+    const found = this.#arena.find(bytes, from, end, hash);
+    const location = this.#use(found, onCopy, true);
     if (location >= 0) this.entries.touch(location);
     return location;
   }
@@ -215,15 +197,49 @@ export class CachePair {
     const object = this.#front.get(key);
     if (object !== undefined && this.#isLive(object)) return object.view;
     const location = this.#look(key);
-    return location < 0 || this.#isOver(location)
-      ? undefined
-      : this.entries.view(location);
+    return location >= 0 && this.#lives.use(location, false) >= STALE
+      ? this.entries.view(location)
+      : undefined;
+  }
+
+  /**
+   * What memory has of `key`, for a process that owns it or stands in for its owner.
+   * Neither a use nor counted.
+   */
+  inspect(key: string): Kept | undefined {
+    const location = this.#look(key);
+    if (location < 0) return undefined;
+    const isHot = (this.entries.flags(location) & HOT_FLAG) !== 0;
+    return {
+      view: this.entries.view(location),
+      store: isHot ? "hot" : "main",
+      use: USES[this.#lives.use(location, true)]!,
+      ttlMs: this.#lives.ttl(location),
+    };
+  }
+
+  /**
+   * What of the value under `key` is handed on: all of its life, even if it is a copy
+   * here. A stale answer of another process is not.
+   */
+  bequest(key: string): Bequest | undefined {
+    const location = this.#look(key);
+    return location < 0 ? undefined : this.#lives.bequest(location);
+  }
+
+  /** The time that the value under `key` has left, as `Kept` has it. */
+  ttlOf(key: string): number {
+    const location = this.#look(key);
+    return location < 0 ? Infinity : this.#lives.ttl(location);
+  }
+
+  /** The time that what `find()` found has left, as `Kept` has it. */
+  ttlAt(location: number): number {
+    return this.#lives.ttl(location);
   }
 
   /** When the value under `key` expires, by the group's clock, or `Infinity` if never. */
   expiresAt(key: string): number {
-    const object = this.#front.get(key);
-    if (object?.epoch === this.#epoch) return object.expiresAt;
     const location = this.#look(key);
     return location < 0 ? Infinity : this.entries.expiresAt(location);
   }
@@ -250,7 +266,8 @@ export class CachePair {
     key: string,
     view: ByteView,
     ttlMs: number,
-    { ownTtlMs = ttlMs, source }: KeepOptions = {},
+    { ownTtlMs = ttlMs, source, freshMs, refreshedMs = -Infinity }:
+      KeepOptions = {},
   ): void {
     if (ttlMs <= 0) return this.delete(key);
     const now = this.#clock.now();
@@ -263,6 +280,8 @@ export class CachePair {
         this.#epoch,
       expiresAt: now + ttlMs,
       ownExpiresAt: now + ownTtlMs,
+      staleAt: freshMs === undefined ? undefined : now + freshMs,
+      staleUntil: now + refreshedMs,
     });
     this.#tellEvictions();
   }
@@ -324,21 +343,16 @@ export class CachePair {
   *#keysOf(store: 0 | 1 | undefined): IterableIterator<string> {
     for (const key of this.#arena.keys()) {
       const location = this.#look(key);
-      if (location < 0 || this.#isOver(location)) continue;
+      if (location < 0 || this.#lives.isOver(location)) continue;
       const isHot = (this.entries.flags(location) & HOT_FLAG) !== 0;
       if (store === undefined || isHot === (store === HOT)) yield key;
     }
   }
 
   /** Whether the object of an entry says all that there is to say. */
-  #isLive({ epoch, expiresAt }: FrontObject): boolean {
+  #isLive({ epoch, freshUntil }: FrontObject): boolean {
     return epoch === this.#epoch &&
-      (expiresAt === Infinity || expiresAt > this.#clock.now());
-  }
-
-  #isOver(location: number): boolean {
-    const expiresAt = this.entries.expiresAt(location);
-    return expiresAt !== Infinity && expiresAt <= this.#clock.now();
+      (freshUntil === Infinity || freshUntil > this.#clock.now());
   }
 
   /** Where the entry of a key is, or -1, once it has seen all changes. */
@@ -352,6 +366,7 @@ export class CachePair {
   #use(
     found: number,
     onCopy: ((key: string) => void) | undefined,
+    isPeer: boolean,
     key?: string,
   ): number {
     const { main, hot } = this;
@@ -359,7 +374,9 @@ export class CachePair {
     const location = found < 0 ? -1 : this.#catchUp(found);
     if (location >= 0) {
       const isHot = (this.entries.flags(location) & HOT_FLAG) !== 0;
-      if (!this.#isOver(location)) {
+      const use = this.#lives.use(location, isPeer);
+      if (use >= STALE) {
+        if (use === STALE) this.foundStale = true;
         if (!isHot) main.hits++;
         else {
           hot.gets++;
@@ -368,7 +385,7 @@ export class CachePair {
         }
         return location;
       }
-      this.#drop(location);
+      if (use === OVER) this.#drop(location);
     }
     hot.gets++;
     return -1;
@@ -442,20 +459,19 @@ export class CachePair {
       return -1;
     }
     const { expiresAt, ownExpiresAt } = standing;
-    const becomes = flags & NEGATIVE_FLAG | this.#epoch |
-      (standing.isHot ? HOT_FLAG : 0) |
+    const becomes = this.#epoch | (standing.isHot ? HOT_FLAG : 0) |
       flagsOf(standing.source);
     if (!entries.setTimes(location, expiresAt, ownExpiresAt)) {
-      return this.#rewrite(key, entries.view(location), {
-        flags: becomes,
-        expiresAt,
-        ownExpiresAt,
-      });
+      const meta = { flags: becomes, expiresAt, ownExpiresAt };
+      return this.#rewrite(key, entries.view(location), meta);
     }
     this.#arena.setFlags(location, becomes);
     if ((flags & FRONT_FLAG) !== 0) {
       const object = this.#front.get(key)!;
-      object.expiresAt = standing.expiresAt;
+      object.freshUntil = Math.min(
+        expiresAt,
+        entries.staleAt(location),
+      );
       object.isHot = standing.isHot;
       object.epoch = this.#epoch;
     }

@@ -30,9 +30,11 @@ import {
   type SetOptions,
   type WriteOptions,
 } from "./group/group_options.ts";
-import { type Getter, toPeerValue } from "./group/getter.ts";
+import { type BatchGetter, type Getter, toPeerValue } from "./group/getter.ts";
 import type { GroupCounts } from "./group/counts.ts";
+import type { About, Entry } from "./group/entry.ts";
 import { LocalGroup, register } from "./group/local_group.ts";
+import { LIFE, type Life } from "./group/life.ts";
 import { Placement } from "./group/placement.ts";
 import { keyRule } from "./base/names.ts";
 import {
@@ -63,8 +65,16 @@ export type {
   SetOptions,
   WriteOptions,
 } from "./group/group_options.ts";
-export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type {
+  BatchContext,
+  BatchGetter,
+  Getter,
+  GetterContext,
+  Loaded,
+} from "./group/getter.ts";
+export type { Life } from "./group/life.ts";
 export type { GroupCounts } from "./group/counts.ts";
+export type { About, Entry, Origin } from "./group/entry.ts";
 export type {
   Peer,
   PeerPicker,
@@ -84,7 +94,7 @@ export interface GetOptions {
 const GET_OPTIONS: Names<GetOptions> = { signal: true };
 
 const WRITE_OPTIONS: Names<WriteOptions> = { unreachable: true };
-const SET_OPTIONS: Names<SetOptions> = { ttlMs: true, unreachable: true };
+const SET_OPTIONS: Names<SetOptions> = { ...LIFE, unreachable: true };
 
 /** What a group did and holds, at one moment. */
 export interface GroupStats extends GroupCounts {
@@ -121,19 +131,25 @@ export class Group {
   readonly #local: LocalGroup;
   readonly #writes: Writes;
   readonly #asking: AskingContext;
+  readonly #life: Life;
 
   /**
    * Makes an empty group.
    *
    * @param name Not empty, well-formed Unicode, without `/`, neither `.` nor `..`.
-   * @param getter Loads a key that is not in memory.
+   * @param getter Loads a key that is not in memory, or many keys in one call.
    * @throws {TypeError} If the name or an option is of the wrong kind.
    * @throws {RangeError} If a number is out of range.
    */
-  constructor(name: string, getter: Getter, options: GroupOptions = {}) {
+  constructor(
+    name: string,
+    getter: Getter | BatchGetter,
+    options: GroupOptions = {},
+  ) {
     const settings = groupSettingsOf(name, getter, options);
     const { peers } = settings;
     this.name = name;
+    this.#life = settings.life;
     this.#local = new LocalGroup(name, getter, {
       ...settings,
       placement: new Placement(name, peers),
@@ -154,14 +170,68 @@ export class Group {
    * @throws {NotFoundError} If the getter returned `undefined`.
    * @throws {LoadError} If the getter failed in another process, or threw something
    *   that is no `Error`. An `Error` of a getter in this process arrives unchanged.
-   * @throws {BusyError} If the owner is out of reach, and too many loads for such
-   *   owners wait here already.
+   * @throws {BusyError} If the key is to be loaded here, and too many loads wait already:
+   *   all, with `maxConcurrentLoads`, or those for owners that are out of reach.
    */
   get(key: string, options?: GetOptions): Promise<ByteView> {
     const signal = options?.signal;
     if (signal?.aborted) return Promise.reject(signal.reason);
     const view = this.#local.hit(key);
     return view === undefined ? this.#load(key, options) : promiseOf(view);
+  }
+
+  /**
+   * As {@linkcode Group.get}, with where the value came from and how long it has.
+   *
+   * @example A value that is stale, and is loaded again in the background
+   * ```ts
+   * import { type Clock, Group } from "@geecache/geecache";
+   * import { assertEquals } from "@std/assert";
+   *
+   * let time = 0;
+   * const clock: Clock = { now: () => time, after: () => () => {} };
+   * const scores = new Group("scores", () => "630", {
+   *   ttlMs: 60_000,
+   *   staleWhileRevalidateMs: 30_000,
+   *   clock,
+   * });
+   *
+   * const { from, ttlMs } = await scores.getEntry("Tom");
+   * assertEquals([from, ttlMs], ["load", 60_000]);
+   * time = 70_000;
+   * const later = await scores.getEntry("Tom");
+   * assertEquals([later.from, later.ttlMs], ["main", -10_000]);
+   * ```
+   */
+  getEntry(key: string, options?: GetOptions): Promise<Entry> {
+    const signal = options?.signal;
+    if (signal?.aborted) return Promise.reject(signal.reason);
+    const entry = this.#local.entry(key);
+    if (entry !== undefined) return Promise.resolve(entry);
+    const error = this.#keyError(key, "get", options);
+    if (error !== undefined) return Promise.reject(error);
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        leaver?.leave(signal!.reason);
+        reject(signal!.reason);
+      };
+      const end = (): void => signal?.removeEventListener("abort", leave);
+      signal?.addEventListener("abort", leave, { once: true });
+      const leaver = this.#local.watch(
+        key,
+        (flight) => this.#ask(key, flight),
+        {
+          resolve: (value, about) => {
+            end();
+            resolve({ value, ...about! });
+          },
+          reject: (error) => {
+            end();
+            reject(error);
+          },
+        },
+      );
+    });
   }
 
   /**
@@ -224,8 +294,8 @@ export class Group {
   }
 
   /**
-   * The value of `key` if this process has it in memory, at once. It does not
-   * count as a use.
+   * The value of `key` if this process has it in memory, at once: a stale one only
+   * within its `staleWhileRevalidateMs`. It does not count as a use.
    */
   peek(key: string): ByteView | undefined {
     return this.#local.peek(key);
@@ -235,7 +305,7 @@ export class Group {
    * Stores a value at the key's owner and removes it everywhere else.
    *
    * @throws {TypeError} If the key, the value or the options are of the wrong kind.
-   * @throws {RangeError} If `ttlMs` is negative or NaN.
+   * @throws {RangeError} If a time is negative or NaN.
    * @throws {AggregateError} If some peers could not be told, and `unreachable` is
    *   `"reject"`; its `errors` name them.
    */
@@ -248,9 +318,8 @@ export class Group {
     const action = `Cannot set ${quote(key)} of group ${quote(this.name)}`;
     checkOptions(action, options, SET_OPTIONS);
     checkUnreachable(action, options?.unreachable);
-    const ttlMs = options?.ttlMs;
-    const timed = ttlMs === undefined ? { value } : { value, ttlMs };
-    const stored = toPeerValue(timed, action);
+    const { unreachable: _, ...life } = options ?? {};
+    const stored = toPeerValue({ value, ...life }, action, this.#life);
     await this.#writes.set(key, stored, options?.unreachable);
   }
 
@@ -331,7 +400,7 @@ export class Group {
   }
 
   /** Asks the owner, then those who stand in for it, then the getter. */
-  #ask(key: string, flight: OpenFlight<ByteView>): void {
+  #ask(key: string, flight: OpenFlight<ByteView, About>): void {
     new Asking(this.#asking, key, flight).begin();
   }
 

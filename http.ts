@@ -32,7 +32,7 @@ import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
 import type { Peer } from "./base/peers.ts";
 import { Group, type GroupOptions } from "./group.ts";
-import type { Getter } from "./group/getter.ts";
+import type { BatchGetter, Getter } from "./group/getter.ts";
 import { GROUP_OPTIONS as ALL_GROUP_OPTIONS } from "./group/group_options.ts";
 import {
   type LocalGroup,
@@ -252,7 +252,7 @@ export class HTTPPool {
    */
   group(
     name: string,
-    getter: Getter,
+    getter: Getter | BatchGetter,
     options?: Omit<GroupOptions, "peers">,
   ): Group {
     const action = `Cannot create Group ${describe(name)}`;
@@ -265,11 +265,13 @@ export class HTTPPool {
       ...options,
       clock: options?.clock ?? this.#settings.clock,
       unreachable: options?.unreachable ?? this.#settings.unreachable,
+      random: options?.random ?? this.#settings.random,
       peers: this.#members,
     });
     const local = localOf(group);
     local.observer = this.#observer;
     local.ringChanged(this.#ringChange(true));
+    if (this.#admission.draining) local.drain();
     this.#groups.set(name, group);
     this.#locals.set(name, local);
     return group;
@@ -307,6 +309,7 @@ export class HTTPPool {
     checkNumbers(action, "a non-negative number", { timeoutMs });
     this.#admission.drain();
     this.#handler.drain();
+    for (const local of this.#locals.values()) local.drain();
     if ([...this.#members.peers()].length > 0) {
       await new Promise<void>((resolve) => {
         const cancel = this.#settings.clock.after(timeoutMs, resolve);

@@ -49,6 +49,14 @@ export {
   type WriteOptions,
 } from "./group.ts";
 export {
+  entryResponse,
+  type EntryResponseOptions,
+  errorResponse,
+  type ErrorResponseOptions,
+  type FrontEntry,
+  type HeadersLike,
+} from "./front.ts";
+export {
   type DrainOptions,
   HTTPPool,
   type HTTPPoolOptions,
@@ -56,7 +64,15 @@ export {
   type PoolStats,
 } from "./http.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
-export type { Getter, GetterContext, Loaded } from "./group/getter.ts";
+export type {
+  BatchContext,
+  BatchGetter,
+  Getter,
+  GetterContext,
+  Loaded,
+} from "./group/getter.ts";
+export type { Life } from "./group/life.ts";
+export type { About, Entry, Origin } from "./group/entry.ts";
 export type { GroupCounts } from "./group/counts.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
 export { type EvictionReason, LRU, type LRUOptions } from "./lru.ts";

@@ -13,6 +13,7 @@ const RULES = {
   "a number greater than 0": (value: number): boolean => value > 0,
   "a number of at least 1": (value: number): boolean => value >= 1,
   "a non-negative number": (value: number): boolean => value >= 0,
+  "a number from 0 to 1": (value: number): boolean => value >= 0 && value <= 1,
 } as const;
 
 /** Names that an object may have. A type of them keeps such a list complete. */
@@ -212,4 +213,17 @@ export function checkList(action: string, name: string, value: unknown): void {
     `${action}: ${name} must be an array or another iterable of strings: ` +
       `received ${describe(value)}`,
   );
+}
+
+/** Guards an option `random`, which is also called by timers, where nobody catches. */
+export function safeRandom(random: () => number): () => number {
+  return () => {
+    try {
+      const number = random();
+      if (number >= 0 && number < 1) return number;
+    } catch {
+      // Jitter of any size will do.
+    }
+    return Math.random();
+  };
 }

@@ -1,5 +1,5 @@
 /**
- * The library's source of time.
+ * The library's source of time, and the end of a turn of the event loop.
  *
  * Apart from the Node adapter, nothing else reads a clock or sets a timer, so a
  * test can run the whole library on a clock of its own.
@@ -57,5 +57,50 @@ function after(
   return () => clearTimeout(timer);
 }
 
-/** The runtime's own monotonic clock. */
-export const systemClock: Clock = { now: () => performance.now(), after };
+/** The wall clock is not looked at more often: that would cost half a look again. */
+const LOOK_MS = 1;
+
+/** A difference of the two clocks that grew by more than that was no drift. */
+const MAX_DRIFT_MS = 1_000;
+
+/**
+ * The time of a monotonic clock, which may stand still while the machine is suspended,
+ * and of a wall clock, which goes on then but may be set. When the wall clock has gained
+ * on the monotonic one since it was looked at last, the machine was suspended or the
+ * clock was set forward: either way, that time counts as passed. So no value outlives
+ * its life. A clock that is set back changes nothing.
+ */
+export function monotonic(
+  steady: () => number,
+  wall: () => number,
+): () => number {
+  let ahead = 0;
+  let lookedAt = steady();
+  let last = wall() - lookedAt;
+  return () => {
+    const now = steady();
+    if (now - lookedAt < LOOK_MS) return now + ahead;
+    lookedAt = now;
+    const apart = wall() - now;
+    if (apart - last > MAX_DRIFT_MS) ahead += apart - last;
+    last = apart;
+    return now + ahead;
+  };
+}
+
+/** The runtime's own clocks. */
+export const systemClock: Clock = {
+  now: monotonic(() => performance.now(), () => Date.now()),
+  after,
+};
+
+const { setImmediate } = globalThis as {
+  setImmediate?: (run: () => void) => void;
+};
+
+/**
+ * Calls `run` at the end of this turn of the event loop: what else has arrived is taken
+ * in first. It is no matter of time, so a clock that stands still does not delay it.
+ */
+export const afterTurn: (run: () => void) => void = setImmediate ??
+  ((run) => void setTimeout(run, 0));

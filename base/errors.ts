@@ -180,8 +180,8 @@ export class PeerError extends Error {
 
 /**
  * Too much is under way, so this was not even tried. Loads in place of owners out
- * of reach are limited: as many run as may run at a time, and as many more wait as
- * may wait.
+ * of reach are limited, and so are all loads of a group with `maxConcurrentLoads`: as
+ * many run as may run at a time, and as many more wait as may wait.
  */
 export class BusyError extends Error {
   static {

@@ -48,9 +48,18 @@ export interface PeerValue {
   value: ByteView;
   /**
    * The time that they have left to live, in milliseconds. Absent if they never
-   * expire. It is a duration because clocks of two processes are never compared.
+   * expire. Below 0: they have been stale for so long. It is a duration because clocks
+   * of two processes are never compared.
    */
   ttlMs?: number;
+  /**
+   * For how long after that they may be answered while they are loaded again. Absent
+   * where that is not the receiver's business: it is for a value to store, and for one
+   * from the memory of another process.
+   */
+  staleWhileRevalidateMs?: number;
+  /** The same if they cannot be loaded. */
+  staleIfErrorMs?: number;
   /** Whether the key is asked for so often that the asker should keep a copy. */
   isHot?: boolean;
 }

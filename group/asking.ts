@@ -17,6 +17,7 @@ import type {
 } from "../base/peers.ts";
 import { GetterFailure } from "./getter.ts";
 import type { GroupOptions } from "./group_options.ts";
+import type { About } from "./entry.ts";
 import type { LocalGroup } from "./local_group.ts";
 import type { OpenFlight } from "./flights.ts";
 
@@ -32,7 +33,7 @@ export interface AskingContext {
 export class Asking implements Asker {
   readonly #context: AskingContext;
   readonly #key: string;
-  readonly #flight: OpenFlight<ByteView>;
+  readonly #flight: OpenFlight<ByteView, About>;
   /** How often the last copy of the key was used. */
   served = 0;
   #isOwner = false;
@@ -43,7 +44,7 @@ export class Asking implements Asker {
   constructor(
     context: AskingContext,
     key: string,
-    flight: OpenFlight<ByteView>,
+    flight: OpenFlight<ByteView, About>,
   ) {
     this.#context = context;
     this.#key = key;
@@ -75,7 +76,8 @@ export class Asking implements Asker {
     } catch (error) {
       return this.#flight.reject(error);
     }
-    this.#flight.resolve(answer.value);
+    const { value, ttlMs = Infinity } = answer;
+    this.#flight.resolve(value, { from: "peer", ttlMs });
   }
 
   /** A peer has no answer. */
@@ -151,7 +153,8 @@ export class Asking implements Asker {
         isOwner: this.#isOwner,
         skipPeek: this.#skipPeek ?? false,
       });
-      flight.resolve(loaded.value);
+      const { value, from, ttlMs = Infinity } = loaded;
+      flight.resolve(value, { from, ttlMs });
     } catch (error) {
       // Callers here get what the getter threw, as it is.
       flight.reject(error instanceof GetterFailure ? error.error : error);

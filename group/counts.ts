@@ -18,12 +18,18 @@ export interface GroupCounts {
   peerLoads: number;
   /** Questions that a peer could not answer. */
   peerErrors: number;
-  /** Calls of the getter that gave a value. */
+  /** Keys that the getter gave a value for. */
   localLoads: number;
-  /** Calls of the getter that failed or found no such key. */
+  /** Keys that the getter failed to load or did not find. */
   localLoadErrs: number;
   /** Values taken from the memory of a key's last owner instead of a load. */
   inherited: number;
+  /** Loads begun in the background because a stale value was answered. */
+  refreshes: number;
+  /** Answers with a stale value that this process holds as owner or in its place. */
+  staleAnswers: number;
+  /** Answers that there is no such key, without a load. */
+  negativeHits: number;
   /** Keys that peers, or other HTTP clients, asked of this process. */
   serverRequests: number;
 }
@@ -40,6 +46,9 @@ export function noCounts(): GroupCounts {
     localLoads: 0,
     localLoadErrs: 0,
     inherited: 0,
+    refreshes: 0,
+    staleAnswers: 0,
+    negativeHits: 0,
     serverRequests: 0,
   };
 }

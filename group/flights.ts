@@ -21,13 +21,14 @@ export interface Flight {
 }
 
 /** A caller that waits for a flight. */
-export interface Waiting<V> {
-  resolve(value: V): void;
+export interface Waiting<V, A = unknown> {
+  /** @param about What else is known of the value. */
+  resolve(value: V, about?: A): void;
   reject(error: unknown): void;
 }
 
 /** A flight, as whoever ends it sees it. */
-export interface OpenFlight<V> extends Flight, Waiting<V> {
+export interface OpenFlight<V, A = unknown> extends Flight, Waiting<V, A> {
   /** Whether nobody waits for it any more. */
   readonly aborted: boolean;
   /** Tells `leaver` when that is so, instead of the one before; cheaper than the signal. */
@@ -35,30 +36,33 @@ export interface OpenFlight<V> extends Flight, Waiting<V> {
 }
 
 /** What hears of the ends of flights. */
-interface Ends<V> {
-  onSettled(flight: RunningFlight<V>): void;
+interface Ends<V, A> {
+  onSettled(flight: RunningFlight<V, A>): void;
   /** Nobody waits any more. */
-  onAbandoned(flight: RunningFlight<V>): void;
+  onAbandoned(flight: RunningFlight<V, A>): void;
 }
 
-class RunningFlight<V> implements OpenFlight<V>, Leaver {
+class RunningFlight<V, A> implements OpenFlight<V, A>, Leaver {
   readonly key: unknown;
   current = true;
   settled = false;
   /** How many callers wait. */
   waiting = 0;
-  readonly #flights: Ends<V>;
+  readonly #flights: Ends<V, A>;
   /** Those who hear of its end. Nearly always there is one. */
-  #first: Waiting<V> | undefined;
-  #others: Waiting<V>[] | undefined;
-  #outcome: { value: V } | { error: unknown } | undefined;
+  #first: Waiting<V, A> | undefined;
+  #others: Waiting<V, A>[] | undefined;
+  #outcome:
+    | { value: V; about: A | undefined }
+    | { error: unknown }
+    | undefined;
   #promise: Promise<V> | undefined;
   // Made when first asked for: most runs never look at it.
   #controller: AbortController | undefined;
   #aborted: { reason: unknown } | undefined;
   #leaver: Leaver | undefined;
 
-  constructor(key: unknown, flights: Ends<V>) {
+  constructor(key: unknown, flights: Ends<V, A>) {
     this.key = key;
     this.#flights = flights;
   }
@@ -78,22 +82,22 @@ class RunningFlight<V> implements OpenFlight<V>, Leaver {
   }
 
   /** Tells `caller` what the flight comes to. */
-  tell(caller: Waiting<V>): void {
+  tell(caller: Waiting<V, A>): void {
     const outcome = this.#outcome;
     if (outcome !== undefined) {
-      if ("value" in outcome) caller.resolve(outcome.value);
+      if ("value" in outcome) caller.resolve(outcome.value, outcome.about);
       else caller.reject(outcome.error);
     } else if (this.#first === undefined) this.#first = caller;
     else (this.#others ??= []).push(caller);
   }
 
-  resolve(value: V): void {
+  resolve(value: V, about?: A): void {
     if (this.settled) return;
     this.settled = true;
     this.#flights.onSettled(this);
-    this.#outcome = { value };
-    this.#first?.resolve(value);
-    for (const caller of this.#others ?? []) caller.resolve(value);
+    this.#outcome = { value, about };
+    this.#first?.resolve(value, about);
+    for (const caller of this.#others ?? []) caller.resolve(value, about);
   }
 
   reject(error: unknown): void {
@@ -133,18 +137,23 @@ class RunningFlight<V> implements OpenFlight<V>, Leaver {
 const MIN_STARTS = 256;
 
 /** The flights of keys, at most one for each that a caller can join. */
-export class Flights<K, V> {
+export class Flights<K, V, A = unknown> {
   /** The flight that a caller for the key would join. */
-  #current = new Map<K, RunningFlight<V>>();
+  #current = new Map<K, RunningFlight<V, A>>();
   /** How many more flights may start before the map is copied. */
   #left = MIN_STARTS;
   /** Forgotten flights that somebody still waits for. */
-  readonly #forgotten = new Set<RunningFlight<V>>();
+  readonly #forgotten = new Set<RunningFlight<V, A>>();
   #closed: { reason: unknown } | undefined;
 
   /** How many flights a caller could join. */
   get size(): number {
     return this.#current.size;
+  }
+
+  /** Whether there is a flight of `key` that a caller could join. */
+  has(key: K): boolean {
+    return this.#current.has(key);
   }
 
   /**
@@ -154,7 +163,7 @@ export class Flights<K, V> {
    */
   join(
     key: K,
-    begin: (flight: OpenFlight<V>) => void,
+    begin: (flight: OpenFlight<V, A>) => void,
     options?: { signal?: AbortSignal },
   ): Promise<V> {
     const signal = options?.signal;
@@ -171,8 +180,8 @@ export class Flights<K, V> {
    */
   watch(
     key: K,
-    begin: (flight: OpenFlight<V>) => void,
-    caller: Waiting<V>,
+    begin: (flight: OpenFlight<V, A>) => void,
+    caller: Waiting<V, A>,
   ): Leaver | undefined {
     if (this.#closed) {
       caller.reject(this.#closed.reason);
@@ -218,8 +227,11 @@ export class Flights<K, V> {
     }
   }
 
-  #start(key: K, begin: (flight: OpenFlight<V>) => void): RunningFlight<V> {
-    const flight = new RunningFlight<V>(key, this.#ends);
+  #start(
+    key: K,
+    begin: (flight: OpenFlight<V, A>) => void,
+  ): RunningFlight<V, A> {
+    const flight = new RunningFlight<V, A>(key, this.#ends);
     if (--this.#left < 0) {
       // Measured: a map whose keys come and go keeps removed values alive through
       // collections, as if its old tables held on to the new ones. A copy does not.
@@ -235,7 +247,7 @@ export class Flights<K, V> {
     return flight;
   }
 
-  readonly #ends: Ends<V> = {
+  readonly #ends: Ends<V, A> = {
     onSettled: (flight) => {
       if (flight.current) this.#current.delete(flight.key as K);
       else this.#forgotten.delete(flight);
@@ -247,7 +259,7 @@ export class Flights<K, V> {
     },
   };
 
-  #waitUntil(signal: AbortSignal, flight: RunningFlight<V>): Promise<V> {
+  #waitUntil(signal: AbortSignal, flight: RunningFlight<V, A>): Promise<V> {
     return new Promise((resolve, reject) => {
       const leave = (): void => {
         reject(signal.reason);

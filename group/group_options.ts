@@ -6,7 +6,7 @@
 
 import type { ByteView } from "../base/byte_view.ts";
 import { type Clock, systemClock } from "../base/clock.ts";
-import { describe, quote } from "../base/errors.ts";
+import { quote } from "../base/errors.ts";
 import { checkGroupName } from "../base/names.ts";
 import {
   checkFunctions,
@@ -15,12 +15,18 @@ import {
   checkOptions,
   checkUnreachable,
   type Names,
+  safeRandom,
   type Unreachable,
 } from "../base/checks.ts";
 import type { PeerPicker } from "../base/peers.ts";
+import { checkGetter } from "./getter.ts";
+import { LIFE, type Life } from "./life.ts";
 
-/** Options for a `Group`. */
-export interface GroupOptions {
+/**
+ * Options for a `Group`. The fields of {@linkcode Life} are those of values that do not
+ * say it themselves.
+ */
+export interface GroupOptions extends Life {
   /**
    * How many bytes the memory of main and hot may have. An entry takes its key as UTF-8,
    * its value and a head of 16 bytes, or of 32 if it ends some time; beside that, about
@@ -63,12 +69,61 @@ export interface GroupOptions {
    */
   maxStandInLoads?: number;
   /**
+   * How many loads may run here at a time, those in place of owners included; at least
+   * 1. Up to 10,000 more wait in order. Past that a load is refused with a `BusyError`.
+   * A call of `loadMany` is one load, however many keys it has. A load that nobody waits
+   * for any more is not counted, nor is one whose getter asks a group for a key that is
+   * not in memory.
+   *
+   * Default: as many as there are, and 4 with a `loadMany`.
+   */
+  maxConcurrentLoads?: number;
+  /**
+   * For how long the owner of a key remembers that there is no such key, in
+   * milliseconds. 0: not at all. More than 0 sets a sixteenth of `maxBytes` aside for
+   * such keys.
+   *
+   * @default {0}
+   */
+  negativeTtlMs?: number;
+  /**
+   * By which part the `ttlMs` of each loaded value is shortened at most, at random, so
+   * that what was loaded at the same time does not go stale at the same time. From 0 to
+   * 1.
+   *
+   * @default {0}
+   */
+  ttlJitter?: number;
+  /**
+   * How long a load may take, in milliseconds, before a value within its
+   * `staleIfErrorMs` is answered instead. The load goes on. 0: such a value is answered
+   * at once.
+   *
+   * @default {Infinity}
+   */
+  softTimeoutMs?: number;
+  /**
+   * How long a call of the getter may take, in milliseconds. Then its signal fires, and
+   * the load has failed: with a `LoadError` where there is no stale value to answer.
+   * What the getter gives later is dropped.
+   *
+   * @default {Infinity}
+   */
+  loadTimeoutMs?: number;
+  /**
    * What a write does that could not reach some processes, where the call does not say
    * it. See {@linkcode WriteOptions.unreachable}.
    *
    * @default {"reject"}
    */
   unreachable?: Unreachable;
+  /**
+   * Gives numbers from 0 to less than 1, for `ttlJitter` and for the pauses after loads
+   * that failed.
+   *
+   * @default {Math.random}
+   */
+  random?: () => number;
   /**
    * Where time comes from.
    *
@@ -92,14 +147,15 @@ export interface WriteOptions {
   unreachable?: Unreachable;
 }
 
-/** Options for `Group.set`. */
-export interface SetOptions extends WriteOptions {
-  /**
-   * How long the value lives, in milliseconds. 0 stores nothing, so that the key is
-   * only removed. Default: for ever.
-   */
-  ttlMs?: number;
-}
+/**
+ * Options for `Group.set`. What they leave out of the value's {@linkcode Life} are the
+ * group's options. With a `ttlMs` of 0 nothing is stored, so that the key is only
+ * removed.
+ */
+export interface SetOptions extends WriteOptions, Life {}
+
+/** How many calls of a `loadMany` run at a time. */
+const MAX_CONCURRENT_BATCHES = 4;
 
 /** The names of all options of a group. */
 export const GROUP_OPTIONS: Names<GroupOptions> = {
@@ -108,7 +164,14 @@ export const GROUP_OPTIONS: Names<GroupOptions> = {
   shouldMirror: true,
   mirrorTtlMs: true,
   maxStandInLoads: true,
+  maxConcurrentLoads: true,
+  ...LIFE,
+  negativeTtlMs: true,
+  ttlJitter: true,
+  softTimeoutMs: true,
+  loadTimeoutMs: true,
   unreachable: true,
+  random: true,
   clock: true,
 };
 
@@ -119,7 +182,14 @@ export interface GroupSettings {
   shouldMirror: GroupOptions["shouldMirror"];
   mirrorTtlMs: number;
   maxStandInLoads: number;
+  maxConcurrentLoads: number;
+  life: Life;
+  negativeTtlMs: number;
+  ttlJitter: number;
+  softTimeoutMs: number;
+  loadTimeoutMs: number;
   unreachable: Unreachable;
+  random: () => number;
   clock: Clock;
 }
 
@@ -141,19 +211,37 @@ export function groupSettingsOf(
     maxBytes = 64 * 1024 * 1024,
     mirrorTtlMs = 60_000,
     maxStandInLoads = 64,
+    maxConcurrentLoads = typeof getter === "function"
+      ? Infinity
+      : MAX_CONCURRENT_BATCHES,
+    ttlMs = Infinity,
+    staleWhileRevalidateMs = 0,
+    staleIfErrorMs = 0,
+    negativeTtlMs = 0,
+    ttlJitter = 0,
+    softTimeoutMs = Infinity,
+    loadTimeoutMs = Infinity,
     unreachable = "reject",
+    random = Math.random,
     clock = systemClock,
     peers,
     shouldMirror,
   } = options;
-  if (typeof getter !== "function") {
-    throw new TypeError(
-      `${action}: getter must be a function: received ${describe(getter)}`,
-    );
-  }
+  checkGetter(action, getter);
   checkNumbers(action, "a non-negative number", { maxBytes, mirrorTtlMs });
-  checkNumbers(action, "a number of at least 1", { maxStandInLoads });
-  checkFunctions(action, { shouldMirror });
+  checkNumbers(action, "a number of at least 1", {
+    maxStandInLoads,
+    maxConcurrentLoads,
+  });
+  const life = { ttlMs, staleWhileRevalidateMs, staleIfErrorMs };
+  checkNumbers(action, "a non-negative number", life);
+  checkNumbers(action, "a non-negative number", {
+    negativeTtlMs,
+    softTimeoutMs,
+  });
+  checkNumbers(action, "a number from 0 to 1", { ttlJitter });
+  checkNumbers(action, "a number greater than 0", { loadTimeoutMs });
+  checkFunctions(action, { shouldMirror, random });
   checkUnreachable(action, unreachable);
   checkMethods(action, "clock", clock, ["now", "after"]);
   checkMethods(action, "peers", peers, ["pickPeer", "peers"]);
@@ -166,7 +254,14 @@ export function groupSettingsOf(
     maxBytes,
     mirrorTtlMs,
     maxStandInLoads,
+    maxConcurrentLoads,
+    life,
+    negativeTtlMs,
+    ttlJitter,
+    softTimeoutMs,
+    loadTimeoutMs,
     unreachable,
+    random: safeRandom(random),
     clock,
     peers,
     shouldMirror,

@@ -32,6 +32,11 @@ export class Limiter {
     return this.#running;
   }
 
+  /** Whether one more would run at once. */
+  get hasRoom(): boolean {
+    return this.#running + 1 <= this.#options.max;
+  }
+
   /** How many wait for their turn. */
   get waiting(): number {
     return this.#waiting.size;
@@ -52,9 +57,9 @@ export class Limiter {
     signal: AbortSignal,
     isPatient = false,
   ): Promise<T> {
-    const { max, maxWaiting } = this.#options;
+    const { maxWaiting } = this.#options;
     const mayWait = isPatient || this.#waiting.size < maxWaiting;
-    if (this.#running < max) this.#running++;
+    if (this.hasRoom) this.#running++;
     else if (mayWait) await this.#turn(signal);
     else {
       throw new BusyError(

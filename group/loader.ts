@@ -1,27 +1,31 @@
 /**
- * Calls a group's getter: in the context in which the group was made, and only a few
- * times at once for keys that others own.
+ * Calls a group's getter: in the context in which the group was made, and only as many
+ * times at once as it may be called.
  *
  * @module
  */
 
 import { contextOfNow, ContextValue, type InContext } from "../base/context.ts";
-import {
-  describe,
-  isError,
-  isNotFound,
-  LoadError,
-  NotFoundError,
-  quote,
-} from "../base/errors.ts";
+import { quote } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
 import {
+  BatchLoader,
+  type BatchOptions,
+  type LoadRequest,
+} from "./batch_loader.ts";
+import {
+  type BatchGetter,
+  failureOf,
   type Getter,
-  GetterFailure,
+  type GetterContext,
   type Loaded,
-  toPeerValue,
+  tooSlow,
+  valueOf,
 } from "./getter.ts";
 import { Limiter } from "./limiter.ts";
+import { TimeLimit } from "./time_limit.ts";
+
+export type { LoadRequest } from "./batch_loader.ts";
 
 /**
  * What gives up the place of the load whose getter asks now. A load that waits for
@@ -29,35 +33,42 @@ import { Limiter } from "./limiter.ts";
  */
 const placeOfAsker = new ContextValue<() => void>();
 
-/** How many more loads in place of owners may wait for their turn. */
-const MAX_STAND_IN_QUEUE = 10_000;
+/** How many more loads may wait for their turn, and as many in place of owners. */
+const MAX_WAITING = 10_000;
 
-/** A load that is to begin. */
-export interface LoadRequest {
-  /** Whether this process owns the key. If not, the load waits for its turn. */
-  isOwner: boolean;
-  /** Wait for a turn even if too many wait already. */
-  isPatient: boolean;
-  /** What the load runs for. The signal is looked at only if that is needed. */
-  flight: { readonly signal: AbortSignal };
-}
+/** Options for a {@linkcode Loader}. */
+export type LoaderOptions = Omit<BatchOptions, "maxWaiting">;
 
 /** Calls the getter of one group. */
 export class Loader {
   readonly #group: string;
-  readonly #getter: Getter;
+  readonly #getter: Getter | BatchLoader;
+  readonly #options: LoaderOptions;
   readonly #standIns: Limiter;
+  /** `undefined`: as many may run as there are. */
+  readonly #all: Limiter | undefined;
   /** Calls a function in the context in which the group was made. */
   readonly inContext: InContext = contextOfNow();
 
-  /** @param maxStandInLoads How many keys that others own may be loaded at a time. */
-  constructor(group: string, getter: Getter, maxStandInLoads: number) {
+  constructor(
+    group: string,
+    getter: Getter | BatchGetter,
+    options: LoaderOptions,
+  ) {
+    const { maxStandInLoads, maxConcurrentLoads } = options;
+    const maxWaiting = MAX_WAITING;
     this.#group = group;
-    this.#getter = getter;
-    this.#standIns = new Limiter({
-      max: maxStandInLoads,
-      maxWaiting: MAX_STAND_IN_QUEUE,
-    });
+    this.#options = options;
+    this.#standIns = new Limiter({ max: maxStandInLoads, maxWaiting });
+    this.#all = maxConcurrentLoads === Infinity
+      ? undefined
+      : new Limiter({ max: maxConcurrentLoads, maxWaiting });
+    this.#getter = typeof getter === "function" ? getter : new BatchLoader(
+      group,
+      getter,
+      { ...options, maxWaiting },
+      (run, leave) => this.inContext(() => placeOfAsker.during(leave, run)),
+    );
   }
 
   /** Somebody is about to wait for a load. If a getter does, it gives up its place. */
@@ -65,61 +76,91 @@ export class Loader {
     placeOfAsker.get()?.();
   }
 
+  /** Whether one more load would begin at once, or at the end of this turn. */
+  hasRoom(isOwner: boolean): boolean {
+    const getter = this.#getter;
+    if (typeof getter !== "function") return getter.hasRoom(isOwner);
+    return (isOwner || this.#standIns.hasRoom) && (this.#all?.hasRoom ?? true);
+  }
+
   /**
-   * Calls the getter, at once or when its turn has come.
+   * Calls the getter, at once or when its turn has come, for this key or for several.
    *
    * @throws {GetterFailure} If the getter threw, unless that says that there is no such
    *   key.
    * @throws {BusyError} If too many wait for their turn already.
    */
-  load(
-    key: string,
-    { isOwner, isPatient, flight }: LoadRequest,
-  ): Promise<PeerValue> {
-    if (isOwner) return this.#call(key, flight);
+  load(key: string, request: LoadRequest): Promise<PeerValue> {
+    const getter = this.#getter;
+    if (typeof getter !== "function") return getter.load(key, request);
+    if (request.isOwner) return this.#inTurn(getter, key, request);
     return this.#standIns.run(
       `Cannot load ${quote(key)} of group ${quote(this.#group)}, ` +
         "which another process owns",
-      (leave) => this.#call(key, flight, leave),
+      (leave) => this.#inTurn(getter, key, request, leave),
+      request.flight.signal,
+      request.isPatient,
+    );
+  }
+
+  /** @param leave Gives up the place that the load has among those of its kind. */
+  #inTurn(
+    getter: Getter,
+    key: string,
+    request: LoadRequest,
+    leave?: () => void,
+  ): Promise<PeerValue> {
+    const all = this.#all;
+    if (all === undefined) return this.#call(getter, key, request, leave);
+    const { isPatient, flight } = request;
+    return all.run(
+      `Cannot load ${quote(key)} of group ${quote(this.#group)}`,
+      (leaveAll) =>
+        this.#call(getter, key, request, () => {
+          leaveAll();
+          leave?.();
+        }),
       flight.signal,
       isPatient,
     );
   }
 
-  /** @param leave Gives up the place that the load has among those of its kind. */
+  /** @param leave Gives up all places that the load has. */
   async #call(
+    getter: Getter,
     key: string,
-    flight: LoadRequest["flight"],
+    { flight, stale }: LoadRequest,
     leave?: () => void,
   ): Promise<PeerValue> {
     const group = this.#group;
-    const context = {
+    const { loadTimeoutMs, clock, life } = this.#options;
+    const limit = loadTimeoutMs === Infinity
+      ? undefined
+      : new TimeLimit(flight);
+    const context: GetterContext = {
       group,
+      stale,
       get signal() {
-        return flight.signal;
+        return (limit ?? flight).signal;
       },
     };
-    const get = (): Loaded | Promise<Loaded> => this.#getter(key, context);
+    const get = (): Loaded | Promise<Loaded> => getter(key, context);
     let loaded: Loaded;
     try {
-      loaded = await this.inContext(
-        leave === undefined ? get : () => placeOfAsker.during(leave, get),
-      );
+      const run = (): Loaded | Promise<Loaded> =>
+        this.inContext(
+          leave === undefined ? get : () => placeOfAsker.during(leave, get),
+        );
+      loaded = await (limit === undefined ? run() : limit.run(
+        clock,
+        loadTimeoutMs,
+        () => tooSlow(group, key, loadTimeoutMs),
+        // A getter may throw at once.
+        async () => await run(),
+      ));
     } catch (error) {
-      if (isNotFound(error, group, key)) throw error;
-      if (isError(error)) throw new GetterFailure(error);
-      throw new LoadError(
-        group,
-        key,
-        `Cannot load ${quote(key)} of group ${quote(group)}: ` +
-          `the getter threw what is no Error: ${describe(error)}`,
-        { cause: error },
-      );
+      throw failureOf(group, key, error);
     }
-    if (loaded === undefined) throw new NotFoundError(group, key);
-    return toPeerValue(
-      loaded,
-      `Cannot load ${quote(key)} of group ${quote(group)}`,
-    );
+    return valueOf(group, key, loaded, life);
   }
 }

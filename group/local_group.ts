@@ -10,25 +10,25 @@
  */
 
 import type { ByteView } from "../base/byte_view.ts";
-import { CachePair, type CacheStats, type Source } from "../cache.ts";
-import type { Clock } from "../base/clock.ts";
-import { Observer } from "../base/observer.ts";
+import type { Observer } from "../base/observer.ts";
+import type { Leaver, PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import { CachePair, type CacheStats } from "../cache.ts";
 import { Copies } from "./copies.ts";
 import { type GroupCounts, noCounts } from "./counts.ts";
+import type { About, Entry, Found } from "./entry.ts";
+import { Flights, type OpenFlight, type Waiting } from "./flights.ts";
+import type { BatchGetter, Getter } from "./getter.ts";
+import { Keeping, STALE_MIRROR_MS } from "./keeping.ts";
+import { Loader } from "./loader.ts";
+import {
+  absentBytesOf,
+  type LoadOptions,
+  Loads,
+  type LoadsOptions,
+} from "./loads.ts";
 import { Popularity } from "./popularity.ts";
 import { RecentWrites } from "./recent_writes.ts";
 import { WriteOrder } from "./write_order.ts";
-import { Loader, type LoadRequest } from "./loader.ts";
-import { type Getter, GetterFailure } from "./getter.ts";
-import type { Leaver, PeerRequestOptions, PeerValue } from "../base/peers.ts";
-import type { Placement } from "./placement.ts";
-import {
-  type Flight,
-  Flights,
-  type OpenFlight,
-  type Waiting,
-} from "./flights.ts";
-import { SingleFlight } from "./singleflight.ts";
 
 /** What a group is told of a change of the list of peers. */
 export interface RingChange {
@@ -58,26 +58,13 @@ export interface EntryWriter {
     ttlMs: number | undefined,
     isHot: boolean,
   ): void;
+  /** A stale value, with what is left of its windows. */
+  stale(value: PeerValue): void;
 }
 
 /** Options for a {@linkcode LocalGroup}. */
-export interface LocalGroupOptions {
-  maxBytes: number;
+export interface LocalGroupOptions extends LoadsOptions {
   mirrorTtlMs: number;
-  clock: Clock;
-  /** How many keys that others own may be loaded at a time. */
-  maxStandInLoads: number;
-  placement: Placement;
-}
-
-/** Options for {@linkcode LocalGroup.load}. */
-export interface LoadOptions extends PeerRequestOptions {
-  /** The caller has just found out that this process owns the key. */
-  isOwner?: boolean;
-  /** Skip the peek: the owner was just asked for the key and failed. */
-  skipPeek?: boolean;
-  /** Wait for a turn even if too many others wait already. */
-  isPatient?: boolean;
 }
 
 /**
@@ -90,8 +77,9 @@ export class LocalGroup {
   readonly #caches: CachePair;
   // Two sets of flights: a peer's request must never join a flight that may wait for
   // a peer, or two processes whose lists disagree would wait for each other.
-  readonly #gets = new Flights<string, ByteView>();
-  readonly #loads = new SingleFlight<string, PeerValue>();
+  readonly #gets = new Flights<string, ByteView, About>();
+  readonly #loads: Loads;
+  readonly #keeping: Keeping;
   readonly #loader: Loader;
   readonly #recentWrites: RecentWrites;
   readonly #order = new WriteOrder();
@@ -101,32 +89,72 @@ export class LocalGroup {
   /** Whether a copy is kept because its key's owner says that the key is hot. */
   #keepsHot = true;
   #closed = false;
-  /** Hears what the group does. The groups of a pool share the pool's. */
-  observer: Observer = new Observer();
   /** How many writes there were. A load from before the last one may be old. */
   writes = 0;
   /** Here, because `Group` counts, too. */
   readonly counts: GroupCounts = noCounts();
 
-  constructor(name: string, getter: Getter, options: LocalGroupOptions) {
+  constructor(
+    name: string,
+    getter: Getter | BatchGetter,
+    options: LocalGroupOptions,
+  ) {
     this.name = name;
     this.#options = options;
-    const { maxBytes, mirrorTtlMs, clock } = options;
-    this.#caches = new CachePair(maxBytes, clock, (store) => {
+    const { maxBytes, mirrorTtlMs, clock, placement } = options;
+    const valueBytes = maxBytes === Infinity
+      // Less a part of it, that would be no number.
+      ? maxBytes
+      : maxBytes - absentBytesOf(options);
+    this.#caches = new CachePair(valueBytes, clock, (store) => {
       if (!this.observer.hears("eviction")) return;
       this.observer.emit("eviction", { group: name, store });
     });
     this.#recentWrites = new RecentWrites(clock);
     this.#popularity = new Popularity(clock, mirrorTtlMs);
-    this.#loader = new Loader(name, getter, options.maxStandInLoads);
+    this.#loader = new Loader(name, getter, options);
+    this.#keeping = new Keeping(this.#caches, placement, mirrorTtlMs);
+    this.#loads = new Loads(options, {
+      name,
+      caches: this.#caches,
+      keeping: this.#keeping,
+      loader: this.#loader,
+      recentWrites: this.#recentWrites,
+      counts: this.counts,
+    });
   }
 
-  /** The value in memory, as a counted use. */
-  hit(key: string): ByteView | undefined {
+  /** Hears what the group does. The groups of a pool share the pool's. */
+  get observer(): Observer {
+    return this.#loads.observer;
+  }
+
+  set observer(observer: Observer) {
+    this.#loads.observer = observer;
+  }
+
+  /**
+   * The value in memory, as a counted use.
+   *
+   * @param isPeer Whether another process asks, to which this one is the owner.
+   */
+  hit(key: string, isPeer = false): ByteView | undefined {
     this.counts.gets++;
-    const view = this.#caches.get(key, this.#onCopyUsed);
-    if (view !== undefined) this.counts.cacheHits++;
+    const caches = this.#caches;
+    const view = caches.get(key, this.#onCopyUsed, isPeer);
+    if (view !== undefined) {
+      this.counts.cacheHits++;
+      if (caches.foundStale) this.#loads.answeredStale(key);
+    }
     return view;
+  }
+
+  /** As `hit()`, with what is known of the value. */
+  entry(key: string): Entry | undefined {
+    const value = this.hit(key);
+    if (value === undefined) return undefined;
+    const { store, ttlMs } = this.#caches.inspect(key)!;
+    return { value, from: store, ttlMs };
   }
 
   /** The value in memory; neither a use nor counted. */
@@ -141,9 +169,13 @@ export class LocalGroup {
    */
   answer(key: string, served = 0): PeerValue | undefined {
     this.counts.serverRequests++;
-    const view = this.hit(key);
+    const view = this.hit(key, true);
     if (view !== undefined) {
-      const value = this.#asPeerValue(view, this.#caches.expiresAt(key));
+      const value = this.#keeping.asPeerValue(
+        key,
+        view,
+        this.#caches.ttlOf(key),
+      );
       return this.handOut(key, value, served);
     }
     this.counts.loads++;
@@ -172,13 +204,19 @@ export class LocalGroup {
     }
     this.counts.cacheHits++;
     const { entries } = caches;
-    const expiresAt = entries.expiresAt(at);
-    // The clock may have moved on since the cache looked at it.
-    const ttlMs = expiresAt === Infinity
-      ? undefined
-      : Math.max(0, expiresAt - this.#options.clock.now());
-    const isHot = this.#popularity.isHot(entries.hash(at), served, ttlMs);
-    answers.entry(entries, at, ttlMs, isHot);
+    const ttlMs = caches.ttlAt(at);
+    if (ttlMs < 0) {
+      const key = entries.key(at);
+      const value = this.#keeping.asPeerValue(key, entries.view(at), ttlMs);
+      answers.stale(this.handOut(key, value, served));
+      if (caches.foundStale) this.#loads.answeredStale(key);
+      return true;
+    }
+    const leftMs = ttlMs === Infinity ? undefined : ttlMs;
+    const isHot = this.#popularity.isHot(entries.hash(at), served, leftMs);
+    answers.entry(entries, at, leftMs, isHot);
+    // It goes stale at this moment.
+    if (caches.foundStale) this.#loads.answeredStale(entries.key(at));
     return true;
   }
 
@@ -187,11 +225,17 @@ export class LocalGroup {
    * Call it once for each answer: it counts. What a load gave may go to several peers,
    * so it is not changed.
    */
-  handOut(key: string, value: PeerValue, served = 0): PeerValue {
+  handOut(key: string, found: PeerValue, served = 0): PeerValue {
     const hash = this.#caches.hashOf(key);
-    return this.#popularity.isHot(hash, served, value.ttlMs)
-      ? { ...value, isHot: true }
-      : value;
+    const { value, ttlMs = Infinity } = found;
+    const isStale = ttlMs < 0;
+    const lifeMs = isStale ? STALE_MIRROR_MS : ttlMs;
+    const isHot = this.#popularity.isHot(hash, served, lifeMs);
+    // A copy refreshes nothing, so its windows say only how long a stale one may be used.
+    const given: PeerValue = isStale ? { ...found } : { value };
+    if (!isStale && ttlMs !== Infinity) given.ttlMs = ttlMs;
+    if (isHot) given.isHot = true;
+    return given;
   }
 
   /** How often the last copy of `key` was used, to tell its owner, which is asked now. */
@@ -214,7 +258,7 @@ export class LocalGroup {
   /** Joins the callers that wait for `key`, or starts `begin`, which may wait for peers. */
   join(
     key: string,
-    begin: (flight: OpenFlight<ByteView>) => void,
+    begin: (flight: OpenFlight<ByteView, About>) => void,
     options?: PeerRequestOptions,
   ): Promise<ByteView> {
     this.counts.loads++;
@@ -225,8 +269,8 @@ export class LocalGroup {
   /** As `join()`, for a caller that needs no promise. Returns what lets it leave. */
   watch(
     key: string,
-    begin: (flight: OpenFlight<ByteView>) => void,
-    caller: Waiting<ByteView>,
+    begin: (flight: OpenFlight<ByteView, About>) => void,
+    caller: Waiting<ByteView, About>,
   ): Leaver | undefined {
     this.counts.loads++;
     Loader.beforeWait();
@@ -234,28 +278,27 @@ export class LocalGroup {
   }
 
   /**
-   * Runs the getter for `key`, or joins the run that is under way.
+   * Runs the getter for `key`, or joins the run that is under way. A stale value is
+   * answered instead where its windows allow that.
    *
    * @throws {GetterFailure} If the getter threw, unless that says that there is no such
    *   key.
    */
-  load(key: string, options?: LoadOptions): Promise<PeerValue> {
-    return this.#loads.do(
-      key,
-      (flight) => this.#run(key, flight, options),
-      options,
-    );
+  load(key: string, options?: LoadOptions): Promise<Found> {
+    return this.#loads.load(key, options);
   }
 
   /**
    * What memory has of `key`, for a process that owns the key from now on or stands
-   * in for this one. It gets the whole life of the value, even if the value is a copy
-   * here. Nothing is counted.
+   * in for this one. Nothing is counted.
    */
   bequeath(key: string): PeerValue | undefined {
-    const view = this.#caches.peek(key);
-    if (view === undefined) return undefined;
-    return this.#asPeerValue(view, this.#caches.ownExpiresAt(key));
+    return this.#keeping.bequeath(key);
+  }
+
+  /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
+  mirror(key: string, copy: PeerValue): void {
+    this.#keeping.mirror(key, copy);
   }
 
   /**
@@ -265,7 +308,9 @@ export class LocalGroup {
    */
   ringChanged({ handoverMs, wasTold, others }: RingChange): void {
     const { mirrorTtlMs } = this.#options;
-    this.#caches.ringChanged((key) => this.#owns(key), mirrorTtlMs, wasTold);
+    const owns = (key: string): boolean => this.#keeping.owns(key);
+    this.#caches.ringChanged(owns, mirrorTtlMs, wasTold);
+    this.#loads.ringChanged();
     this.#recentWrites.begin(handoverMs);
     this.#popularity.askers = others;
     this.#keepsHot = others > 0;
@@ -299,15 +344,9 @@ export class LocalGroup {
 
   #store(key: string, value: PeerValue): void {
     // The older value goes when the new one comes, which may take its place.
-    this.#forget(key);
-    if (!this.#owns(key)) return this.mirror(key, value);
-    this.#tryToKeep("main", key, value.value, value.ttlMs ?? Infinity);
-  }
-
-  /** Keeps a copy of somebody else's key, for at most `mirrorTtlMs`. */
-  mirror(key: string, { value, ttlMs = Infinity }: PeerValue): void {
-    const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    this.#tryToKeep("hot", key, value, limit);
+    this.#forget(key, "all");
+    if (this.#keeping.owns(key)) this.#keeping.keep(key, value, "loaded");
+    else this.mirror(key, value);
   }
 
   /**
@@ -321,15 +360,15 @@ export class LocalGroup {
   }
 
   /** Loads of a key that are under way keep nothing. */
-  #forget(key: string): void {
+  #forget(key: string, what: "all" | "copies"): void {
     this.writes++;
     this.#recentWrites.add(key);
     this.#gets.forget(key);
-    this.#loads.forget(key);
+    this.#loads.forget(key, what);
   }
 
   #drop(key: string, what: "all" | "copies"): void {
-    this.#forget(key);
+    this.#forget(key, what);
     // How often its copy was used stays known: a hot key that is written stays hot.
     if (what === "all") this.#caches.delete(key);
     else this.#caches.deleteCopy(key);
@@ -341,7 +380,7 @@ export class LocalGroup {
     this.writes++;
     this.#recentWrites.addAll();
     this.#gets.forgetAll();
-    this.#loads.forgetAll();
+    this.#loads.forgetAll(what);
     if (what === "all") this.#caches.clear();
     else this.#caches.clearCopies();
   }
@@ -349,6 +388,11 @@ export class LocalGroup {
   /** Whether it was closed. */
   get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Loads nothing in the background any more: the process is about to close. */
+  drain(): void {
+    this.#loads.drain();
   }
 
   /** Ends every wait, now and from now on, with `reason`. */
@@ -367,97 +411,6 @@ export class LocalGroup {
   stats(): { main: CacheStats; hot: CacheStats } {
     const { main, hot } = this.#caches;
     return { main: main.stats(), hot: hot.stats() };
-  }
-
-  #owns(key: string): boolean {
-    return this.#options.placement.ownerOf(key) === undefined;
-  }
-
-  /** Keeps what was found for a key, as its owner or in the owner's place. */
-  #keep(
-    key: string,
-    { value, ttlMs = Infinity }: PeerValue,
-    source: Source,
-  ): void {
-    if (this.#owns(key)) {
-      return this.#tryToKeep("main", key, value, ttlMs, { source });
-    }
-    const limit = Math.min(ttlMs, this.#options.mirrorTtlMs);
-    this.#tryToKeep("hot", key, value, limit, { ownTtlMs: ttlMs, source });
-  }
-
-  /** A value that memory has no room for is still an answer, and a write that took effect. */
-  #tryToKeep(...entry: Parameters<CachePair["set"]>): void {
-    try {
-      this.#caches.set(...entry);
-    } catch (error) {
-      if (!(error instanceof RangeError)) throw error;
-      this.#caches.delete(entry[1]);
-    }
-  }
-
-  async #run(
-    key: string,
-    flight: Flight,
-    { isOwner = false, skipPeek = false, isPatient = false }: LoadOptions = {},
-  ): Promise<PeerValue> {
-    // A load that ended since the caller looked has left its value here.
-    const view = this.#caches.peek(key);
-    if (view !== undefined) {
-      return this.#asPeerValue(view, this.#caches.expiresAt(key));
-    }
-    const { placement } = this.#options;
-    let owner = isOwner ? undefined : placement.ownerOf(key);
-    if (!skipPeek && !this.#recentWrites.has(key)) {
-      const copy = placement.copyOf(key, owner, flight);
-      if (copy !== undefined) {
-        const inherited = await copy;
-        if (inherited !== undefined) {
-          this.counts.inherited++;
-          if (flight.current) this.#keep(key, inherited, "inherited");
-          return inherited;
-        }
-        // The list may have changed while the copy was waited for.
-        owner = placement.ownerOf(key);
-      }
-    }
-    this.counts.loadsDeduped++;
-    const loaded = await this.#load(key, {
-      isOwner: owner === undefined,
-      isPatient,
-      flight,
-    });
-    // A forgotten flight began before a write and may hold the old value.
-    if (flight.current) this.#keep(key, loaded, "loaded");
-    return loaded;
-  }
-
-  /** Calls the getter, and counts and tells how it went. */
-  async #load(key: string, request: LoadRequest): Promise<PeerValue> {
-    const { clock } = this.#options;
-    const startedAt = this.observer.hears("load") ? clock.now() : undefined;
-    let error: unknown;
-    try {
-      const loaded = await this.#loader.load(key, request);
-      this.counts.localLoads++;
-      return loaded;
-    } catch (thrown) {
-      error = thrown instanceof GetterFailure ? thrown.error : thrown;
-      this.counts.localLoadErrs++;
-      throw thrown;
-    } finally {
-      if (startedAt !== undefined) {
-        const ms = clock.now() - startedAt;
-        this.observer.emit("load", { group: this.name, key, ms, error });
-      }
-    }
-  }
-
-  #asPeerValue(view: ByteView, expiresAt: number): PeerValue {
-    if (expiresAt === Infinity) return { value: view };
-    // The clock may have moved on since the cache looked at it.
-    const left = expiresAt - this.#options.clock.now();
-    return { value: view, ttlMs: Math.max(0, left) };
   }
 }
 

@@ -10,7 +10,7 @@ import type { LocalGroup } from "../group/local_group.ts";
 import type { PeerValue } from "../base/peers.ts";
 import { LINK_VERSION } from "../protocol/link.ts";
 import type { Protocol } from "../protocol/protocols.ts";
-import { encodeTtl, HEADER, type Result } from "../protocol/wire.ts";
+import { HEADER, type Result, writeLife } from "../protocol/wire.ts";
 
 /** A body that is complete. A string is ASCII: one character for each byte. */
 type Body = Uint8Array<ArrayBuffer> | string;
@@ -51,7 +51,7 @@ function addTarget(headers: Record<string, string>, request: Request): void {
 /** A value, with its time left, and a word on whether its key is hot. */
 export function value(
   request: Request,
-  { value, ttlMs, isHot }: PeerValue,
+  found: PeerValue,
   { contentType, native, encode }: Protocol,
 ): Response {
   const headers: Record<string, string> = {
@@ -59,14 +59,13 @@ export function value(
     "Cache-Control": "no-store",
     "Geecache-Result": "value",
   };
-  const body = encode(value);
+  const body = encode(found.value);
   if (native) {
     headers[HEADER.link] = LINK_VERSION;
     headers[HEADER.length] = String(body.length);
-    if (isHot) headers[HEADER.hot] = "1";
+    if (found.isHot) headers[HEADER.hot] = "1";
   }
-  const ttl = encodeTtl(ttlMs);
-  if (ttl !== undefined) headers[HEADER.ttl] = ttl;
+  writeLife(headers, found);
   return respond(request, 200, headers, body);
 }
 

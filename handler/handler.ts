@@ -40,9 +40,9 @@ import {
   HEADER,
   markOf,
   pathOf,
+  readLife,
   readTarget,
   type Target,
-  withTtl,
   writeTarget,
 } from "../protocol/wire.ts";
 
@@ -406,9 +406,10 @@ function put(
 ): Response {
   const rule = keyRule(key);
   if (rule !== undefined) return badRequest(request, 400, rule);
-  const stored = view && withTtl(view, request.headers.get(HEADER.ttl), tookMs);
+  const stored = view && readLife(view, request.headers, tookMs);
   if (stored === undefined) {
-    return badRequest(request, 400, `${HEADER.ttl} must be whole milliseconds`);
+    const names = `${HEADER.ttl} and ${HEADER.windows}`;
+    return badRequest(request, 400, `${names} must be whole milliseconds`);
   }
   const given = request.headers.get(HEADER.write);
   if (given === null) local.set(key!, stored);

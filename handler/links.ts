@@ -340,12 +340,14 @@ class ServedLink implements DuplexListener, EntryWriter {
     entries.copyValue(location, writer.bytes, at);
   }
 
-  /** A value that was loaded, or another process is to take over. */
-  #value(
-    id: number,
-    { value, ttlMs, isHot }: PeerValue,
-    waitedMs: number,
-  ): void {
+  /** The answer to the question that is being answered, with a stale value. */
+  stale(value: PeerValue): void {
+    this.#value(this.#answering, value, 0);
+  }
+
+  /** A value that was loaded, is stale, or another process is to take over. */
+  #value(id: number, found: PeerValue, waitedMs: number): void {
+    const { value, ttlMs, isHot } = found;
     if (value.byteLength > MAX_VALUE_BYTES) {
       return this.#writer.head(ANSWER.alone, id);
     }
@@ -353,8 +355,17 @@ class ServedLink implements DuplexListener, EntryWriter {
     if (ttlMs === undefined) {
       return this.#writer.value(ANSWER.value | flag, id, value);
     }
-    const kind = ANSWER.expiringValue | flag;
-    this.#writer.expiring(kind, id, value, ttlMs, waitedMs);
+    const { staleWhileRevalidateMs, staleIfErrorMs } = found;
+    if (staleWhileRevalidateMs === undefined || staleIfErrorMs === undefined) {
+      const kind = ANSWER.expiringValue | flag;
+      return this.#writer.expiring(kind, id, value, ttlMs, waitedMs);
+    }
+    this.#writer.windowed(
+      ANSWER.windowedValue | flag,
+      id,
+      { value, ttlMs, staleWhileRevalidateMs, staleIfErrorMs },
+      waitedMs,
+    );
   }
 
   #load(id: number, local: LocalGroup, key: string, served: number): void {

@@ -42,9 +42,7 @@ const TIMES = 1 << TIMES_SHIFT;
 export const FRONT_FLAG: number = 1 << 6;
 /** The entry goes stale before it ends. */
 const STALE_SHIFT = 7;
-const STALE = 1 << STALE_SHIFT;
-/** There is no such key: a mark in place of a value. */
-export const NEGATIVE_FLAG: number = 1 << 8;
+export const STALE_FLAG: number = 1 << STALE_SHIFT;
 /** A number of 8 bits for whoever keeps entries. */
 export const EPOCH_SHIFT = 9;
 export const EPOCH_MASK: number = 0xff << EPOCH_SHIFT;
@@ -52,21 +50,20 @@ export const EPOCH_MASK: number = 0xff << EPOCH_SHIFT;
 export const ROOM_SHIFT = 17;
 
 /** What `set()` takes of a caller's flags. */
-export const GIVEN: number = HOT_FLAG | SOURCE_MASK | NEGATIVE_FLAG |
-  EPOCH_MASK;
+export const GIVEN: number = HOT_FLAG | SOURCE_MASK | EPOCH_MASK;
 
 /** A shorter entry is copied word by word. */
 const FEW_WORDS = 128;
 
 /** What is known of an entry beside its key and its value. */
 export interface EntryMeta {
-  /** Of `HOT_FLAG`, the source, `NEGATIVE_FLAG` and the epoch. */
+  /** Of `HOT_FLAG`, the source and the epoch. */
   readonly flags: number;
   readonly expiresAt: number;
   readonly ownExpiresAt: number;
   /** When it goes stale, and when that is over. */
-  readonly staleAt?: number;
-  readonly staleUntil?: number;
+  readonly staleAt?: number | undefined;
+  readonly staleUntil?: number | undefined;
 }
 
 /** The bytes of the head that an entry needs. */
@@ -131,12 +128,12 @@ export class Entries {
 
   /** When the entry goes stale; `Infinity`: it does not, it expires. */
   staleAt(location: number): number {
-    return this.#timeAt(location, STALE_AT, STALE);
+    return this.#timeAt(location, STALE_AT, STALE_FLAG);
   }
 
   /** When the time is over in which it may be stale. */
   staleUntil(location: number): number {
-    return this.#timeAt(location, STALE_UNTIL, STALE);
+    return this.#timeAt(location, STALE_UNTIL, STALE_FLAG);
   }
 
   /**
@@ -303,7 +300,7 @@ export class Entries {
     const hasTimes = expiresAt !== Infinity || ownExpiresAt !== Infinity ||
       staleAt !== undefined;
     words[at + FLAGS] = flags & GIVEN | used | (hasTimes ? TIMES : 0) |
-      (staleAt === undefined ? 0 : STALE) |
+      (staleAt === undefined ? 0 : STALE_FLAG) |
       (room >>> this.#shift) << ROOM_SHIFT;
     if (hasTimes) {
       const time = at >> 1;

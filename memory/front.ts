@@ -46,8 +46,8 @@ export interface FrontObject {
   readonly view: ByteView;
   /** Where its entry is in the arena. */
   location: number;
-  /** What the entry says, so that a hit need not look there. */
-  expiresAt: number;
+  /** Until when a hit need not look at the entry: it expires then, or goes stale. */
+  freshUntil: number;
   isHot: boolean;
   epoch: number;
   /** Whether it was used since the hand passed. */
@@ -135,7 +135,10 @@ export class FrontObjects implements Front {
       key: detach(key),
       view,
       location,
-      expiresAt: entries.expiresAt(location),
+      freshUntil: Math.min(
+        entries.expiresAt(location),
+        entries.staleAt(location),
+      ),
       isHot: (flags & HOT_FLAG) !== 0,
       epoch: flags & EPOCH_MASK,
       isUsed: true,

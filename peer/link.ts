@@ -27,7 +27,10 @@ import {
   MAX_ANSWER_BYTES,
   MAX_KEY_BYTES,
   uint32,
+  windowAt,
+  WINDOWED_BYTES,
 } from "../protocol/link.ts";
+import { aged } from "../protocol/wire.ts";
 import { GroupNumbers } from "./group_numbers.ts";
 import type { Question } from "./question.ts";
 import type { Requests } from "./requests.ts";
@@ -357,6 +360,8 @@ export class Link implements DuplexListener {
       case ANSWER.value | HOT:
       case ANSWER.expiringValue:
       case ANSWER.expiringValue | HOT:
+      case ANSWER.windowedValue:
+      case ANSWER.windowedValue | HOT:
         return this.#resolve(question, kind, bytes, from, end, isOwn);
       case ANSWER.notFound:
         return question.reject(new NotFoundError(group, key));
@@ -395,8 +400,10 @@ export class Link implements DuplexListener {
     isOwn: boolean,
   ): void {
     const isHot = (kind & HOT) !== 0;
-    const expires = (kind & ~HOT) === ANSWER.expiringValue;
-    const at = expires ? from + EXPIRY_BYTES : from;
+    const isWindowed = (kind & ~HOT) === ANSWER.windowedValue;
+    const expires = isWindowed || (kind & ~HOT) === ANSWER.expiringValue;
+    const at = from +
+      (isWindowed ? WINDOWED_BYTES : expires ? EXPIRY_BYTES : 0);
     if (at > end) throw new FrameError("an expiring value has no time left");
     if (end - at > this.#maxBodyBytes) {
       const what = `the value is larger than ${this.#maxBodyBytes} bytes`;
@@ -405,11 +412,17 @@ export class Link implements DuplexListener {
     const found: PeerValue = { value: viewOf(bytes, at, end, isOwn) };
     if (expires) {
       const left = float64(bytes, from);
-      if (!(left >= 0)) throw new FrameError(`${left} ms is no time left`);
+      const isLeft = isWindowed ? !Number.isNaN(left) : left >= 0;
+      if (!isLeft) throw new FrameError(`${left} ms is no time left`);
       // What is neither the wait there nor the load was the way here.
       const onTheWay = this.#silence.heardAt - question.askedAt -
         uint32(bytes, from + 8);
-      found.ttlMs = Math.max(0, left - Math.max(0, onTheWay));
+      found.ttlMs = left;
+      if (isWindowed) {
+        found.staleWhileRevalidateMs = windowAt(bytes, from + EXPIRY_BYTES);
+        found.staleIfErrorMs = windowAt(bytes, from + EXPIRY_BYTES + 8);
+      }
+      found.ttlMs = aged(found, Math.max(0, onTheWay)).ttlMs!;
     }
     if (isHot) found.isHot = true;
     question.resolve(found);

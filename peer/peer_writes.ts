@@ -8,7 +8,7 @@ import { PeerError } from "../base/errors.ts";
 import type { Observer } from "../base/observer.ts";
 import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import { encodeKeys, maxKeyBytes } from "../protocol/key_lists.ts";
-import { encodeTtl, groupPath, HEADER, keyPath } from "../protocol/wire.ts";
+import { groupPath, HEADER, keyPath, writeLife } from "../protocol/wire.ts";
 import type { Requests } from "./requests.ts";
 import type { MissedRemoves, Removal } from "./missed_removes.ts";
 import type { Answer, Question } from "./transport.ts";
@@ -46,11 +46,11 @@ export class PeerWrites {
   set(
     group: string,
     key: string,
-    { value, ttlMs }: PeerValue,
+    stored: PeerValue,
     { signal }: PeerRequestOptions = {},
   ): Promise<void> {
     const { basePath } = this.#requests.transport;
-    const ttl = encodeTtl(ttlMs);
+    const { value } = stored;
     // If this fails, a removal is told later, never the value: it may be old by then.
     return this.#write({ group, keys: [key] }, signal, async () => {
       const path = keyPath(basePath, group, key);
@@ -68,7 +68,7 @@ export class PeerWrites {
           ...question.headers,
           [HEADER.write]: latest,
         };
-        if (ttl !== undefined) headers[HEADER.ttl] = ttl;
+        writeLife(headers, stored);
         const answer = await this.#requests.ask(
           { ...question, headers },
           signal,

@@ -13,7 +13,7 @@ import {
   groupPath,
   HEADER,
   keyPath,
-  withTtl,
+  readLife,
 } from "../protocol/wire.ts";
 import type { Question } from "./question.ts";
 import type { Requests } from "./requests.ts";
@@ -89,21 +89,25 @@ export class SingleGets {
   }
 
   #value(answer: Answer): PeerValue {
-    const ttl = answer.headers.get(HEADER.ttl);
     let view: ByteView;
     try {
       view = this.#requests.transport.protocol.decode(answer.body);
     } catch (error) {
       throw this.#requests.refusal(answer, `the body is malformed: ${error}`);
     }
-    const value = withTtl(view, ttl, answer.tookMs);
+    const { headers } = answer;
+    const value = readLife(view, headers, answer.tookMs);
     if (value === undefined) {
       throw this.#requests.refusal(
         answer,
-        `${HEADER.ttl} is not whole milliseconds: ${ttl}`,
+        `${HEADER.ttl} is not whole milliseconds: ${
+          [HEADER.ttl, HEADER.stale, HEADER.windows].map((name) =>
+            headers.get(name)
+          ).find((text) => text !== null)
+        }`,
       );
     }
-    if (answer.headers.has(HEADER.hot)) value.isHot = true;
+    if (headers.has(HEADER.hot)) value.isHot = true;
     return value;
   }
 }

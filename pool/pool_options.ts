@@ -15,6 +15,7 @@ import {
   checkOptions,
   checkUnreachable,
   type Names,
+  safeRandom,
   type Unreachable,
 } from "../base/checks.ts";
 import {
@@ -265,19 +266,6 @@ function openStreamOf(
   if (given === undefined) return runtimeStreams(send);
   const begin = given[STREAM];
   return begin === undefined ? streamsOver(send) : streamsOfNode(begin);
-}
-
-/** Guards the option `random`, which is also called by timers, where nobody catches. */
-function safeRandom(random: () => number): () => number {
-  return () => {
-    try {
-      const number = random();
-      if (number >= 0 && number < 1) return number;
-    } catch {
-      // Jitter of any size will do.
-    }
-    return Math.random();
-  };
 }
 
 function checkBasePath(basePath: unknown): void {

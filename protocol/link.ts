@@ -10,6 +10,7 @@
  */
 
 import { type ByteView, copyAt } from "../base/byte_view.ts";
+import type { PeerValue } from "../base/peers.ts";
 import { writeText } from "./wire.ts";
 
 /** The version of links that this process speaks. */
@@ -54,6 +55,11 @@ export const ANSWER = {
   pong: 10,
   /** The answer to no question: the server is about to close. */
   closing: 11,
+  /**
+   * As `expiringValue`, with the windows in which the value may be answered after its time
+   * left, which is below 0 if it is stale.
+   */
+  windowedValue: 12,
 } as const;
 
 /** Added to the kind of a value that many ask for: a copy of it is worth keeping. */
@@ -68,6 +74,9 @@ export const QUESTION_BYTES = 4;
 /** What stands before a value that expires: milliseconds as floating point, then as a whole number. */
 export const EXPIRY_BYTES = 12;
 
+/** What stands before a value with windows: the same, and two more of floating point. */
+export const WINDOWED_BYTES: number = EXPIRY_BYTES + 16;
+
 /** A longer key, or name of a group, is asked for by a request of its own. */
 export const MAX_KEY_BYTES: number = 16 * 1024;
 
@@ -81,7 +90,7 @@ const MAX_MESSAGE = 16 * 1024;
 export const MAX_ASK_BYTES: number = QUESTION_BYTES + MAX_KEY_BYTES;
 
 /** The most that may follow the head of a frame of a server. */
-export const MAX_ANSWER_BYTES: number = EXPIRY_BYTES + MAX_VALUE_BYTES;
+export const MAX_ANSWER_BYTES: number = WINDOWED_BYTES + MAX_VALUE_BYTES;
 
 /** The groups that have numbers on a link at a time. */
 export const MAX_GROUPS = 1024;
@@ -91,6 +100,9 @@ export const MAX_GROUPS = 1024;
  * with the first number at half of that: what the old numbers stand for still counts.
  */
 export const MAX_NAME_CHARACTERS: number = 2 * 1024 * 1024;
+
+/** A value with its time left and its windows. */
+export type Windowed = Required<Omit<PeerValue, "isHot">>;
 
 const MAX_UINT16 = 0xffff;
 const MAX_UINT32 = 0xffffffff;
@@ -204,6 +216,23 @@ export class FrameWriter {
     this.#numbers.setUint32(at + 8, Math.min(waitedMs, MAX_UINT32));
     this.#end(at + EXPIRY_BYTES + length);
     return at + EXPIRY_BYTES;
+  }
+
+  /** As `expiring()`, for a value that may be answered after it went stale. */
+  windowed(
+    kind: number,
+    id: number,
+    { value, ttlMs, staleWhileRevalidateMs, staleIfErrorMs }: Windowed,
+    waitedMs: number,
+  ): void {
+    const { byteLength } = value;
+    const at = this.#begin(kind, id, WINDOWED_BYTES + byteLength);
+    this.#numbers.setFloat64(at, ttlMs);
+    this.#numbers.setUint32(at + 8, Math.min(waitedMs, MAX_UINT32));
+    this.#numbers.setFloat64(at + EXPIRY_BYTES, staleWhileRevalidateMs);
+    this.#numbers.setFloat64(at + EXPIRY_BYTES + 8, staleIfErrorMs);
+    this.#end(at + WINDOWED_BYTES + byteLength);
+    copyAt(value, this.#bytes, at + WINDOWED_BYTES);
   }
 
   /** Writes a head without its length, and makes room for `length` more bytes. */
@@ -361,4 +390,15 @@ const float = new DataView(eight.buffer);
 export function float64(bytes: Uint8Array, at: number): number {
   eight.set(bytes.subarray(at, at + 8));
   return float.getFloat64(0);
+}
+
+/**
+ * For how long a value may be answered after it went stale.
+ *
+ * @throws {FrameError} If that is no such time.
+ */
+export function windowAt(bytes: Uint8Array, at: number): number {
+  const ms = float64(bytes, at);
+  if (ms >= 0) return ms;
+  throw new FrameError(`${ms} ms is no window`);
 }

@@ -44,6 +44,13 @@ export const HEADER = {
   draining: "Geecache-Draining",
   /** Beside a value: the milliseconds that it has left. */
   ttl: "Geecache-Ttl",
+  /** Beside a value that is answered although it is stale: for how many milliseconds. */
+  stale: "Geecache-Stale",
+  /**
+   * Beside a value: for how many milliseconds it may be answered after it went stale,
+   * while it is loaded again and if it cannot be loaded.
+   */
+  windows: "Geecache-Windows",
   /** Beside a value: the key is asked for so often that the asker should keep a copy. */
   hot: "Geecache-Hot",
   /** Beside a value in an answer: how many bytes it has. By it, one cut short is seen. */
@@ -250,11 +257,24 @@ function isAscii(bytes: Uint8Array): boolean {
   return true;
 }
 
-/** Encodes the time left for its header. Without a limit there is no header. */
-export function encodeTtl(ttlMs: number | undefined): string | undefined {
-  return ttlMs === undefined || ttlMs > Number.MAX_SAFE_INTEGER
-    ? undefined
-    : String(Math.max(0, Math.floor(ttlMs)));
+/** Adds the headers that say how long a value lives. Without a limit there are none. */
+export function writeLife(
+  headers: Record<string, string>,
+  { ttlMs, staleWhileRevalidateMs, staleIfErrorMs }: PeerValue,
+): void {
+  if (ttlMs === undefined || ttlMs > Number.MAX_SAFE_INTEGER) return;
+  if (ttlMs >= 0) headers[HEADER.ttl] = msOf(ttlMs);
+  else headers[HEADER.stale] = msOf(Math.ceil(-ttlMs));
+  if (staleWhileRevalidateMs === undefined || staleIfErrorMs === undefined) {
+    return;
+  }
+  headers[HEADER.windows] = `${msOf(staleWhileRevalidateMs)} ${
+    msOf(staleIfErrorMs)
+  }`;
+}
+
+function msOf(ms: number): string {
+  return String(Math.min(Math.floor(ms), Number.MAX_SAFE_INTEGER));
 }
 
 /** Reads a header of whole milliseconds, or gives `undefined` if it is malformed. */
@@ -267,25 +287,49 @@ export function decodeCount(header: string | null): number {
   return header !== null && /^\d{1,15}$/.test(header) ? Number(header) : 0;
 }
 
+/** Two numbers of whole milliseconds. */
+const WINDOWS = /^(\d{1,16}) (\d{1,16})$/;
+
 /**
- * Adds the time left from its header, or gives `undefined` if that is malformed.
+ * Adds what headers say of how long a value lives, or gives `undefined` if they are
+ * malformed.
  *
- * @param ms How long ago the header came.
+ * @param ms How long ago the headers came.
  */
-export function withTtl(
+export function readLife(
   value: ByteView,
-  header: string | null,
+  headers: Pick<Headers, "get">,
   ms: number,
 ): PeerValue | undefined {
-  if (header === null) return { value };
-  const ttlMs = decodeMs(header);
-  return ttlMs === undefined ? undefined : aged({ value, ttlMs }, ms);
+  const stale = headers.get(HEADER.stale);
+  const time = stale ?? headers.get(HEADER.ttl);
+  if (time === null) return { value };
+  const timeMs = decodeMs(time);
+  if (timeMs === undefined) return undefined;
+  const found: PeerValue = { value, ttlMs: stale === null ? timeMs : -timeMs };
+  const windows = headers.get(HEADER.windows);
+  if (windows !== null) {
+    const [, whileRevalidate, ifError] = WINDOWS.exec(windows) ?? [];
+    if (whileRevalidate === undefined) return undefined;
+    found.staleWhileRevalidateMs = windowOf(whileRevalidate);
+    found.staleIfErrorMs = windowOf(ifError!);
+  }
+  return aged(found, ms);
 }
 
-/** A value as it is `ms` later: it has less time left. */
+/** The largest number stands for a window without an end. */
+function windowOf(digits: string): number {
+  const ms = Number(digits);
+  return ms >= Number.MAX_SAFE_INTEGER ? Infinity : ms;
+}
+
+/** A value as it is `ms` later: it has less time left, or has been stale for longer. */
 export function aged(found: PeerValue, ms: number): PeerValue {
-  if (found.ttlMs === undefined) return found;
-  return { ...found, ttlMs: Math.max(0, found.ttlMs - ms) };
+  const { ttlMs, staleIfErrorMs } = found;
+  if (ttlMs === undefined) return found;
+  const left = ttlMs - ms;
+  const canStale = ttlMs < 0 || staleIfErrorMs !== undefined;
+  return { ...found, ttlMs: canStale ? left : Math.max(0, left) };
 }
 
 /** The facts about a body that its headers state. */

@@ -38,11 +38,12 @@ import { readFlags } from "../serve/flags.ts";
 import {
   decodeKey,
   encodeKey,
+  HEADER,
   keyPath,
   MAX_PATH_LENGTH,
   pathOf,
+  readLife,
   readTarget,
-  withTtl,
 } from "../protocol/wire.ts";
 
 /** One thing to fuzz. */
@@ -251,8 +252,12 @@ const paths = fc.property(
       readTarget(raw, "/_geecache/", native);
     }
     assertEquals(decodeKey(encodeKey(key)), key);
-    const ttlMs = withTtl(ByteView.from(""), path, 0)?.ttlMs;
-    assert(ttlMs === undefined || ttlMs >= 0, `${ttlMs} ms`);
+    const headers = {
+      get: (name: string) => name === HEADER.stale ? null : path,
+    };
+    const found = readLife(ByteView.from(""), headers, 0);
+    const { ttlMs = 0, staleIfErrorMs = 0 } = found ?? {};
+    assert(ttlMs >= 0 && staleIfErrorMs >= 0, `${ttlMs} ms`);
   },
 );
 

@@ -36,6 +36,22 @@ const STORIES: Readonly<Record<string, string>> = {
   await users.set("7", group.ByteView.from("seven"));
   same(users.peek("7")?.text(), "seven");
 `,
+  "./front": `
+  const url = "http://localhost:9999/scores/Tom";
+  const value = front.ByteView.from("630");
+  const answers = [];
+  for (const tag of ['"none"', '"v1"']) {
+    const request = new Request(url, { headers: { "If-None-Match": tag } });
+    const entry = { value, ttlMs: 60_000 };
+    const headers = { ETag: '"v1"' };
+    answers.push(await front.entryResponse(request, { ...entry, from: "main" }, { headers }));
+  }
+  same(answers.map((answer) => answer.status), [200, 304]);
+  same(await answers[0]?.text(), "630");
+  same(answers[1]?.headers.get("Cache-Control"), "max-age=60");
+  const none = front.errorResponse(new Request(url), new front.NotFoundError("scores", "Tom"));
+  same(none.status, 404);
+`,
   "./http": `
   const url = "http://10.0.0.1:8080";
   const owner = new http.HTTPPool(url);

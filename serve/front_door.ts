@@ -5,9 +5,8 @@
  * @module
  */
 
-import { eTag, ifNoneMatch } from "@std/http/etag";
 import { STATUS_CODE, STATUS_TEXT } from "@std/http/status";
-import { type Group, NotFoundError } from "../mod.ts";
+import { entryResponse, errorResponse, type Group } from "../mod.ts";
 import { messageOf } from "./exit.ts";
 
 /** Answers one request. */
@@ -21,7 +20,10 @@ export function frontDoor(scores: Group, otherwise: Answer): Answer {
       : otherwise(request);
 }
 
-/** A client that sends the ETag of the current value gets 304 and no body. */
+/**
+ * A client that sends the ETag of the current value gets 304 and no body. An error is
+ * told as it is, since this program is there to be looked at.
+ */
 async function answerApi(request: Request, scores: Group): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
@@ -31,21 +33,17 @@ async function answerApi(request: Request, scores: Group): Promise<Response> {
   const key = new URL(request.url).searchParams.get("key");
   if (!key) return statusResponse(STATUS_CODE.BadRequest, "key is required");
   try {
-    const view = await scores.get(key, { signal: request.signal });
-    const bytes = view.bytes();
-    const tag: string = await eTag(bytes);
-    const headers = {
-      "Content-Type": "application/octet-stream",
-      "Cache-Control": "no-cache",
-      "ETag": tag,
-    };
-    return ifNoneMatch(request.headers.get("If-None-Match"), tag)
-      ? new Response(bytes, { headers })
-      : new Response(null, { status: STATUS_CODE.NotModified, headers });
+    const entry = await scores.getEntry(key, { signal: request.signal });
+    const stored = scores.peek(key) !== undefined;
+    return await entryResponse(request, { ...entry, stored }, {
+      // Scores never expire, and nobody tells other caches of removals.
+      headers: { "Cache-Control": "no-cache" },
+    });
   } catch (error) {
-    return error instanceof NotFoundError
-      ? statusResponse(STATUS_CODE.NotFound, error.message)
-      : statusResponse(STATUS_CODE.InternalServerError, messageOf(error));
+    return errorResponse(request, error, {
+      asked: { group: scores.name, key },
+      text: messageOf(error),
+    });
   }
 }
 

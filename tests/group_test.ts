@@ -434,6 +434,9 @@ Deno.test("Group.stats() counts what happened", async () => {
     localLoads: 1,
     localLoadErrs: 1,
     inherited: 0,
+    refreshes: 0,
+    staleAnswers: 0,
+    negativeHits: 0,
     serverRequests: 0,
   });
   assertEquals([main.items, main.gets, main.hits], [1, 3, 1]);
@@ -521,7 +524,7 @@ Deno.test("A group with a bad name or option says at once what is wrong", () => 
   assertThrows(
     () => new Group("g", "no function" as never),
     TypeError,
-    'Cannot create Group "g": getter must be a function: received "no function"',
+    'Cannot create Group "g": getter must be a function, or an object with loadMany: received "no function"',
   );
   for (const option of ["maxBytes", "mirrorTtlMs"]) {
     for (const value of [-1, NaN]) {

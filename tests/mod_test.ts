@@ -1,3 +1,4 @@
+import * as front from "../front.ts";
 import * as group from "../group.ts";
 import * as http from "../http.ts";
 import * as lru from "../lru.ts";
@@ -18,6 +19,8 @@ Deno.test("mod.ts exports these names and no others", () => {
     "RendezvousHash",
     "SingleFlight",
     "crc32",
+    "entryResponse",
+    "errorResponse",
   ]);
 });
 
@@ -33,5 +36,13 @@ Deno.test("Every export of the files that can be imported alone is also in mod.t
   assertEquals(Object.keys(lru), ["LRU"]);
   assertEquals(Object.keys(group).sort(), ofGroup);
   assertEquals(Object.keys(http).sort(), [...ofGroup, "HTTPPool"].sort());
-  assertEquals({ ...mod, ...lru, ...group, ...http }, { ...mod });
+  assertEquals(Object.keys(front).sort(), [
+    "BusyError",
+    "ByteView",
+    "NotFoundError",
+    "PeerError",
+    "entryResponse",
+    "errorResponse",
+  ]);
+  assertEquals({ ...mod, ...lru, ...group, ...front, ...http }, { ...mod });
 });

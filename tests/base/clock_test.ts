@@ -1,4 +1,4 @@
-import { systemClock } from "../../base/clock.ts";
+import { monotonic, systemClock } from "../../base/clock.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { gate } from "../support/time.ts";
 
@@ -137,4 +137,29 @@ Deno.test("systemClock.after() makes up a long wait from shorter ones, and can b
     cancel();
     assertEquals(timers.size, 0);
   });
+});
+
+Deno.test("A machine that was suspended has grown older, and a wall clock that is set back or drifts changes nothing", () => {
+  let steady = 100;
+  let wall = 1_000_000;
+  const now = monotonic(() => steady, () => wall);
+  const pass = (steadyMs: number, wallMs: number): number => {
+    steady += steadyMs;
+    wall += wallMs;
+    return now();
+  };
+  assertEquals(now(), 100);
+  assertEquals(pass(50, 50), 150);
+  // Suspended: the steady clock stood still for an hour.
+  assertEquals(pass(10, 3_600_010), 3_600_160);
+  assertEquals(pass(10, 10), 3_600_170);
+  // Set back by a day, and it goes on from there.
+  assertEquals(pass(10, -86_400_000), 3_600_180);
+  assertEquals(pass(5, 5), 3_600_185);
+  // Set forward: values are older than they might be, never younger.
+  assertEquals(pass(0.5, 5_000.5), 3_600_185.5);
+  assertEquals(pass(0.5, 0.5), 3_605_186);
+  // A drift of 1 ms with each look never adds up to a jump.
+  for (let i = 0; i < 5_000; i++) pass(10, 11);
+  assertEquals(now(), 3_655_186);
 });

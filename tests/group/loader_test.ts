@@ -1,10 +1,30 @@
 /** Loads: in which context, how many at a time, and what holds up what. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { ByteView, Group, HTTPPool } from "../../mod.ts";
-import { assertEquals } from "../support/assert.ts";
-import { keysOwnedBy, ownerAndAsker, withCluster } from "../support/cluster.ts";
+import { BusyError, ByteView, Group, HTTPPool } from "../../mod.ts";
+import { Loader } from "../../group/loader.ts";
+import { systemClock } from "../../base/clock.ts";
+import { assertEquals, assertRejects } from "../support/assert.ts";
+import {
+  holdLoads,
+  keysOwnedBy,
+  type Node,
+  numberedKeys,
+  ownerAndAsker,
+  textOf,
+  withCluster,
+} from "../support/cluster.ts";
+import { SILENT } from "../support/logger.ts";
 import { gate, settle } from "../support/time.ts";
+
+/** One load at a time, as long as it likes. */
+const LIMITS = {
+  maxStandInLoads: 1,
+  maxConcurrentLoads: 1,
+  loadTimeoutMs: Infinity,
+  clock: systemClock,
+  life: {},
+};
 
 Deno.test("A getter runs in the context in which its group was made, whoever asks first", async () => {
   const storage = new AsyncLocalStorage<string>();
@@ -182,4 +202,205 @@ Deno.test("A value whose buffer was transferred is refused, and not taken as emp
     ]);
   }
   assertEquals(ByteView.from(new Uint8Array()).byteLength, 0);
+});
+
+Deno.test("With maxConcurrentLoads that many loads run, and the others wait in order; without it all run", async () => {
+  for (const [maxConcurrentLoads, runs] of [[2, 2], [2.9, 2], [Infinity, 6]]) {
+    const { begun, end, options } = holdLoads({});
+    const group = new Group("g", options.getter(), {
+      maxConcurrentLoads: maxConcurrentLoads!,
+    });
+    const keys = numberedKeys(6);
+    const values = group.getMany(keys);
+    assertEquals(begun.length, runs);
+    for (const [i, key] of keys.entries()) {
+      end(key);
+      await settle();
+      assertEquals(begun.length, Math.min(6, runs! + 1 + i));
+    }
+    assertEquals(begun, keys);
+    assertEquals((await values).get(keys[5]!)?.toString(), `<${keys[5]}>`);
+  }
+});
+
+Deno.test("Of an owner's loads 10,000 may wait, and one more is refused with a BusyError", async () => {
+  const { begun, end, options } = holdLoads({});
+  const group = new Group("g", options.getter(), { maxConcurrentLoads: 1 });
+  const keys = numberedKeys(10_001);
+  const values = group.getMany(keys);
+  await assertRejects(
+    () => group.get("more"),
+    BusyError,
+    'Cannot load "more" of group "g": 1 such loads run and 10000 wait',
+  );
+  end(keys[0]!);
+  await settle();
+  assertEquals(begun, keys.slice(0, 2));
+  group.close();
+  await values;
+});
+
+Deno.test("Loads in place of owners count among maxConcurrentLoads, and wait in both queues", () => {
+  const { begun, end, options } = holdLoads({
+    group: { maxConcurrentLoads: 2, maxStandInLoads: 1 },
+  });
+  return withCluster(2, async (cluster) => {
+    const [dead, asker] = cluster.nodes as [Node, Node];
+    cluster.network.kill(dead.origin);
+    const [a, b] = keysOwnedBy(cluster, dead, 2) as [string, string];
+    const [c, d] = keysOwnedBy(cluster, asker, 2) as [string, string];
+    const gets: Promise<ByteView>[] = [];
+    for (const key of [a, b, c, d]) {
+      gets.push(asker.group.get(key));
+      await settle();
+    }
+    assertEquals(begun, [a, c]);
+    const steps = [[a, d], [c, b], [d, undefined], [b, undefined]];
+    for (const [i, [ends, begins]] of steps.entries()) {
+      end(ends!);
+      await settle();
+      assertEquals(begun.slice(2 + i)[0], begins);
+    }
+    await Promise.all(gets);
+  }, options);
+});
+
+Deno.test("Loads that wait for others of the group hold no place, whatever maxConcurrentLoads says", async () => {
+  let most = 0;
+  let running = 0;
+  const group: Group = new Group("g", async (key) => {
+    if (key.length < 5) return (await group.get(`${key}x`)).text();
+    most = Math.max(most, ++running);
+    await settle();
+    running--;
+    return key;
+  }, { maxConcurrentLoads: 1 });
+  const gets = ["a", "b", "c"].map((key) => textOf(group.get(key)));
+  assertEquals(
+    await Promise.all(gets),
+    ["a", "b", "c"].map((key) => `${key}xxxx`),
+  );
+  assertEquals(most, 1);
+});
+
+Deno.test("A load in an owner's place that waits for another load gives up both of its places", () =>
+  withCluster(2, async (cluster) => {
+    const { owner, asker } = ownerAndAsker(cluster);
+    cluster.network.kill(owner.origin);
+    const keys = keysOwnedBy(cluster, owner, 4);
+    const pool = new HTTPPool(asker.origin, {
+      fetch: cluster.network.fetchFrom(asker.origin),
+      clock: cluster.clock,
+      logger: SILENT,
+    });
+    pool.setPeers(cluster.nodes.map(({ origin }) => origin));
+    const group: Group = pool.group("nested", async (key) => {
+      const next = keys[keys.indexOf(key) + 1];
+      return next === undefined ? "end" : (await group.get(next)).text();
+    }, { maxStandInLoads: 1, maxConcurrentLoads: 1 });
+    const get = textOf(group.get(keys[0]!));
+    await cluster.clock.advance(10_000);
+    assertEquals(await get, "end");
+    await pool.close();
+  }));
+
+Deno.test("Loader.hasRoom says whether a load would begin at once, or at the end of the turn", async () => {
+  const flight = { signal: new AbortController().signal };
+  const request = { isOwner: true, isPatient: false, flight };
+  const open = gate<string>();
+  const loadMany = async (keys: readonly string[]) => {
+    const value = await open.opened;
+    return new Map(keys.map((key) => [key, value]));
+  };
+  const single = new Loader("g", () => open.opened, LIMITS);
+  const batch = new Loader("g", { loadMany, maxKeys: 2 }, LIMITS);
+  const rooms = () => [single.hasRoom(true), batch.hasRoom(true)];
+  assertEquals(rooms(), [true, true]);
+  const loads = [single.load("a", request), batch.load("a", request)];
+  assertEquals(rooms(), [false, true]);
+  loads.push(batch.load("b", request));
+  assertEquals(rooms(), [false, false]);
+  await settle();
+  assertEquals(rooms(), [false, false]);
+  open.open("v");
+  await Promise.all(loads);
+  await settle();
+  assertEquals(rooms(), [true, true]);
+  const unbounded = new Loader("g", () => new Promise(() => {}), {
+    ...LIMITS,
+    maxConcurrentLoads: Infinity,
+  });
+  void unbounded.load("a", request);
+  assertEquals(unbounded.hasRoom(true), true);
+});
+
+Deno.test("Loader.hasRoom counts loads in the place of owners, and those that wait for such a place are in nobody's way", async () => {
+  const flight = { signal: new AbortController().signal };
+  const request = { isOwner: false, isPatient: false, flight };
+  for (const isBatch of [false, true]) {
+    const open = gate<string>();
+    const loadMany = async ([key]: readonly string[]) =>
+      new Map([[key!, await open.opened]]);
+    const getter = isBatch ? { loadMany, maxKeys: 1 } : () => open.opened;
+    const loader = new Loader("g", getter, {
+      ...LIMITS,
+      maxConcurrentLoads: 2,
+    });
+    const rooms = () => [loader.hasRoom(true), loader.hasRoom(false)];
+    assertEquals(rooms(), [true, true]);
+    const loads = [loader.load("a", request)];
+    assertEquals(rooms(), [true, false]);
+    await settle();
+    loads.push(loader.load("b", request));
+    assertEquals(rooms(), [true, false]);
+    loads.push(loader.load("c", { ...request, isOwner: true }));
+    assertEquals(rooms(), [false, false]);
+    open.open("v");
+    await Promise.all(loads);
+    await settle();
+    assertEquals(rooms(), [true, true]);
+  }
+});
+
+Deno.test("A key of a batch whose flight tells of its end by a signal alone leaves, too", async () => {
+  const calls: string[][] = [];
+  const loader = new Loader("g", {
+    loadMany(keys) {
+      calls.push([...keys]);
+      return new Map();
+    },
+  }, LIMITS);
+  const load = (signal: AbortSignal) =>
+    loader.load(`${calls.length}`, {
+      isOwner: true,
+      isPatient: false,
+      flight: { signal },
+    });
+  const leaver = new AbortController();
+  const left = load(leaver.signal);
+  leaver.abort(new Error("left"));
+  await assertRejects(() => left, Error, "left");
+  await assertRejects(() => load(leaver.signal), Error, "left");
+  await settle();
+  assertEquals(calls, []);
+});
+
+Deno.test("A load that is patient waits for its turn even if too many wait already", async () => {
+  const open = gate<string>();
+  const loadMany = async ([key]: readonly string[]) =>
+    new Map([[key!, await open.opened]]);
+  for (const getter of [() => open.opened, { loadMany, maxKeys: 1 }]) {
+    for (const isOwner of [true, false]) {
+      const loader = new Loader("g", getter, LIMITS);
+      const load = (key: string, isPatient: boolean) => {
+        const { signal } = new AbortController();
+        return loader.load(key, { isOwner, isPatient, flight: { signal } });
+      };
+      const loads = numberedKeys(10_001).map((key) => load(key, false));
+      await assertRejects(() => load("one more", false), BusyError);
+      loads.push(load("a patient one", true));
+      open.open("v");
+      assertEquals((await Promise.all(loads)).length, 10_002);
+    }
+  }
 });

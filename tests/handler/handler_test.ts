@@ -236,6 +236,9 @@ Deno.test("A peer's questions are counted as gets, and as questions of peers", a
     localLoads: 1,
     localLoadErrs: 0,
     inherited: 0,
+    refreshes: 0,
+    staleAnswers: 0,
+    negativeHits: 0,
     serverRequests: 2,
   });
 });

@@ -136,40 +136,52 @@ async function startAt<T extends Started>(
   throw new Error(`no port was free, ${TRIES} times`);
 }
 
+/** A configuration of nginx that passes all requests on. */
+function nginxConfig(
+  port: number,
+  upstream: number,
+  folder: string,
+  directives: readonly string[],
+): string {
+  const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
+  const lines = [
+    "daemon off",
+    `pid ${folder}/pid`,
+    "error_log stderr crit",
+    "events {}",
+    "http {",
+    "access_log off",
+    ...temporary.map((name) => `${name}_temp_path ${folder}/${name}`),
+    "server {",
+    `listen 127.0.0.1:${port}`,
+    "location / {",
+    `proxy_pass http://127.0.0.1:${upstream}`,
+    ...directives,
+    "}",
+    "}",
+    "}",
+  ];
+  const text = lines.map((line) => /[{}]$/.test(line) ? line : `${line};`);
+  return `${text.join("\n")}\n`;
+}
+
 /** nginx before one process. */
 export class Nginx extends Started {
   readonly #folder: string;
 
   private constructor(
     port: number,
-    upstream: number,
     folder: string,
-    directives: readonly string[],
+    configOf: (folder: string, port: number) => string,
   ) {
     super(port);
     this.#folder = `${folder}/nginx-${port}`;
     Deno.mkdirSync(this.#folder);
-    const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    const lines = [
-      ...(Deno.uid() === 0 ? ["user root"] : []),
-      "daemon off",
-      `pid ${this.#folder}/pid`,
-      "error_log stderr crit",
-      "events {}",
-      "http {",
-      "access_log off",
-      ...temporary.map((name) => `${name}_temp_path ${this.#folder}/${name}`),
-      "server {",
-      `listen 127.0.0.1:${port}`,
-      "location / {",
-      `proxy_pass http://127.0.0.1:${upstream}`,
-      ...directives,
-      "}",
-      "}",
-      "}",
-    ];
-    const text = lines.map((line) => /[{}]$/.test(line) ? line : `${line};`);
-    Deno.writeTextFileSync(`${this.#folder}/conf`, `${text.join("\n")}\n`);
+    const user = Deno.uid() === 0 ? "user root;\n" : "";
+    Deno.writeTextFileSync(
+      `${this.#folder}/conf`,
+      user + configOf(this.#folder, port),
+    );
   }
 
   /**
@@ -183,9 +195,23 @@ export class Nginx extends Started {
     folder: string,
     directives: readonly string[],
   ): Promise<Proxy> {
-    return await startAt((port) =>
-      new Nginx(port, upstream, folder, directives)
+    return await Nginx.startWith(
+      folder,
+      (folder, port) => nginxConfig(port, upstream, folder, directives),
     );
+  }
+
+  /**
+   * Starts it with a configuration of its own, whose relative paths are below a
+   * folder in `folder`.
+   *
+   * @throws {Missing} If it is not on this machine.
+   */
+  static async startWith(
+    folder: string,
+    configOf: (folder: string, port: number) => string,
+  ): Promise<Proxy> {
+    return await startAt((port) => new Nginx(port, folder, configOf));
   }
 
   protected run(): Listener {

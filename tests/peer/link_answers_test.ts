@@ -27,6 +27,19 @@ function expiring(id: number, ttlMs: number, waitedMs = 0) {
   );
 }
 
+/** The frame of a value with windows. */
+function windowed(id: number, ttlMs: number, staleIfErrorMs: number) {
+  const life = { ttlMs, staleWhileRevalidateMs: 0, staleIfErrorMs };
+  return framesBy((to) =>
+    to.windowed(
+      ANSWER.windowedValue,
+      id,
+      { value: ByteView.from("v"), ...life },
+      0,
+    )
+  );
+}
+
 Deno.test("Each answer on a link is taken for what it is", () =>
   withHand(async ({ peer, open, stats, hand }) => {
     const link = await open();
@@ -150,7 +163,7 @@ Deno.test("What is malformed ends the link, fails its questions with an error th
     [
       "too long",
       (id) => rawFrame(1, id, [], MAX_ANSWER_BYTES + 1),
-      "a frame claims 262157 bytes",
+      "a frame claims 262173 bytes",
     ],
     [
       "a lie",
@@ -158,7 +171,7 @@ Deno.test("What is malformed ends the link, fails its questions with an error th
       "a frame claims 4294967295 bytes",
     ],
     ["kind 0", (id) => rawFrame(0, id), "0 is no kind of answer"],
-    ["kind 12", (id) => rawFrame(12, id), "12 is no kind of answer"],
+    ["kind 13", (id) => rawFrame(13, id), "13 is no kind of answer"],
     ["kind 131", (id) => rawFrame(131, id), "131 is no kind of answer"],
     ["kind 255", (id) => rawFrame(255, id), "255 is no kind of answer"],
     [
@@ -177,6 +190,18 @@ Deno.test("What is malformed ends the link, fails its questions with an error th
       "a time of -Infinity",
       (id) => expiring(id, -Infinity),
       "-Infinity ms is no time left",
+    ],
+    [
+      "no windows",
+      (id) => rawFrame(12, id, new Array(27).fill(0)),
+      "an expiring value has no time left",
+    ],
+    ["a window of -1", (id) => windowed(id, 5, -1), "-1 ms is no window"],
+    ["a window of NaN", (id) => windowed(id, 5, NaN), "NaN ms is no window"],
+    [
+      "NaN ms left in windows",
+      (id) => windowed(id, NaN, 5),
+      "NaN ms is no time left",
     ],
     [
       "an answer to nothing",

@@ -215,6 +215,9 @@ Deno.test("Group.stats() counts the questions to peers and their answers", () =>
       localLoads: 1,
       localLoadErrs: 0,
       inherited: 0,
+      refreshes: 0,
+      staleAnswers: 0,
+      negativeHits: 0,
       serverRequests: 0,
     });
   }));

@@ -31,6 +31,17 @@ Deno.test("examples/one_process.ts loads once for three callers", () =>
     assertEquals(program.count(/no such key$/), 1);
   }));
 
+Deno.test("examples/batch.ts loads what four callers miss with one query", () =>
+  withProgram(["examples/batch.ts"], async (program) => {
+    assertEquals(await program.ended, 0);
+    assertEquals(program.lines, [
+      "query 1: SELECT * FROM users WHERE id IN (?,?,?,?,?) with 1,2,99,3,4",
+      "Hello, Ada! Hello, Grace! Hello, stranger! 3 more",
+      "1 query for 6 misses",
+      "1 query in all",
+    ]);
+  }));
+
 Deno.test("examples/router.ts answers on its own routes and on the pool's", () =>
   withProgram(["--allow-net", "examples/router.ts", "0"], async (program) => {
     const [, url] = await program.said(/Listening on (\S+)\//);
@@ -164,6 +175,30 @@ Deno.test("examples/client.ts asks a cluster without being part of it", async ()
   } finally {
     await serve.stop();
     await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("examples/front_door.ts says how long a note may be kept, and takes new ones", async () => {
+  const program = onDeno("front_door.ts", ["0", "5"]);
+  try {
+    const [, url] = await program.said(/Listening on (\S+)\//);
+    const ask = async (method: string, name: string, body?: string) => {
+      const response = await fetch(`${url}/notes/${name}`, {
+        method,
+        ...(body === undefined ? {} : { body }),
+      });
+      const control = response.headers.get("Cache-Control");
+      return [response.status, await response.text(), control];
+    };
+    const kept = "max-age=5, stale-while-revalidate=60, stale-if-error=600";
+    assertEquals(await ask("GET", "milk"), [200, "one bottle", kept]);
+    assertEquals(await ask("PUT", "milk", "two"), [204, "", null]);
+    assertEquals(await ask("GET", "milk"), [200, "two", kept]);
+    assertEquals(await ask("GET", "tea"), [404, "Not Found\n", "max-age=2"]);
+    assertEquals((await ask("DELETE", "milk"))[0], 405);
+    assertEquals(loadsOf([program]), 2);
+  } finally {
+    await program.stop();
   }
 });
 

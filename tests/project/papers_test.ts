@@ -52,6 +52,14 @@ Deno.test("The vectors of docs/PROTOCOL.md are what is sent", async () => {
     frame((to) => to.value(ANSWER.value, 1, value)),
     frame((to) => to.value(ANSWER.value | HOT, 1, value)),
     frame((to) => to.expiring(ANSWER.expiringValue, 1, value, 1500, 20)),
+    frame((to) =>
+      to.windowed(ANSWER.windowedValue, 1, {
+        value,
+        ttlMs: -500,
+        staleWhileRevalidateMs: 1500,
+        staleIfErrorMs: Infinity,
+      }, 20)
+    ),
     frame((to) => to.head(ANSWER.notFound, 2)),
     frame((to) => to.text(ANSWER.failed, 3, "no db")),
     frame((to) => to.head(ANSWER.closing, 0)),
@@ -191,12 +199,18 @@ const IN_TABLES = [
     sections: {
       "`new Group(": [
         ["group/group_options.ts", "interface GroupOptions "],
+        ["group/life.ts", "interface Life "],
         ["group.ts", "class Group "],
       ],
       "`new HTTPPool(": [
         ["pool/pool_options.ts", "interface HTTPPoolOptions "],
         ["http.ts", "class HTTPPool "],
       ],
+      "`entryResponse(": [
+        ["front.ts", "interface FrontEntry "],
+        ["front.ts", "interface EntryResponseOptions "],
+      ],
+      "`errorResponse(": [["front.ts", "interface ErrorResponseOptions "]],
       "`new LRU(": [
         ["lru.ts", "interface LRUOptions<"],
         ["lru.ts", "class LRU<"],
@@ -216,7 +230,7 @@ const IN_TABLES = [
       "Stats": [
         ["group/counts.ts", "interface GroupCounts "],
         ["group.ts", "interface GroupStats "],
-        ["cache.ts", "interface CacheStats "],
+        ["memory/store.ts", "interface CacheStats "],
         ["http.ts", "interface PoolStats "],
         ["peer/http_peer.ts", "interface PeerStats "],
       ],

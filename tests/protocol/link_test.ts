@@ -5,7 +5,6 @@ import { ByteView } from "../../base/byte_view.ts";
 import {
   ANSWER,
   ASK,
-  EXPIRY_BYTES,
   float64,
   FrameError,
   FrameReader,
@@ -19,6 +18,7 @@ import {
   QUESTION_BYTES,
   uint16,
   uint32,
+  WINDOWED_BYTES,
 } from "../../protocol/link.ts";
 import { assert, assertEquals, assertThrows } from "../support/assert.ts";
 import { CHARACTER } from "../support/text.ts";
@@ -254,9 +254,10 @@ Deno.test("The longest keys and the largest values fit into a frame, and nothing
   assertEquals(question.length, HEAD_BYTES + MAX_ASK_BYTES);
   assertEquals(MAX_ASK_BYTES, QUESTION_BYTES + MAX_KEY_BYTES);
   const value = ByteView.from(new Uint8Array(MAX_VALUE_BYTES));
-  const answer = written((to) => to.expiring(2, 1, value, 1, 1));
+  const life = { ttlMs: -1, staleWhileRevalidateMs: 2, staleIfErrorMs: 3 };
+  const answer = written((to) => to.windowed(12, 1, { value, ...life }, 1));
   assertEquals(answer.length, HEAD_BYTES + MAX_ANSWER_BYTES);
-  assertEquals(MAX_ANSWER_BYTES, EXPIRY_BYTES + MAX_VALUE_BYTES);
+  assertEquals(MAX_ANSWER_BYTES, WINDOWED_BYTES + MAX_VALUE_BYTES);
   for (
     const [bytes, max] of [[question, MAX_ASK_BYTES], [
       answer,

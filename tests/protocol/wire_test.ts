@@ -1,19 +1,20 @@
 import fc from "fast-check";
 import { ByteView } from "../../base/byte_view.ts";
+import type { PeerValue } from "../../base/peers.ts";
 import {
   bodyHeadOf,
   decodeCount,
   decodeKey,
   decodeMs,
   encodeKey,
-  encodeTtl,
   groupPath,
   keyPath,
   MAX_PATH_LENGTH,
   pathOf,
   readBody,
+  readLife,
   readTarget,
-  withTtl,
+  writeLife,
 } from "../../protocol/wire.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { CHARACTER } from "../support/text.ts";
@@ -107,18 +108,60 @@ Deno.test("A key as a body is UTF-8 and keeps its byte order mark", () => {
 });
 
 Deno.test("The time left is sent in whole milliseconds, rounded down, and without an end there is no header", () => {
-  assertEquals(encodeTtl(undefined), undefined);
-  assertEquals(encodeTtl(Infinity), undefined);
-  assertEquals(encodeTtl(1500.9), "1500");
-  assertEquals(encodeTtl(-3), "0");
+  const value = ByteView.from("v");
+  const written = (life: Omit<PeerValue, "value">) => {
+    const headers: Record<string, string> = {};
+    writeLife(headers, { value, ...life });
+    return headers;
+  };
+  assertEquals(written({}), {});
+  assertEquals(written({ ttlMs: Infinity }), {});
+  assertEquals(written({ ttlMs: 2 ** 53 }), {});
+  assertEquals(written({ ttlMs: 1500.9 }), { "Geecache-Ttl": "1500" });
+  assertEquals(written({ ttlMs: 2 ** 31 }), { "Geecache-Ttl": "2147483648" });
   assertEquals(decodeMs("1500"), 1500);
   for (const text of ["", "-1", "1.5", "1e3", "x", " 1", "9".repeat(17)]) {
     assertEquals(decodeMs(text), undefined);
   }
+  const read = (headers: Record<string, string>, ms: number) =>
+    readLife(value, new Headers(headers), ms);
+  assertEquals(read({}, 0), { value });
+  assertEquals(read({ "Geecache-Ttl": "5" }, 2), { value, ttlMs: 3 });
+  assertEquals(read({ "Geecache-Ttl": "5" }, 9), { value, ttlMs: 0 });
+  assertEquals(read({ "Geecache-Ttl": "soon" }, 0), undefined);
+});
+
+Deno.test("How long a value is stale is rounded up, and windows go with it, also those without an end", () => {
   const value = ByteView.from("v");
-  assertEquals(withTtl(value, null, 0), { value });
-  assertEquals(withTtl(value, "5", 2), { value, ttlMs: 3 });
-  assertEquals(withTtl(value, "soon", 0), undefined);
+  const headers: Record<string, string> = {};
+  const staleWhileRevalidateMs = 60_000.5;
+  const staleIfErrorMs = Infinity;
+  const ttlMs = -20.5;
+  writeLife(headers, { value, ttlMs, staleWhileRevalidateMs, staleIfErrorMs });
+  assertEquals(headers, {
+    "Geecache-Stale": "21",
+    "Geecache-Windows": "60000 9007199254740991",
+  });
+  assertEquals(readLife(value, new Headers(headers), 9), {
+    value,
+    ttlMs: -30,
+    staleWhileRevalidateMs: 60_000,
+    staleIfErrorMs,
+  });
+  // One that may be stale goes stale on the way.
+  const fresh = { "Geecache-Ttl": "5", "Geecache-Windows": "100 0" };
+  assertEquals(readLife(value, new Headers(fresh), 9), {
+    value,
+    ttlMs: -4,
+    staleWhileRevalidateMs: 100,
+    staleIfErrorMs: 0,
+  });
+  for (const windows of ["", "1", "1 -1", "1 x", "1.5 2", "1 2 3"]) {
+    const headers = { "Geecache-Ttl": "5", "Geecache-Windows": windows };
+    assertEquals(readLife(value, new Headers(headers), 0), undefined, windows);
+  }
+  const stale = { "Geecache-Stale": "-1" };
+  assertEquals(readLife(value, new Headers(stale), 0), undefined);
 });
 
 Deno.test("readBody() reads up to its limit and cancels the rest", async () => {

@@ -74,15 +74,28 @@ Deno.test("serve answers from a database that it made, and loads each key once",
     assertEquals(program.count(/\[Server/), 0);
   }));
 
-Deno.test("serve's front door answers with an ETag, and with 304 to a client that has it", () =>
+Deno.test("serve's front door answers with an ETag, with 304 to a client that has it, and with ranges", () =>
   withNode(["--verbose"], async ({ program, url }) => {
     const first = await fetch(`${url}/api?key=Tom`);
     assertEquals(await first.text(), "630");
+    assertEquals(first.headers.get("Cache-Control"), "no-cache");
+    assertEquals(
+      first.headers.get("Cache-Status"),
+      "geecache; fwd=miss; stored",
+    );
     const tag = first.headers.get("ETag")!;
     const again = await fetch(`${url}/api?key=Tom`, {
       headers: { "If-None-Match": tag },
     });
     assertEquals([again.status, await again.text()], [304, ""]);
+    assertEquals(again.headers.get("Cache-Status"), "geecache; hit");
+    const part = await text(`${url}/api?key=Tom`, {
+      headers: { "If-Range": tag, "Range": "bytes=1-" },
+    });
+    assertEquals(part, [206, "30"]);
+    const head = await fetch(`${url}/api?key=Tom`, { method: "HEAD" });
+    assertEquals([head.status, await head.text()], [200, ""]);
+    assertEquals(head.headers.get("Content-Length"), "3");
     const other = await fetch(`${url}/api?key=Sam`, {
       headers: { "If-None-Match": tag },
     });

@@ -1,6 +1,7 @@
 /** Several pools on one network in memory, and what tests ask of them. */
 
 import {
+  type BatchGetter,
   type ByteView,
   type Getter,
   type Group,
@@ -27,7 +28,7 @@ export interface ClusterOptions {
   pool?: HTTPPoolOptions;
   group?: Omit<GroupOptions, "peers">;
   /** What a node's getter answers; default: the key in angle brackets. */
-  getter?: (node: string) => Getter;
+  getter?: (node: string) => Getter | BatchGetter;
 }
 
 /** Pools that know each other, each with a group "g". */
@@ -60,10 +61,19 @@ export class Cluster {
       logger: SILENT,
       ...options.pool,
     });
-    const group = pool.group("g", (key, context) => {
-      loads.push(key);
-      return load(key, context);
-    }, options.group);
+    const getter: Getter | BatchGetter = typeof load === "function"
+      ? (key, context) => {
+        loads.push(key);
+        return load(key, context);
+      }
+      : {
+        ...load,
+        loadMany: (keys, context) => {
+          loads.push(...keys);
+          return load.loadMany(keys, context);
+        },
+      };
+    const group = pool.group("g", getter, options.group);
     network.join(origin, pool.handler);
     const node = { origin, pool, group, loads };
     this.nodes.push(node);
