@@ -289,7 +289,11 @@ export class Group {
     many.wait(
       key,
       (caller) =>
-        this.#local.watch(key, (flight) => this.#ask(key, flight), caller),
+        this.#local.watch(
+          key,
+          (flight) => this.#ask(key, flight, true),
+          caller,
+        ),
     );
   }
 
@@ -400,8 +404,12 @@ export class Group {
   }
 
   /** Asks the owner, then those who stand in for it, then the getter. */
-  #ask(key: string, flight: OpenFlight<ByteView, About>): void {
-    new Asking(this.#asking, key, flight).begin();
+  #ask(
+    key: string,
+    flight: OpenFlight<ByteView, About>,
+    isOneOfMany = false,
+  ): void {
+    new Asking(this.#asking, key, flight, isOneOfMany).begin();
   }
 
   #check(key: string, verb: string): void {

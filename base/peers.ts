@@ -28,6 +28,8 @@ export interface Leaver {
 
 /** Who asks a peer, and takes the answer. */
 export interface Asker extends PeerRequestOptions {
+  /** Whether other keys are asked for in the same go. */
+  readonly isOneOfMany?: boolean;
   /** Tells `leaver` once nobody waits any more. Without this, the signal does. */
   onLeave?(leaver: Leaver): void;
   /** The peer's answer. */

@@ -31,6 +31,8 @@ export interface AskingContext {
 
 /** One key that is asked for, for all who wait in its flight. */
 export class Asking implements Asker {
+  /** Whether other keys are asked for in the same go. */
+  readonly isOneOfMany: boolean;
   readonly #context: AskingContext;
   readonly #key: string;
   readonly #flight: OpenFlight<ByteView, About>;
@@ -45,7 +47,9 @@ export class Asking implements Asker {
     context: AskingContext,
     key: string,
     flight: OpenFlight<ByteView, About>,
+    isOneOfMany: boolean,
   ) {
+    this.isOneOfMany = isOneOfMany;
     this.#context = context;
     this.#key = key;
     this.#flight = flight;

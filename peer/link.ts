@@ -268,7 +268,9 @@ export class Link implements DuplexListener {
 
   /** Opens it once the head of the answer is here, and an answer to a ping is quick. */
   #greet(): void {
-    const maxMs = MAX_DELAY_MS + 4 * this.#requests.quickestMs;
+    const { quickestMs } = this.#requests;
+    // Where no GET was answered yet, a link has to be quick in any case.
+    const maxMs = MAX_DELAY_MS + (quickestMs === Infinity ? 0 : 4 * quickestMs);
     while (this.#duplex !== undefined && this.#pongs >= this.#pings) {
       const now = this.#clock.now();
       const ms = now - this.#silence.pingedAt;

@@ -17,6 +17,8 @@ export class Question implements Leaver {
   readonly key: string;
   /** Only what is in the peer's memory is wanted. */
   readonly peeks: boolean;
+  /** Whether other keys are asked for in the same go. */
+  readonly isOneOfMany: boolean;
   /** How often the last copy of the key was used here. */
   readonly served: number;
   readonly #asker: Asker;
@@ -38,6 +40,7 @@ export class Question implements Leaver {
     this.group = group;
     this.key = key;
     this.peeks = peeks;
+    this.isOneOfMany = asker.isOneOfMany ?? false;
     this.served = asker.served ?? 0;
     this.#asker = asker;
   }

@@ -180,6 +180,9 @@ export class Questions implements LinkOwner {
     if (this.#closed) return question.reject(this.#closed.error);
     this.#waiting.add(question);
     question.onLeave = () => this.#waiting.delete(question);
+    if (question.isOneOfMany && this.#mayHold && this.#opening === undefined) {
+      this.#open();
+    }
     this.#next();
     this.#missedAt = this.#requests.transport.clock.now();
   }
@@ -197,6 +200,7 @@ export class Questions implements LinkOwner {
         link.ask(question);
         continue;
       }
+      if (question.isOneOfMany && this.#mayHold) continue;
       if (this.#alone >= this.#maxAlone) {
         if (link === undefined) return;
         // Those behind it may fit on the link.
@@ -205,6 +209,17 @@ export class Questions implements LinkOwner {
       this.#waiting.delete(question);
       this.#goAlone(question);
     }
+  }
+
+  /**
+   * Whether keys that are asked for in one go wait for a link, so that they arrive in one
+   * go. Where a link could not be had when it was tried last, nothing waits for one.
+   */
+  get #mayHold(): boolean {
+    const { isNew, takesLinks } = this.#requests;
+    return this.#isNative && this.#link === undefined &&
+      this.#linkError === undefined && this.#closed === undefined &&
+      (isNew || takesLinks);
   }
 
   /** How many may be requests of their own now. */

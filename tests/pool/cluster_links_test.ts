@@ -437,12 +437,13 @@ for (
       };
       network.links(owner.origin, meanwhile);
       const asked = linked.keys(100);
-      const values = await asker.group.getMany(asked);
+      const many = asker.group.getMany(asked);
+      await clock.advance(1_000);
+      const values = await many;
       assertEquals(
         [...values.values()].map((value) => (value as ByteView).text()),
         valuesOf(asked),
       );
-      await clock.advance(1_000);
       const { link, linkError, state, errors } = peerOf(linked);
       assertEquals([link, state, errors], ["unavailable", "closed", 0]);
       assertMatch(`${linkError}`, why);
@@ -466,8 +467,9 @@ for (const [delayMs, state] of [[90, "open"], [110, "unavailable"]] as const) {
       const { network, clock } = cluster;
       const keys = keysOwnedBy(cluster, owner, 100);
       network.slowLinks(owner.origin, delayMs);
-      await asker.group.getMany(keys);
+      const many = asker.group.getMany(keys);
       await clock.advance(state === "open" ? 900 : 1_000);
+      await many;
       const { link, linkError } = asker.pool.stats().peers[0]!;
       assertEquals([link, linkError === undefined], [state, state === "open"]);
       if (state === "open") return;
