@@ -24,7 +24,7 @@ const STALE_UNTIL = 5;
 /** The bytes of a head, without times. */
 export const HEAD_BYTES = 16;
 /** What two times add to a head. */
-export const TIMES_BYTES = 16;
+const TIMES_BYTES = 16;
 
 /** The entry was used since it came, or since its segment was last walked. */
 export const USED = 1;

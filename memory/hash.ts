@@ -3,7 +3,8 @@
  *
  * They are seeded at random for each process, so that nobody outside can choose keys
  * that hash alike. A string and its UTF-8 have the same hash. The function is
- * HalfSipHash with one round for four bytes and three at the end.
+ * HalfSipHash with one round for four bytes and three at the end. The round stands in both
+ * functions, because a function could not hand back four numbers without an object.
  *
  * @module
  */

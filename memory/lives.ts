@@ -31,9 +31,9 @@ export interface Bequest {
 /** What entries are good for. Those of at least `STALE` are answered. */
 export const USES: readonly Use[] = ["over", "spare", "stale", "fresh"];
 export const OVER = 0;
-export const SPARE = 1;
+const SPARE = 1;
 export const STALE = 2;
-export const FRESH = 3;
+const FRESH = 3;
 
 /** Reads how long the entries of a group live. */
 export class Lives {

@@ -27,7 +27,7 @@ export type ProtocolName =
 /** One way to talk and to place keys. */
 export interface Protocol {
   readonly name: ProtocolName;
-  /** Whether peers are our own and know writes, batches and a "not found". */
+  /** Whether peers are our own and know writes, links and a "not found". */
   readonly native: boolean;
   readonly basePath: string;
   /** The content type of a value. */
