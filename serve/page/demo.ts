@@ -1,0 +1,23 @@
+/**
+ * The group of `deno task cluster`: it has a value for any key, from a source that takes
+ * a moment, so that there is something to see.
+ *
+ * @module
+ */
+
+import type { Group, HTTPPool } from "../../mod.ts";
+
+export const DEMO_GROUP = "demo";
+
+/** What one process keeps of it. */
+const MAX_BYTES = 256 * 1024;
+/** How long the source takes. */
+const LOAD_MS = 20;
+
+/** Adds the group to a pool. */
+export function openDemo(pool: HTTPPool): Group {
+  return pool.group(DEMO_GROUP, async (key) => {
+    await new Promise((resolve) => setTimeout(resolve, LOAD_MS));
+    return `${key} was loaded by ${pool.self}. `.padEnd(256, "· ");
+  }, { maxBytes: MAX_BYTES });
+}
