@@ -31,6 +31,7 @@ import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
 import type { Peer } from "./base/peers.ts";
+import { checkObserver, type PoolObserver, Watchers } from "./base/watchers.ts";
 import { Group, type GroupOptions } from "./group.ts";
 import type { BatchGetter, Getter } from "./group/getter.ts";
 import { GROUP_OPTIONS as ALL_GROUP_OPTIONS } from "./group/group_options.ts";
@@ -59,6 +60,16 @@ export type { BreakerState } from "./peer/breaker.ts";
 export type { LinkState } from "./peer/questions.ts";
 export * from "./group.ts";
 export type { Logger } from "./base/logger.ts";
+export type {
+  Eviction,
+  GetStart,
+  LoadStart,
+  PeerStart,
+  PoolObserver,
+  WorkEnd,
+  WorkObserver,
+  WorkResult,
+} from "./base/watchers.ts";
 export type { DrainOptions, HTTPPoolOptions } from "./pool/pool_options.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
@@ -118,6 +129,7 @@ export class HTTPPool {
   readonly handler: (request: Request) => Promise<Response> | Response;
   readonly #settings: Settings;
   readonly #observer = new Observer();
+  readonly #watchers = new Watchers();
   readonly #groups = new Map<string, Group>();
   readonly #locals = new Map<string, LocalGroup>();
   readonly #members: Members;
@@ -148,6 +160,7 @@ export class HTTPPool {
       random: settings.random,
       transport: new Transport(settings),
       observer: this.#observer,
+      watchers: this.#watchers,
     });
     logEvents(this.#observer, settings.logger, this.self, this.#members);
     this.#logAbsence = absenceLog(settings.logger, this.self);
@@ -269,7 +282,7 @@ export class HTTPPool {
       peers: this.#members,
     });
     const local = localOf(group);
-    local.observer = this.#observer;
+    local.watchers.share(this.#watchers);
     local.ringChanged(this.#ringChange(true));
     if (this.#admission.draining) local.drain();
     this.#groups.set(name, group);
@@ -280,6 +293,46 @@ export class HTTPPool {
   /** The group of that name, if there is one. */
   getGroup(name: string): Group | undefined {
     return this.#groups.get(name);
+  }
+
+  /** The groups of this process, in the order in which they were made. */
+  groups(): IterableIterator<Group> {
+    return this.#groups.values();
+  }
+
+  /**
+   * Tells `observer` of what somebody waits for from now on: gets that memory cannot
+   * answer, calls of getters, questions and writes to peers; and of evictions. Gets that
+   * memory answers are counted in {@linkcode Group.stats} and not told. Returns a function
+   * that ends it.
+   *
+   * @example The loads that took longest
+   * ```ts
+   * import { HTTPPool } from "@geecache/geecache";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const pool = new HTTPPool("http://10.0.0.1:8080");
+   * const slow: string[] = [];
+   * const stop = pool.observe({
+   *   load: ({ group, keys }) => ({
+   *     end: ({ ms, result }) => {
+   *       if (ms >= 0) slow.push(`${group}/${keys.join()}: ${result}`);
+   *     },
+   *   }),
+   * });
+   * const scores = pool.group("scores", () => "630");
+   * await scores.get("Tom");
+   * await scores.get("Tom");
+   * assertEquals(slow, ["scores/Tom: ok"]);
+   * stop();
+   * await pool.close();
+   * ```
+   *
+   * @throws {TypeError} If `observer` is no object, or something in it is no method of one.
+   */
+  observe(observer: PoolObserver): () => void {
+    checkObserver("Cannot observe HTTPPool", observer);
+    return this.#watchers.add(observer);
   }
 
   /**
