@@ -23,6 +23,8 @@ Runs one GeeCache node with the group "scores" over a SQLite file.
                      (default scores.db)
   --max-bytes SIZE   the memory budget of the group, such as 2048, 512KiB,
                      64MiB or 1GiB (default 2KiB)
+  --admin            let the page show and change keys, also beyond this machine
+  --demo             add the group "demo", which has a value for any key
   --verbose          also log each request
   --help             show this help
 
@@ -37,6 +39,8 @@ export interface Flags {
   api: number | undefined;
   db: string;
   maxBytes: number;
+  admin: boolean;
+  demo: boolean;
   verbose: boolean;
   help: boolean;
 }
@@ -50,7 +54,7 @@ export function readFlags(args: string[]): Flags {
   const texts = ["port", "host", "self", "peers", "api", "db", "max-bytes"];
   const flags = parseArgs(args, {
     string: texts,
-    boolean: ["verbose", "help"],
+    boolean: ["admin", "demo", "verbose", "help"],
     default: {
       port: "9999",
       host: "127.0.0.1",
@@ -64,11 +68,13 @@ export function readFlags(args: string[]): Flags {
   for (const name of texts) {
     if (flags[name] === "") throw new Exit(`--${name} needs a value`, 2);
   }
-  const { host, self, db, verbose, help } = flags;
+  const { host, self, db, admin, demo, verbose, help } = flags;
   return {
     host,
     self,
     db,
+    admin,
+    demo,
     verbose,
     help,
     port: readPort("port", flags.port),

@@ -12,11 +12,19 @@ import { messageOf } from "./exit.ts";
 /** Answers one request. */
 export type Answer = (request: Request) => Response | Promise<Response>;
 
-/** Answers requests for `/api` from `scores`; `otherwise` answers the rest. */
-export function frontDoor(scores: Group, otherwise: Answer): Answer {
+/**
+ * Answers requests for `/api` from `scores`; `otherwise` answers the rest.
+ *
+ * @param asked Hears of each key that is asked for.
+ */
+export function frontDoor(
+  scores: Group,
+  otherwise: Answer,
+  asked: (key: string) => void = () => {},
+): Answer {
   return (request) =>
     new URL(request.url).pathname === "/api"
-      ? answerApi(request, scores)
+      ? answerApi(request, scores, asked)
       : otherwise(request);
 }
 
@@ -24,7 +32,11 @@ export function frontDoor(scores: Group, otherwise: Answer): Answer {
  * A client that sends the ETag of the current value gets 304 and no body. An error is
  * told as it is, since this program is there to be looked at.
  */
-async function answerApi(request: Request, scores: Group): Promise<Response> {
+async function answerApi(
+  request: Request,
+  scores: Group,
+  asked: (key: string) => void,
+): Promise<Response> {
   if (request.method !== "GET" && request.method !== "HEAD") {
     return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
       Allow: "GET, HEAD",
@@ -32,6 +44,7 @@ async function answerApi(request: Request, scores: Group): Promise<Response> {
   }
   const key = new URL(request.url).searchParams.get("key");
   if (!key) return statusResponse(STATUS_CODE.BadRequest, "key is required");
+  asked(key);
   try {
     const entry = await scores.getEntry(key, { signal: request.signal });
     const stored = scores.peek(key) !== undefined;

@@ -11,6 +11,8 @@ import { Exit, messageOf } from "./exit.ts";
 import { type Flags, readFlags, USAGE } from "./flags.ts";
 import { type Answer, frontDoor, statusResponse } from "./front_door.ts";
 import { openLog } from "./log.ts";
+import { DEMO_MAX_BYTES, openDemo } from "./page/demo.ts";
+import { Page } from "./page/page.ts";
 import { openScores } from "./scores.ts";
 
 /** How long a server may take to stop before its connections are cut. */
@@ -87,7 +89,21 @@ async function main(args: string[]): Promise<void> {
     if (score === undefined) throw new Error(`${name} not exist`);
     return score;
   }, { maxBytes: flags.maxBytes });
-  answer = frontDoor(scores, pool.handler);
+  if (flags.demo) openDemo(pool);
+  const page = new Page({
+    pool,
+    admin: flags.admin || isLoopback(flags.host),
+    hosts: [pool.self, ...flags.peers].map((url) => new URL(url).hostname)
+      .concat(flags.host),
+    maxBytesOf: (name) =>
+      name === scores.name ? flags.maxBytes : DEMO_MAX_BYTES,
+  });
+  const door = frontDoor(
+    scores,
+    pool.handler,
+    (key) => page.asked(scores.name, key),
+  );
+  answer = (request) => page.handle(request) ?? door(request);
   const servers = [server];
   if (flags.api !== undefined) {
     const notFound = (): Response => statusResponse(STATUS_CODE.NotFound);
@@ -104,6 +120,7 @@ async function main(args: string[]): Promise<void> {
   log.info(`geecache is running at ${pool.self}`);
 
   await stopped;
+  page.close();
   // The pool closes first. This ends the requests that wait for other nodes, so
   // they cannot delay the shutdown of a server.
   await pool.close();

@@ -10,7 +10,7 @@ import type { Group, HTTPPool } from "../../mod.ts";
 export const DEMO_GROUP = "demo";
 
 /** What one process keeps of it. */
-const MAX_BYTES = 256 * 1024;
+export const DEMO_MAX_BYTES: number = 256 * 1024;
 /** How long the source takes. */
 const LOAD_MS = 20;
 
@@ -19,5 +19,5 @@ export function openDemo(pool: HTTPPool): Group {
   return pool.group(DEMO_GROUP, async (key) => {
     await new Promise((resolve) => setTimeout(resolve, LOAD_MS));
     return `${key} was loaded by ${pool.self}. `.padEnd(256, "· ");
-  }, { maxBytes: MAX_BYTES });
+  }, { maxBytes: DEMO_MAX_BYTES });
 }

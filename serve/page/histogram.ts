@@ -60,7 +60,10 @@ function bucketOf(ms: number): number {
  * The time within which a part `q` of everything was done, to within a fifth;
  * `undefined`: there was nothing.
  */
-export function quantile(all: readonly Counts[], q: number): number | undefined {
+export function quantile(
+  all: readonly Counts[],
+  q: number,
+): number | undefined {
   const sums = new Float64Array(BUCKETS);
   let total = 0;
   for (const [bucket, count] of all.flat()) {

@@ -11,11 +11,7 @@ import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../exit.ts";
 import { refusalOf } from "./access.ts";
 import { assetResponse, isAsset, SECURITY_HEADERS } from "./assets.ts";
-import {
-  type Controls,
-  NODE_ACTIONS,
-  type NodeAction,
-} from "./controls.ts";
+import { type Controls, NODE_ACTIONS, type NodeAction } from "./controls.ts";
 import { DEMO_GROUP } from "./demo.ts";
 import { getAtOnce, type Gets, MAX_GETS, split, sumOf } from "./gets.ts";
 import { Hottest } from "./hottest.ts";
@@ -39,8 +35,12 @@ export interface PageOptions {
   /** What the page can do to the processes of the nodes. */
   controls?: Controls;
   clock?: Clock;
+  /** The budget of a group; default: that of a group without options. */
+  maxBytesOf?: (group: string) => number;
 }
 
+/** The budget of a group without the option `maxBytes`. */
+const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 /** The longest body of a request. */
 const MAX_BODY_BYTES = 16 * 1024;
 /** How long a question of the page may take. */
@@ -65,6 +65,7 @@ export class Page {
   readonly #fetch: Fetch;
   readonly #controls: Controls | undefined;
   readonly #clock: Clock;
+  readonly #maxBytesOf: (group: string) => number;
   readonly #hottest: Hottest;
   readonly #recorder: Recorder;
   readonly #viewer: Viewer;
@@ -90,6 +91,7 @@ export class Page {
     this.#fetch = options.fetch ?? ((request) => fetch(request));
     this.#controls = controls;
     this.#clock = clock;
+    this.#maxBytesOf = options.maxBytesOf ?? (() => DEFAULT_MAX_BYTES);
     this.#hottest = new Hottest(now);
     this.#recorder = new Recorder(pool, now);
     this.#viewer = new Viewer(pool, new Ring(pool));
@@ -134,7 +136,13 @@ export class Page {
   }
 
   #state(): NodeState {
-    return stateOf(this.#pool, this.#recorder, this.#hottest, this.#admin);
+    return stateOf(
+      this.#pool,
+      this.#recorder,
+      this.#hottest,
+      this.#admin,
+      this.#maxBytesOf,
+    );
   }
 
   /** What a process tells of itself. */
@@ -218,7 +226,9 @@ export class Page {
     Gets & { group: string; key: string; ms: number; loads: number }
   > {
     const isFresh = fields.key === undefined;
-    const key = isFresh ? `fresh-${crypto.randomUUID().slice(0, 8)}` : keyOf(fields);
+    const key = isFresh
+      ? `fresh-${crypto.randomUUID().slice(0, 8)}`
+      : keyOf(fields);
     const group = isFresh
       ? this.#groupOf({ group: DEMO_GROUP })
       : this.#groupOf(fields);
@@ -241,9 +251,10 @@ export class Page {
       ),
     );
     const since = performance.now() - startedAt;
-    const loads = states.flatMap((state) => state?.loads ?? []).filter((load) =>
-      load.group === group.name && load.key === key && load.agoMs <= since
-    ).length;
+    const loads =
+      states.flatMap((state) => state?.loads ?? []).filter((load) =>
+        load.group === group.name && load.key === key && load.agoMs <= since
+      ).length;
     return { ...sumOf(all), group: group.name, key, ms, loads };
   }
 

@@ -8,7 +8,7 @@
 import type { HTTPPool } from "../../mod.ts";
 import type { Counts } from "./histogram.ts";
 import type { HotKey, Hottest } from "./hottest.ts";
-import type { Recorder, RecentLoad } from "./recorder.ts";
+import type { RecentLoad, Recorder } from "./recorder.ts";
 
 /** Sums over all groups of a process since it started, or as they are now. */
 export interface Totals {
@@ -62,16 +62,20 @@ export function stateOf(
   recorder: Recorder,
   hottest: Hottest,
   keys: boolean,
+  maxBytesOf: (group: string) => number,
 ): NodeState {
   const { loads, ...times } = recorder.look();
   const { draining } = pool.stats();
-  const numbers = { totals: totalsOf(pool), ...times, draining };
+  const numbers = { totals: totalsOf(pool, maxBytesOf), ...times, draining };
   if (!keys) return numbers;
   const groups = [...pool.groups()].map(({ name }) => name);
   return { ...numbers, groups, loads, hottest: hottest.top(HOTTEST) };
 }
 
-function totalsOf(pool: HTTPPool): Totals {
+function totalsOf(
+  pool: HTTPPool,
+  maxBytesOf: (group: string) => number,
+): Totals {
   const totals = { ...TOTALS };
   for (const { questions } of pool.stats().peers) totals.questions += questions;
   for (const group of pool.groups()) {
@@ -82,8 +86,8 @@ function totalsOf(pool: HTTPPool): Totals {
     totals.peerLoads += stats.peerLoads;
     totals.evictions += stats.main.evictions + stats.hot.evictions;
     totals.items += stats.main.items + stats.hot.items;
-    totals.bytes += stats.bytes;
-    totals.maxBytes += stats.maxBytes;
+    totals.bytes += stats.main.bytes + stats.hot.bytes;
+    totals.maxBytes += maxBytesOf(group.name);
   }
   return totals;
 }
@@ -97,7 +101,10 @@ export function readState(sent: unknown): NodeState | undefined {
     if (typeof number !== "number") return undefined;
     totals[name] = number;
   }
-  const groups = listOf(sent.groups, (each) => typeof each === "string");
+  const groups = listOf<string>(
+    sent.groups,
+    (each) => typeof each === "string",
+  );
   const loads = listOf<RecentLoad>(sent.loads, (each) =>
     hasTypes(each, {
       group: "string",
@@ -107,8 +114,11 @@ export function readState(sent: unknown): NodeState | undefined {
       result: "string",
       agoMs: "number",
     }));
-  const hottest = listOf<HotKey>(sent.hottest, (each) =>
-    hasTypes(each, { group: "string", key: "string", count: "number" }));
+  const hottest = listOf<HotKey>(
+    sent.hottest,
+    (each) =>
+      hasTypes(each, { group: "string", key: "string", count: "number" }),
+  );
   return {
     totals,
     loadMs: listOf(sent.loadMs, isCount) ?? [],

@@ -76,8 +76,10 @@ export interface Sample {
   readonly told: ReadonlyMap<string, Told>;
 }
 
-/** Over how many samples the hit ratio goes. */
-const RATIO_SAMPLES = 10;
+/** Over how long rates go, at least: a sample may follow another one at once. */
+const RATE_MS = 900;
+/** Over how long the hit ratio goes. */
+const RATIO_MS = 10_000;
 /** How many of the hottest keys are shown. */
 const HOTTEST = 10;
 
@@ -85,9 +87,8 @@ const HOTTEST = 10;
 export class Viewer {
   readonly #pool: HTTPPool;
   readonly #ring: Ring;
-  #last: { now: number; totals: Map<string, Totals> } | undefined;
-  /** Gets and loads of the last samples. */
-  #recent: { gets: number; loads: number }[] = [];
+  /** What was counted of late, the oldest first. */
+  #past: { now: number; totals: ReadonlyMap<string, Totals> }[] = [];
 
   constructor(pool: HTTPPool, ring: Ring) {
     this.#pool = pool;
@@ -107,16 +108,14 @@ export class Viewer {
     for (const [origin, { state }] of told) {
       if (state !== undefined) states.set(origin, state);
     }
-    const seconds = this.#last === undefined
-      ? 0
-      : (now - this.#last.now) / 1000;
-    const grown = this.#grown(states);
+    const { seconds, grown } = this.#grown(states, now, RATE_MS);
+    const recent = this.#grown(states, now, RATIO_MS).grown;
     const away = new Set(
       stats.peers.filter(({ state }) => state === "open").map(({ id }) => id),
     );
-    this.#last = { now, totals: this.#totalsNow(states) };
+    this.#remember(states, now);
     return {
-      point: this.#point(at, seconds, grown, [...states.values()]),
+      point: this.#point(at, { seconds, grown, recent }, [...states.values()]),
       nodes: nodes.map((origin) =>
         nodeView(origin, {
           self,
@@ -144,18 +143,26 @@ export class Viewer {
     }));
   }
 
-  /** What was counted last, also by a process that does not answer now. */
-  #totalsNow(states: ReadonlyMap<string, NodeState>): Map<string, Totals> {
-    const totals = new Map(this.#last?.totals);
+  /** What a process counted last is kept while it does not answer. */
+  #remember(states: ReadonlyMap<string, NodeState>, now: number): void {
+    const totals = new Map(this.#past.at(-1)?.totals);
     for (const [origin, state] of states) totals.set(origin, state.totals);
-    return totals;
+    this.#past.push({ now, totals });
+    const old = this.#past.findLastIndex((past) => now - past.now >= RATIO_MS);
+    this.#past.splice(0, old);
   }
 
-  /** What each process counted since the last sample. */
-  #grown(states: ReadonlyMap<string, NodeState>): Map<string, Totals> {
+  /** What each process counted during the last `ms`, or since the first sample. */
+  #grown(
+    states: ReadonlyMap<string, NodeState>,
+    now: number,
+    ms: number,
+  ): { seconds: number; grown: Map<string, Totals> } {
     const grown = new Map<string, Totals>();
+    const past = this.#past.findLast((past) => now - past.now >= ms) ??
+      this.#past[0];
     for (const [origin, { totals }] of states) {
-      const before = this.#last?.totals.get(origin);
+      const before = past?.totals.get(origin);
       if (before === undefined) continue;
       // A process that has started again counts from 0.
       const isNew = totals.gets < before.gets || totals.loads < before.loads;
@@ -165,25 +172,20 @@ export class Viewer {
       }
       grown.set(origin, since);
     }
-    return grown;
+    return { seconds: past === undefined ? 0 : (now - past.now) / 1000, grown };
   }
 
   #point(
     at: number,
-    seconds: number,
-    grown: ReadonlyMap<string, Totals>,
+    { seconds, grown, recent }: {
+      seconds: number;
+      grown: ReadonlyMap<string, Totals>;
+      recent: ReadonlyMap<string, Totals>;
+    },
     states: readonly NodeState[],
   ): Point {
-    const sum = (name: keyof Totals): number =>
-      [...grown.values()].reduce((sum, totals) => sum + totals[name], 0);
-    // A get that another process answered was counted there, too.
-    const gets = Math.max(0, sum("gets") - sum("peerLoads"));
-    const loads = sum("loads");
-    this.#recent = [...this.#recent, { gets, loads }].slice(-RATIO_SAMPLES);
-    const all = this.#recent.reduce((a, b) => ({
-      gets: a.gets + b.gets,
-      loads: a.loads + b.loads,
-    }));
+    const now = sumsOf(grown);
+    const all = sumsOf(recent);
     const perSecond = (count: number): number =>
       seconds > 0 ? Math.max(0, count) / seconds : 0;
     const loadMs = states.map((state) => state.loadMs);
@@ -195,9 +197,9 @@ export class Viewer {
       hitRatio: all.gets > 0
         ? Math.max(0, Math.min(1, 1 - all.loads / all.gets))
         : null,
-      gets: perSecond(gets),
-      loads: perSecond(loads),
-      questions: perSecond(sum("questions")),
+      gets: perSecond(now.gets),
+      loads: perSecond(now.loads),
+      questions: perSecond(now.questions),
       loadP50: quantile(loadMs, 0.5) ?? null,
       loadP99: quantile(loadMs, 0.99) ?? null,
       peerP50: quantile(peerMs, 0.5) ?? null,
@@ -256,6 +258,20 @@ function healthOf(
 function groupsOf(states: ReadonlyMap<string, NodeState>): string[] {
   const groups = [...states.values()].flatMap(({ groups }) => groups ?? []);
   return [...new Set(groups)];
+}
+
+/** What all processes together counted. */
+function sumsOf(
+  grown: ReadonlyMap<string, Totals>,
+): { gets: number; loads: number; questions: number } {
+  const sum = (name: keyof Totals): number =>
+    [...grown.values()].reduce((sum, totals) => sum + totals[name], 0);
+  return {
+    // A get that another process answered was counted there, too.
+    gets: Math.max(0, sum("gets") - sum("peerLoads")),
+    loads: sum("loads"),
+    questions: sum("questions"),
+  };
 }
 
 /** What all nodes were asked for most. */

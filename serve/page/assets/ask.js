@@ -66,12 +66,15 @@ export function openAsk() {
       report(`${key} is removed from every node.`);
     });
   });
-  byId("ask-clear").addEventListener("click", () =>
-    run("Clearing", async () => {
-      const { group } = chosenKey();
-      await send("clear", { group });
-      report(`All of ${group} is removed from every node.`);
-    }));
+  byId("ask-clear").addEventListener(
+    "click",
+    () =>
+      run("Clearing", async () => {
+        const { group } = chosenKey();
+        await send("clear", { group });
+        report(`All of ${group} is removed from every node.`);
+      }),
+  );
 }
 
 let isBusy = false;
@@ -120,7 +123,7 @@ const ENDS = {
   canceled: ["given up", "warn"],
 };
 
-function titleOf({ what, peeks }, way, isOwner) {
+function titleOf({ what, peeks }, isOwner) {
   if (what === "memory") return "Memory";
   if (what === "getter") return "Getter";
   if (peeks) return "Peek at a peer";
@@ -133,7 +136,9 @@ function draw(way) {
     ...way.steps.map((step) => stepOf(step, way, longest)),
   );
   const { value, error, ms } = way;
-  setAttributes(byId("value"), { hidden: value === undefined ? "" : undefined });
+  setAttributes(byId("value"), {
+    hidden: value === undefined ? "" : undefined,
+  });
   const took = `${way.key}: answered in ${time(ms)}.`;
   if (value === undefined) {
     setOutcome(`${way.key}: failed after ${time(ms)}: ${error}`, true);
@@ -143,7 +148,9 @@ function draw(way) {
   const [freshness, kind] = freshnessOf(ttlMs);
   byId("value-about").replaceChildren(
     element("span", { class: `badge ${kind}` }, freshness),
-    ` ${size(bytes)}${isCut ? `, of which ${count(text.length)} characters are shown` : ""}`,
+    ` ${size(bytes)}${
+      isCut ? `, of which ${count(text.length)} characters are shown` : ""
+    }`,
   );
   setText(byId("value-text"), text);
   setOutcome(took, false);
@@ -166,7 +173,7 @@ function stepOf(step, way, longest) {
   return element(
     "li",
     { class: `step ${index < 0 ? "" : colorOf(index)}` },
-    element("span", { class: "title" }, titleOf(step, way, node === way.owner)),
+    element("span", { class: "title" }, titleOf(step, node === way.owner)),
     element(
       "span",
       { class: "where" },

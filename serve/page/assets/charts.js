@@ -41,20 +41,22 @@ const CHARTS = [
   },
   {
     title: "Latency",
-    hint: "half and 99 % are faster",
+    hint: "the median, and the slowest of 100",
     format: time,
     isLog: true,
     lines: [
-      { of: "loadP50", name: "load, half", color: "--line-c" },
-      { of: "loadP99", name: "load, 99 %", color: "--line-c", dash: [4, 4] },
-      { of: "peerP50", name: "peer, half", color: "--line-d" },
-      { of: "peerP99", name: "peer, 99 %", color: "--line-d", dash: [4, 4] },
+      { of: "loadP50", name: "load p50", color: "--line-c" },
+      { of: "loadP99", name: "load p99", color: "--line-c", dash: [4, 4] },
+      { of: "peerP50", name: "peer p50", color: "--line-d" },
+      { of: "peerP99", name: "peer p99", color: "--line-d", dash: [4, 4] },
     ],
   },
   {
     title: "Memory",
     hint: "held, against the budget",
     format: size,
+    // Round in KiB, MiB and GiB.
+    incrs: Array.from({ length: 40 }, (_, i) => 2 ** i),
     lines: [
       { of: "bytes", name: "held", color: "--line-b", fills: true },
       { of: "maxBytes", name: "budget", color: "--muted", dash: [6, 4] },
@@ -174,7 +176,7 @@ class Chart {
   }
 
   #make(width, height) {
-    const { lines, format, isLog, range } = this.#spec;
+    const { lines, format, isLog, range, incrs } = this.#spec;
     const font = `${0.68 * rem()}px ${styleOf("--font")}`;
     const axis = {
       font,
@@ -182,12 +184,12 @@ class Chart {
       ticks: { show: false },
     };
     const grid = { stroke: () => styleOf("--grid"), width: 1 };
-    const top = (_, low, high) => [0, high > 0 ? high * 1.15 : 1];
+    const top = (_plot, _low, high) => [0, high > 0 ? high * 1.15 : 1];
     this.#plot = new globalThis.uPlot(
       {
         width,
         height,
-        padding: [0.5 * rem(), 0.6 * rem(), 0, 0],
+        padding: [0.5 * rem(), 1.1 * rem(), 0, 0],
         legend: { show: false },
         cursor: { y: false, points: { size: 6 }, drag: { setScale: false } },
         hooks: {
@@ -224,6 +226,7 @@ class Chart {
             gap: 0.35 * rem(),
             grid,
             space: 1.9 * rem(),
+            ...(incrs === undefined ? {} : { incrs }),
             ...(isLog ? { splits: (plot) => decadesIn(plot.scales.y) } : {}),
             values: (_, splits) =>
               splits.map((value) => value === null ? NONE : format(value)),

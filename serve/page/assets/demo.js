@@ -11,7 +11,9 @@ export function showDemo(next) {
   view = next;
   const { admin, traffic } = view;
   setAttributes(byId("demo"), { hidden: admin ? undefined : "" });
-  setAttributes(byId("traffic"), { hidden: traffic === undefined ? "" : undefined });
+  setAttributes(byId("traffic"), {
+    hidden: traffic === undefined ? "" : undefined,
+  });
   if (traffic === undefined) {
     if (!hasRun) {
       setText(

@@ -50,7 +50,9 @@ export function duration(ms) {
     return `${Math.floor(seconds / 60)}\u202fmin ${seconds % 60}\u202fs`;
   }
   const hours = Math.floor(seconds / 3600);
-  return `${whole.format(hours)}\u202fh ${Math.floor(seconds % 3600 / 60)}\u202fmin`;
+  return `${whole.format(hours)}\u202fh ${
+    Math.floor(seconds % 3600 / 60)
+  }\u202fmin`;
 }
 
 /** An origin without what all have in common. */

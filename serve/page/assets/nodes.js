@@ -58,7 +58,12 @@ class Row {
       this.#buttons.append(this.#end, this.#pause);
     }
     this.#offer(this.#end, ["kill", "restart"], node.process === "ended", can);
-    this.#offer(this.#pause, ["freeze", "resume"], node.process === "frozen", can);
+    this.#offer(
+      this.#pause,
+      ["freeze", "resume"],
+      node.process === "frozen",
+      can,
+    );
   }
 
   /** A button stays where it is, and keeps the focus, whatever it does next. */

@@ -7,7 +7,7 @@ import { percent, place } from "./format.js";
 const ARC = 158;
 const TICK_FROM = 112;
 const TICK_TO = 136;
-const LABEL = 192;
+const LABEL = 181;
 /** What lies between two arcs, in parts of a turn. */
 const GAP = 0.006;
 /** With more nodes than that, arcs are too short for their shares. */
@@ -60,7 +60,9 @@ function reshape(nodes, { share, owners }) {
   const bounds = share.map((part) => [from, from += part]);
   arcs.replaceChildren(
     ...bounds.map(([from, to]) =>
-      drawn("path", { d: arcPath(from + gap / 2, Math.max(from, to - gap / 2)) })
+      drawn("path", {
+        d: arcPath(from + gap / 2, Math.max(from, to - gap / 2)),
+      })
     ),
   );
   labels.replaceChildren(
@@ -68,7 +70,10 @@ function reshape(nodes, { share, owners }) {
       ? []
       : bounds.map(([from, to]) => {
         const [x, y] = at(LABEL, (from + to) / 2);
-        return drawn("text", { x, y, dy: "0.35em" }, percent(to - from));
+        const side = x > 20 ? "right" : x < -20 ? "left" : "";
+        const dy = y > 100 ? "0.7em" : y < -100 ? "0" : "0.35em";
+        const text = percent(Math.round(100 * (to - from)) / 100);
+        return drawn("text", { x, y, dy, class: side }, text);
       })),
   );
   // The keys of a node are spread over its arc.
@@ -103,7 +108,10 @@ export function showRing({ nodes, ring }) {
     });
   }
   const up = nodes.filter(({ health }) => health === "up").length;
-  setText(big, nodes.length === 1 ? HEALTH[nodes[0].health] : `${up}/${nodes.length}`);
+  setText(
+    big,
+    nodes.length === 1 ? HEALTH[nodes[0].health] : `${up}/${nodes.length}`,
+  );
   setText(small, nodes.length === 1 ? "one node" : "nodes up");
   setAttributes(picture, { class: up < nodes.length ? "hurt" : undefined });
   setText(byId("ring-text"), textOf(nodes, ring));
