@@ -190,6 +190,7 @@ async function main(): Promise<number> {
   const traffic = new Traffic(
     pool.getGroup(DEMO_GROUP)!,
     (key) => page.asked(DEMO_GROUP, key),
+    () => page.isSampling,
   );
   const page: Page = new Page({
     pool,
@@ -214,6 +215,7 @@ async function main(): Promise<number> {
     (request) => page.handle(request) ?? door(request),
   );
   if (await cluster.start()) {
+    traffic.set(true);
     console.log(greeting(flags.api, cluster.children));
   }
   const code = await cluster.whenOver();

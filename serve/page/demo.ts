@@ -11,6 +11,8 @@ export const DEMO_GROUP = "demo";
 
 /** What one process keeps of it. */
 export const DEMO_MAX_BYTES: number = 256 * 1024;
+/** How long a value is, at least. */
+const VALUE_BYTES = 256;
 /** How long the source takes. */
 const LOAD_MS = 20;
 
@@ -18,6 +20,7 @@ const LOAD_MS = 20;
 export function openDemo(pool: HTTPPool): Group {
   return pool.group(DEMO_GROUP, async (key) => {
     await new Promise((resolve) => setTimeout(resolve, LOAD_MS));
-    return `${key} was loaded by ${pool.self}. `.padEnd(256, "· ");
+    const time = new Date().toISOString().slice(11, 19);
+    return `${key}, loaded by ${pool.self} at ${time} UTC`.padEnd(VALUE_BYTES);
   }, { maxBytes: DEMO_MAX_BYTES });
 }

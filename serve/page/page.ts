@@ -239,23 +239,25 @@ export class Page {
     // A process that only asks is no node.
     if (peers.length === nodes.length && asked.length > 0) asked.sort();
     else asked.push(this.#pool.self);
+    const all = [...new Set([...asked, this.#pool.self])];
+    const states = (): Promise<(NodeState | undefined)[]> =>
+      Promise.all(all.map((origin) => this.#stateOf(origin)));
+    // From here on, they record their loads.
+    const before = await states();
     const counts = split(MAX_GETS, asked.length);
     const startedAt = performance.now();
-    const all = await Promise.all(
+    const gets = await Promise.all(
       asked.map((origin, i) => this.#getsAt(origin, group, key, counts[i]!)),
     );
     const ms = performance.now() - startedAt;
-    const states = await Promise.all(
-      [...new Set([...asked, this.#pool.self])].map((origin) =>
-        this.#stateOf(origin)
-      ),
-    );
-    const since = performance.now() - startedAt;
-    const loads =
-      states.flatMap((state) => state?.loads ?? []).filter((load) =>
-        load.group === group.name && load.key === key && load.agoMs <= since
-      ).length;
-    return { ...sumOf(all), group: group.name, key, ms, loads };
+    const told = await states();
+    const loads = told.flatMap((state, i) => {
+      const last = before[i]?.loads?.at(-1)?.id ?? 0;
+      return (state?.loads ?? []).filter((load) =>
+        load.id > last && load.group === group.name && load.key === key
+      );
+    }).length;
+    return { ...sumOf(gets), group: group.name, key, ms, loads };
   }
 
   /** Gets in another process; in this one, if that one does not let others ask. */

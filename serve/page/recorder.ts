@@ -11,6 +11,8 @@ import { MAX_KEY_LENGTH } from "./hottest.ts";
 
 /** A load that ended. */
 export interface RecentLoad {
+  /** Each load of a process has a higher one than those before. */
+  readonly id: number;
   readonly group: string;
   readonly key: string;
   readonly reason: string;
@@ -30,7 +32,7 @@ export interface Recorded {
 }
 
 /** How many loads are remembered. */
-const MAX_LOADS = 64;
+const MAX_LOADS = 100;
 /** Nobody looks any more if nobody did for so long. */
 const LEASE_MS = 30_000;
 
@@ -44,6 +46,7 @@ export class Recorder {
   #stop: (() => void) | undefined;
   #lookedAt = -Infinity;
   #startedAt = 0;
+  #lastId = 0;
 
   constructor(pool: HTTPPool, now: () => number) {
     this.#pool = pool;
@@ -91,8 +94,9 @@ export class Recorder {
             this.#loadMs.add(ms);
             for (const key of keys.slice(0, MAX_LOADS)) {
               if (key.length > MAX_KEY_LENGTH) continue;
+              const id = ++this.#lastId;
               const endedAt = this.#now();
-              this.#loads.push({ group, key, reason, ms, result, endedAt });
+              this.#loads.push({ id, group, key, reason, ms, result, endedAt });
             }
             this.#loads.splice(0, this.#loads.length - MAX_LOADS);
           },

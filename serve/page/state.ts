@@ -107,6 +107,7 @@ export function readState(sent: unknown): NodeState | undefined {
   );
   const loads = listOf<RecentLoad>(sent.loads, (each) =>
     hasTypes(each, {
+      id: "number",
       group: "string",
       key: "string",
       reason: "string",

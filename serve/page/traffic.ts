@@ -20,6 +20,7 @@ const KEYS = 2_000;
 export class Traffic {
   readonly #group: Group;
   readonly #asked: (key: string) => void;
+  readonly #isWatched: () => boolean;
   readonly #weights: Float64Array;
   #timer: ReturnType<typeof setInterval> | undefined;
   #gets = 0;
@@ -27,10 +28,18 @@ export class Traffic {
   #underWay = 0;
   #lastError: string | undefined;
 
-  /** @param asked Hears of each key. */
-  constructor(group: Group, asked: (key: string) => void) {
+  /**
+   * @param asked Hears of each key.
+   * @param isWatched Whether anybody would see it. If not, it waits.
+   */
+  constructor(
+    group: Group,
+    asked: (key: string) => void,
+    isWatched: () => boolean,
+  ) {
     this.#group = group;
     this.#asked = asked;
+    this.#isWatched = isWatched;
     let sum = 0;
     this.#weights = Float64Array.from(
       { length: KEYS },
@@ -54,6 +63,7 @@ export class Traffic {
   }
 
   #begin(): void {
+    if (!this.#isWatched()) return;
     for (let i = 0; i < AT_ONCE && this.#underWay < MAX_UNDER_WAY; i++) {
       void this.#get(this.#drawKey());
     }

@@ -5,6 +5,10 @@ import { count, duration, place, size, time } from "./format.js";
 import { colorOf } from "./ring.js";
 
 let view;
+/** What was asked last, and what before it, the latest first. */
+let shown;
+const before = [];
+const MAX_BEFORE = 5;
 
 /** Fills the lists of groups and nodes, and keeps what is chosen. */
 export function showAsk(next) {
@@ -130,7 +134,43 @@ function titleOf({ what, peeks }, isOwner) {
   return isOwner ? "Ask the owner" : "Ask a stand-in";
 }
 
+/** Where the value came from, in a few words. */
+function whence({ steps, error }) {
+  if (error !== undefined) return "failed";
+  const { what, node, result } = steps.at(-1);
+  const words = what === "memory"
+    ? MEMORY[result][0]
+    : what === "getter"
+    ? "from the getter"
+    : "from a peer";
+  return `${words} at ${nameOf(node)}`;
+}
+
+function nameOf(node) {
+  const isNode = view.nodes.some(({ origin }) => origin === node);
+  return !isNode && node === view.name ? "front door" : place(node);
+}
+
+function remember(way) {
+  if (shown !== undefined) before.unshift(shown);
+  before.splice(MAX_BEFORE);
+  shown = way;
+  setAttributes(byId("asked"), { hidden: before.length > 0 ? undefined : "" });
+  byId("asked-list").replaceChildren(
+    ...before.map((way) =>
+      element(
+        "li",
+        {},
+        element("span", { class: "key-name" }, way.key),
+        element("span", { class: "whence" }, whence(way)),
+        element("span", { class: "took" }, time(way.ms)),
+      )
+    ),
+  );
+}
+
 function draw(way) {
+  remember(way);
   const longest = Math.max(...way.steps.map(({ ms }) => ms ?? 0), 0.001);
   byId("way").replaceChildren(
     ...way.steps.map((step) => stepOf(step, way, longest)),
@@ -167,7 +207,6 @@ function stepOf(step, way, longest) {
   const [words, kind] = (what === "memory" ? MEMORY : ENDS)[result] ??
     [result, ""];
   const index = view.nodes.findIndex(({ origin }) => origin === node);
-  const isFront = index < 0 && node === view.name;
   const bar = element("i", { class: "bar", "aria-hidden": "true" });
   if (ms !== null) bar.style.width = `${Math.max(2, 100 * ms / longest)}%`;
   return element(
@@ -181,7 +220,7 @@ function stepOf(step, way, longest) {
         class: "swatch",
         "aria-hidden": "true",
       }),
-      isFront ? "front door" : place(node),
+      nameOf(node),
     ),
     element("span", { class: `badge ${kind}` }, words),
     element("span", { class: "took" }, ms === null ? "" : time(ms)),

@@ -1,7 +1,7 @@
 /** The charts of the last two minutes, with what they show as text. */
 
 import { byId, element, setAttributes, setText } from "./dom.js";
-import { count, NONE, percent, size, time } from "./format.js";
+import { count, percent, size, time } from "./format.js";
 
 /** How many seconds a chart shows: at least these, and at most those. */
 const MIN_SECONDS = 20;
@@ -84,6 +84,8 @@ class Chart {
   #points = [];
   #textAt = -Infinity;
   #hovered = null;
+  /** The size of letters that it was made with. */
+  #rem = 0;
 
   constructor(spec) {
     this.#spec = spec;
@@ -112,11 +114,9 @@ class Chart {
     setAttributes(this.#box, { "aria-label": this.#text() });
   }
 
-  /** With other colors, or another size of letters. */
+  /** With other colors. */
   restyle() {
-    this.#plot?.destroy();
-    this.#plot = undefined;
-    this.#resize();
+    this.#plot?.redraw(false);
   }
 
   #data() {
@@ -171,11 +171,16 @@ class Chart {
   #resize() {
     const { clientWidth: width, clientHeight: height } = this.#box;
     if (width === 0 || height === 0) return;
+    if (this.#rem !== rem()) {
+      this.#plot?.destroy();
+      this.#plot = undefined;
+    }
     if (this.#plot === undefined) this.#make(width, height);
     else this.#plot.setSize({ width, height });
   }
 
   #make(width, height) {
+    this.#rem = rem();
     const { lines, format, isLog, range, incrs } = this.#spec;
     const font = `${0.68 * rem()}px ${styleOf("--font")}`;
     const axis = {
@@ -229,7 +234,7 @@ class Chart {
             ...(incrs === undefined ? {} : { incrs }),
             ...(isLog ? { splits: (plot) => decadesIn(plot.scales.y) } : {}),
             values: (_, splits) =>
-              splits.map((value) => value === null ? NONE : format(value)),
+              splits.map((value) => value === null ? "" : format(value)),
           },
         ],
         series: [

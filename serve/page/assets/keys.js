@@ -16,7 +16,7 @@ function rowAt(i, choose) {
     item: element(
       "tr",
       {},
-      element("td", { class: "key-cell" }, bar, key),
+      element("td", { class: "key-cell" }, key, bar),
       owner,
       gets,
     ),

@@ -110,7 +110,9 @@ function troubleOf({ owed, ringDiffers, link, error, health, process }) {
   else if (health !== "up" && error !== null) troubles.push(error);
   if (owed > 0) troubles.push(`${many(owed, "removal")} to be told`);
   if (ringDiffers) troubles.push("has another list of nodes");
-  if (link === "unavailable") troubles.push("no link: one request for a key");
+  if (health === "up" && link === "unavailable") {
+    troubles.push("no link: one request for a key");
+  }
   return troubles.join(" · ");
 }
 
