@@ -81,7 +81,7 @@ const RATE_MS = 900;
 /** Over how long the hit ratio goes. */
 const RATIO_MS = 10_000;
 /** How many of the hottest keys are shown. */
-const HOTTEST = 10;
+const HOTTEST = 8;
 
 /** Makes views of samples. */
 export class Viewer {
@@ -111,7 +111,7 @@ export class Viewer {
     const { seconds, grown } = this.#grown(states, now, RATE_MS);
     const recent = this.#grown(states, now, RATIO_MS).grown;
     const away = new Set(
-      stats.peers.filter(({ state }) => state === "open").map(({ id }) => id),
+      stats.peers.filter(({ state }) => state !== "closed").map(({ id }) => id),
     );
     this.#remember(states, now);
     return {
