@@ -22,13 +22,17 @@ export function isLoopbackName(name: string): boolean {
     name === "[::1]" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
+function urlOf(text: string): URL | undefined {
+  return URL.canParse(text) ? new URL(text) : undefined;
+}
+
 /** The host that a request names: in its address, and in its header if there is one. */
 function hostsOf(request: Request): URL[] {
   const url = new URL(request.url);
   const header = request.headers.get("Host");
   if (header === null) return [url];
-  const named = URL.parse(`${url.protocol}//${header}`);
-  return named === null ? [] : [url, named];
+  const named = urlOf(`${url.protocol}//${header}`);
+  return named === undefined ? [] : [url, named];
 }
 
 /**
@@ -85,7 +89,7 @@ function foreignOf(
   method: "GET" | "POST",
 ): string | undefined {
   const origin = headers.get("Origin");
-  if (origin !== null && URL.parse(origin)?.host !== host) {
+  if (origin !== null && urlOf(origin)?.host !== host) {
     return `Origin: ${origin}`;
   }
   const site = headers.get("Sec-Fetch-Site");
