@@ -87,7 +87,7 @@ export class Page {
     const now = (): number => clock.now();
     this.#pool = pool;
     this.#admin = admin;
-    this.#hosts = new Set(hosts.filter((host) => host !== ""));
+    this.#hosts = new Set(hosts.map(nameOf));
     this.#fetch = options.fetch ?? ((request) => fetch(request));
     this.#controls = controls;
     this.#clock = clock;
@@ -105,8 +105,8 @@ export class Page {
 
   /** Answers a request for the page; `undefined`: it is for something else. */
   handle(request: Request): Response | Promise<Response> | undefined {
+    if (!isOfPage(request.url)) return undefined;
     const { pathname } = new URL(request.url);
-    if (pathname !== "/" && !pathname.startsWith("/_page/")) return undefined;
     const name = pathname === "/"
       ? "index.html"
       : pathname.slice("/_page/".length);
@@ -353,6 +353,19 @@ const EVENTS = {
     "Content-Type": "text/event-stream",
   },
 };
+
+/** Whether the path of a URL is the page's. Each request asks, so it parses nothing. */
+function isOfPage(url: string): boolean {
+  const path = url.indexOf("/", url.indexOf("://") + 3);
+  return path < 0 || path === url.length - 1 || url[path + 1] === "?" ||
+    url.startsWith("/_page/", path);
+}
+
+/** A host as URLs have it. */
+function nameOf(host: string): string {
+  const isBare = host.includes(":") && !host.startsWith("[");
+  return (isBare ? `[${host}]` : host).toLowerCase();
+}
 
 async function fieldsOf(request: Request): Promise<Fields> {
   let fields: unknown;

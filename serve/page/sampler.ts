@@ -107,9 +107,11 @@ export class Sampler {
         this.#view = undefined;
         return;
       }
-      const view = await this.#sample();
+      // What goes wrong with a page must not end a cache. The watchers see that there is
+      // no news.
+      const view = await this.#sample().catch(() => undefined);
       if (isOver) return;
-      this.#show(view);
+      if (view !== undefined) this.#show(view);
       wait(Math.max(100, EVERY_MS - (this.#clock.now() - startedAt)));
     };
     wait(0);

@@ -106,8 +106,9 @@ function factsOf(node, share) {
 function troubleOf({ owed, ringDiffers, link, error, health, process }) {
   const troubles = [];
   if (process === "frozen") troubles.push("frozen: it runs no code");
-  else if (process === "ended") troubles.push("others stand in for its keys");
-  else if (health !== "up" && error !== null) troubles.push(error);
+  else if (process === "ended" && health !== "up") {
+    troubles.push("others stand in for its keys");
+  } else if (health !== "up" && error !== null) troubles.push(error);
   if (owed > 0) troubles.push(`${many(owed, "removal")} to be told`);
   if (ringDiffers) troubles.push("has another list of nodes");
   if (health === "up" && link === "unavailable") {

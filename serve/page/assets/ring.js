@@ -114,6 +114,9 @@ export function showRing({ nodes, ring }) {
   );
   setText(small, nodes.length === 1 ? "one node" : "nodes up");
   setAttributes(picture, { class: up < nodes.length ? "hurt" : undefined });
+  setAttributes(byId("ring-hint"), {
+    hidden: nodes.length === 1 ? "" : undefined,
+  });
   setText(byId("ring-text"), textOf(nodes, ring));
 }
 

@@ -151,7 +151,17 @@ Deno.test("The page is one document and its files, and leaves other paths alone"
       assertEquals(file.status, 200, path);
       assert((await file.text()).length > 0);
     }
-    for (const path of ["/api?key=Tom", "/_geecache/g/k", "/_page", "/x"]) {
+    const asked = await pages.read("/?a=b");
+    assertEquals(await asked.text(), html);
+    for (
+      const path of [
+        "/api?key=/_page/",
+        "/_geecache/g/k",
+        "/_page",
+        "/x",
+        "/x/_page/",
+      ]
+    ) {
       const request = new Request(`http://n0${path}`);
       assertEquals(pages.first.handle(request), undefined, path);
     }
