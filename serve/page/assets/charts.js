@@ -182,7 +182,8 @@ class Chart {
   #make(width, height) {
     this.#rem = rem();
     const { lines, format, isLog, range, incrs } = this.#spec;
-    const font = `${0.68 * rem()}px ${styleOf("--font")}`;
+    // The library looks for whole pixels.
+    const font = `${Math.round(0.7 * rem())}px ${styleOf("--font")}`;
     const axis = {
       font,
       stroke: () => styleOf("--muted"),
