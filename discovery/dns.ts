@@ -203,13 +203,11 @@ function checkRecords<T>(
   records: readonly T[],
   isRight: (record: T) => boolean,
 ): void {
-  const all: unknown = records;
-  const wrong = Array.isArray(all)
-    ? all.find((one) =>
-      typeof one !== "object" || one === null || !isRight(one)
-    )
-    : all;
-  if (Array.isArray(all) && wrong === undefined) return;
+  const fits = (one: T): boolean =>
+    typeof one === "object" && one !== null && isRight(one);
+  const isArray = Array.isArray(records);
+  if (isArray && records.every(fits)) return;
+  const wrong = isArray ? records.find((one) => !fits(one)) : records;
   throw new TypeError(
     `${ACTION}: ${option} must give an array of ${form}: received ${
       describe(wrong)
@@ -235,8 +233,8 @@ function checkName(name: DnsHost | DnsService): void {
   }
   checkOptions(ACTION, name, HOST);
   checkText("hostname", name.hostname);
-  checkOne("family", "0, 4 or 6", name.family ?? 0, [0, 4, 6]);
-  const { port } = name;
+  const { port, family = 0 } = name;
+  checkOne("family", "0, 4 or 6", family, [0, 4, 6]);
   if (Number.isInteger(port) && port > 0 && port < 65_536) return;
   throw new (typeof port === "number" ? RangeError : TypeError)(
     `${ACTION}: port must be a whole number from 1 to 65535: received ${

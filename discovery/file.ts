@@ -61,7 +61,11 @@ export function filePeers(
   path: string | URL,
   options: FilePeersOptions = {},
 ): PeerLists {
-  if (path === "" || (typeof path !== "string" && !(path instanceof URL))) {
+  // A URL of another realm is no instance of this one's class.
+  const isPath = typeof path === "string"
+    ? path !== ""
+    : typeof path?.href === "string";
+  if (!isPath) {
     throw new TypeError(
       `${ACTION}: path must be a path or a file URL: received ${
         describe(path)
