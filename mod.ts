@@ -57,13 +57,13 @@ export {
   type HeadersLike,
 } from "./front.ts";
 export {
-  type PeerLists,
   type DnsHost,
   dnsPeers,
   type DnsPeersOptions,
   type DnsService,
   filePeers,
   type FilePeersOptions,
+  type PeerLists,
   type PollOptions,
 } from "./discovery.ts";
 export {
