@@ -430,9 +430,9 @@ Deno.test("HTTPPool.follow() refuses bad arguments, a second source, and a close
     "signal must be an AbortSignal: received 5",
   );
   await refused(
-    [lists, { leaveafter: 3 }],
+    [lists, { leavesAfter: 3 }],
     TypeError,
-    'there is no option "leaveafter": did you mean "leaveAfter"?',
+    'there is no option "leavesAfter": did you mean "leaveAfter"?',
   );
   await refused(
     [lists, { leaveAfter: 0 }],
