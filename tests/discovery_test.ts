@@ -405,6 +405,51 @@ Deno.test("The runtime's lookup is asked if there is none, and finds this machin
   );
 });
 
+Deno.test("The runtime's resolver is asked for a service if there is none, a new one each time, and takes its question back", async () => {
+  const { process } = globalThis as unknown as {
+    process: { getBuiltinModule: unknown };
+  };
+  const { getBuiltinModule } = process;
+  const resolvers: { asked: string[]; canceled: boolean }[] = [];
+  class Resolver {
+    readonly asked: string[] = [];
+    canceled = false;
+    constructor() {
+      resolvers.push(this);
+    }
+    resolveSrv(name: string) {
+      this.asked.push(name);
+      return resolvers.length === 1
+        ? Promise.resolve([{ name: "a.test", port: 1 }])
+        : new Promise(() => {});
+    }
+    cancel() {
+      this.canceled = true;
+    }
+  }
+  process.getBuiltinModule = (name: string) =>
+    name === "dns/promises" ? { Resolver } : undefined;
+  try {
+    const clock = new FakeClock();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const lists = dnsPeers({ srv: "_a.test" }, { clock, signal });
+    const { got, ended } = gather(lists);
+    await clock.advance(6_000);
+    assertEquals(got, [["http://a.test:1"]]);
+    assertEquals(resolvers.map(({ asked }) => asked), [
+      ["_a.test"],
+      ["_a.test"],
+    ]);
+    assertEquals(resolvers[1]!.canceled, false);
+    controller.abort();
+    await ended;
+    assertEquals(resolvers[1]!.canceled, true);
+  } finally {
+    process.getBuiltinModule = getBuiltinModule;
+  }
+});
+
 Deno.test("Where the runtime has no modules, dnsPeers() and filePeers() say what to give", () => {
   const { process } = globalThis as unknown as {
     process: { getBuiltinModule: unknown };
