@@ -233,12 +233,63 @@ for (const when of ["while it waits", "while it asks", "before it begins"]) {
   });
 }
 
+Deno.test("A thousand answers leave no listeners", async () => {
+  const clock = new FakeClock();
+  const { prototype } = AbortSignal;
+  const { addEventListener, removeEventListener } = prototype;
+  let listeners = 0;
+  Object.assign(prototype, {
+    addEventListener(
+      this: AbortSignal,
+      ...args: Parameters<typeof addEventListener>
+    ) {
+      listeners++;
+      addEventListener.apply(this, args);
+    },
+    removeEventListener(
+      this: AbortSignal,
+      ...args: Parameters<typeof removeEventListener>
+    ) {
+      listeners--;
+      removeEventListener.apply(this, args);
+    },
+  });
+  try {
+    const { lookup, asked } = lookupOf(["10.0.0.1"]);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const lists = dnsPeers(NAME, { lookup, clock, signal, everyMs: 1 });
+    const { ended } = gather(lists);
+    while (asked.length < 1_000) await clock.advance(10);
+    // One of the signal that was given, and one of the wait.
+    assertEquals(listeners, 2);
+    controller.abort();
+    await ended;
+    assertEquals(listeners, 0);
+  } finally {
+    Object.assign(prototype, { addEventListener, removeEventListener });
+  }
+});
+
 Deno.test("Answers whose signal has fired end at once, and nothing is asked", async () => {
   const { lookup, asked } = lookupOf(["10.0.0.1"]);
   const signal = AbortSignal.abort();
   const { got, ended } = gather(dnsPeers(NAME, { lookup, signal }));
   await ended;
   assertEquals([got, asked], [[], []]);
+});
+
+Deno.test("Answers end at once if their signal fires while nobody asks for one", async () => {
+  const clock = new FakeClock();
+  const { lookup, asked } = lookupOf(["10.0.0.1"]);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const lists = dnsPeers(NAME, { lookup, clock, signal });
+  const iterator = lists[Symbol.asyncIterator]();
+  await iterator.next();
+  controller.abort();
+  assertEquals((await iterator.next()).done, true);
+  assertEquals([asked.length, clock.pending], [1, 0]);
 });
 
 Deno.test("dnsPeers() refuses bad arguments, and names what is wrong", () => {

@@ -298,11 +298,15 @@ Deno.test("HTTPPool.follow() ends when the pool closes, and lets the lists go", 
   }));
 
 Deno.test("HTTPPool.follow() ends with its lists, which are not told to end then", () =>
-  follows(async ({ lists, nodes, followed, lines }) => {
+  follows(async ({ pool, lists, nodes, followed, lines }) => {
     await lists.answer([A, B]);
     lists.end();
     await followed;
     assertEquals([nodes(), lists.released, lines], [[A, B], 0, []]);
+    const later = new ListsByHand();
+    const next = pool.follow(later);
+    later.end();
+    await next;
   }));
 
 Deno.test("Lists that throw are an error in the log, and the pool keeps what it has", () =>
