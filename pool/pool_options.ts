@@ -16,6 +16,7 @@ import {
   checkUnreachable,
   type Names,
   safeRandom,
+  signalRule,
   type Unreachable,
 } from "../base/checks.ts";
 import {
@@ -148,6 +149,19 @@ export interface DrainOptions {
   timeoutMs?: number;
 }
 
+/** Options for `HTTPPool.follow`. */
+export interface FollowOptions {
+  /** Ends it. */
+  signal?: AbortSignal;
+  /**
+   * How many answers in a row must be without a process before it leaves the list; at
+   * least 1. Empty and failed ones do not count.
+   *
+   * @default {2}
+   */
+  leaveAfter?: number;
+}
+
 /** The names of all options of a pool. */
 const POOL_OPTIONS: Names<HTTPPoolOptions> = {
   protocol: true,
@@ -167,6 +181,30 @@ const POOL_OPTIONS: Names<HTTPPoolOptions> = {
 
 /** The names of all options of a drain. */
 export const DRAIN_OPTIONS: Names<DrainOptions> = { timeoutMs: true };
+
+/** The names of all options of following. */
+const FOLLOW_OPTIONS: Names<FollowOptions> = {
+  signal: true,
+  leaveAfter: true,
+};
+
+/**
+ * The options of following, checked, with the defaults filled in.
+ *
+ * @throws {TypeError} If one is of the wrong kind, or unknown.
+ * @throws {RangeError} If `leaveAfter` is less than 1.
+ */
+export function followOptionsOf(
+  action: string,
+  options: FollowOptions = {},
+): { signal: AbortSignal | undefined; leaveAfter: number } {
+  const rule = signalRule(options);
+  if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
+  checkOptions(action, options, FOLLOW_OPTIONS);
+  const { signal, leaveAfter = 2 } = options;
+  checkNumbers(action, "a number of at least 1", { leaveAfter });
+  return { signal, leaveAfter };
+}
 
 /** Options that were checked, with the defaults filled in. */
 export interface Settings {
