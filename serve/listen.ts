@@ -1,0 +1,110 @@
+/**
+ * Listening for requests: plain, with TLS, or with TLS and certificates of clients.
+ *
+ * @module
+ */
+
+import { createServer } from "node:https";
+import type { AddressInfo } from "node:net";
+import { toNodeHandler } from "../node.ts";
+import { Exit, messageOf } from "./exit.ts";
+import type { Answer } from "./handlers.ts";
+
+/** Certificates, as PEM. */
+export interface Identity {
+  readonly cert: string;
+  readonly key: string;
+  /** Whose certificates clients must show; `undefined`: they need none. */
+  readonly ca: string | undefined;
+}
+
+/** A server that listens. */
+export interface Listener {
+  readonly port: number;
+  /** Takes no more connections. Resolves when the last one has ended. */
+  shutdown(): Promise<void>;
+}
+
+/**
+ * Listens for requests.
+ *
+ * @throws {Exit} if that is not possible
+ */
+export async function listen(
+  hostname: string,
+  port: number,
+  answer: Answer,
+  identity?: Identity,
+): Promise<Listener> {
+  try {
+    return identity?.ca === undefined
+      ? listenPlainly(hostname, port, answer, identity)
+      : await listenMutually(hostname, port, answer, identity);
+  } catch (error) {
+    const isInUse = error instanceof Deno.errors.AddrInUse ||
+      error instanceof Error && "code" in error && error.code === "EADDRINUSE";
+    throw new Exit(
+      `Cannot listen on ${hostname}:${port}: ${
+        isInUse
+          ? "the port is in use, and --help says how to choose another"
+          : messageOf(error)
+      }`,
+    );
+  }
+}
+
+function listenPlainly(
+  hostname: string,
+  port: number,
+  answer: Answer,
+  identity?: Identity,
+): Listener {
+  const { cert, key } = identity ?? {};
+  const server = Deno.serve({
+    hostname,
+    port,
+    onListen: () => {},
+    ...(cert === undefined || key === undefined ? {} : { cert, key }),
+  }, answer);
+  return { port: server.addr.port, shutdown: () => server.shutdown() };
+}
+
+/** Deno's own server cannot ask clients for certificates. */
+async function listenMutually(
+  hostname: string,
+  port: number,
+  answer: Answer,
+  identity: Identity,
+): Promise<Listener> {
+  const server = createServer(
+    { ...identity, requestCert: true, rejectUnauthorized: true },
+    toNodeHandler(answer),
+  );
+  await new Promise<void>((resolve, reject) => {
+    server.once("error", reject);
+    server.listen(port, hostname, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    shutdown: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+      }),
+  };
+}
+
+/**
+ * `host` in the form that a URL needs. An address that stands for this machine
+ * becomes `localhost`.
+ */
+export function urlHost(host: string): string {
+  if (isLoopback(host) || host === "0.0.0.0" || host === "::") {
+    return "localhost";
+  }
+  return host.includes(":") ? `[${host}]` : host;
+}
+
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || host.startsWith("127.");
+}

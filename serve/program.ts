@@ -1,0 +1,188 @@
+/**
+ * Builds a node from its settings: sources, groups, pool, handlers and servers.
+ *
+ * @module
+ */
+
+import { type Clock, type Group, HTTPPool, type Logger } from "../mod.ts";
+import type { Settings } from "./config.ts";
+import { Exit, messageOf } from "./exit.ts";
+import { failureLog } from "./failures.ts";
+import { frontDoor, type OpenGroup } from "./front_door.ts";
+import type { GroupSettings } from "./groups.ts";
+import { type Handler, inOrder, UnderWay } from "./handlers.ts";
+import { health, type Surroundings } from "./health.ts";
+import { isLoopback, listen, type Listener, urlHost } from "./listen.ts";
+import { identityOf, trustOf } from "./secrets.ts";
+import { type OpenSource, openSource } from "./sources/open.ts";
+import { stop } from "./stop.ts";
+
+const clock: Clock = {
+  now: () => performance.now(),
+  after: (ms, run) => {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
+
+/** A node that runs. */
+export interface Program {
+  readonly pool: HTTPPool;
+  /** Stops in order, within a limit. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node.
+ *
+ * @throws {Exit} if that is not possible
+ */
+export async function startProgram(
+  settings: Settings,
+  log: Logger,
+): Promise<Program> {
+  const read = (file: string): string => Deno.readTextFileSync(file);
+  const identity = identityOf(settings, read);
+  const trust = trustOf(settings, identity, read);
+  const sources = settings.groups.map((group) => openSource(group, log));
+  const state = { started: false, stopping: false };
+  const underWay = new UnderWay();
+  let pool: HTTPPool | undefined;
+  const look = (): Surroundings => ({
+    ...state,
+    self: pool?.self ?? "",
+    nodes: pool?.stats().nodes ?? [],
+    ...membershipOf(settings),
+  });
+  const probes = health(look);
+
+  // The pool needs the port, and with `--port 0` the port is known only once the server
+  // listens. Until then, the health alone is answered.
+  const handlers: Handler[] = [];
+  const healthPort = settings["health-port"];
+  if (healthPort === undefined) handlers.push(probes);
+  const servers: Listener[] = [];
+  const open = async (
+    port: number,
+    handlers: readonly Handler[],
+    secure = true,
+  ): Promise<{ origin: string; port: number }> => {
+    const { host } = settings;
+    const given = secure ? identity : undefined;
+    const server = await listen(host, port, inOrder(handlers), given);
+    servers.push(server);
+    const scheme = given === undefined ? "http" : "https";
+    const { port: open } = server;
+    return { origin: `${scheme}://${urlHost(host)}:${open}`, port: open };
+  };
+  if (healthPort !== undefined) {
+    const { origin } = await open(healthPort, [probes], false);
+    log.info(`health is told at ${origin}`);
+  }
+  const { origin, port } = await open(settings.port, handlers);
+  pool = openPool(settings.self ?? origin, settings, { ...trust, logger: log });
+  const { self } = pool;
+  const groups = openGroups(pool, settings.groups, sources);
+  const door = frontDoor({
+    groups,
+    underWay,
+    failed: failureLog((line) => log.warn(line), clock.now),
+  });
+  const { handler } = pool;
+  handlers.push(door, handler);
+  if (settings.api !== undefined) {
+    const { origin } = await open(settings.api, [door]);
+    log.info(`the front door is open at ${origin}`);
+  }
+  warnOfStrangers(settings, port, log);
+  state.started = true;
+  log.info(`geecache is running at ${self}`);
+
+  const running = pool;
+  return {
+    pool: running,
+    stop: async () => {
+      log.info("geecache is stopping");
+      await stop({
+        beUnready: () => state.stopping = true,
+        hasPeers: () => running.stats().peers.length > 0,
+        drain: (timeoutMs) => running.drain({ timeoutMs }),
+        finish: () => underWay.close(),
+        close: () => running.close(),
+        shutdown: () => Promise.all(servers.map((server) => server.shutdown())),
+      }, {
+        drainMs: settings["drain-timeout"],
+        stopMs: settings["stop-timeout"],
+        clock,
+      });
+      for (const source of sources) source.close();
+    },
+  };
+}
+
+/** What readiness expects of the list of nodes. */
+function membershipOf(
+  { peers = [], "min-peers": minPeers }: Settings,
+): Pick<Surroundings, "isMember" | "minPeers"> {
+  return {
+    isMember: peers.length > 0,
+    minPeers: minPeers ?? (peers.length > 1 ? 1 : 0),
+  };
+}
+
+function openPool(
+  self: string,
+  { peers = [] }: Settings,
+  options: ConstructorParameters<typeof HTTPPool>[1],
+): HTTPPool {
+  try {
+    const pool = new HTTPPool(self, options);
+    pool.setPeers(peers);
+    return pool;
+  } catch (error) {
+    throw new Exit(messageOf(error), 2);
+  }
+}
+
+function openGroups(
+  pool: HTTPPool,
+  all: readonly GroupSettings[],
+  sources: readonly OpenSource[],
+): OpenGroup[] {
+  try {
+    return all.map((settings, i) => ({
+      settings,
+      group: openGroup(pool, settings, sources[i]!),
+    }));
+  } catch (error) {
+    throw new Exit(messageOf(error), 2);
+  }
+}
+
+function openGroup(
+  pool: HTTPPool,
+  { name, maxBytes, ttlMs, negativeTtlMs, loadTimeoutMs, ...windows }:
+    GroupSettings,
+  { getter }: OpenSource,
+): Group {
+  const { staleWhileRevalidateMs, staleIfErrorMs } = windows;
+  return pool.group(name, getter, {
+    maxBytes,
+    ttlMs,
+    negativeTtlMs,
+    loadTimeoutMs,
+    staleWhileRevalidateMs,
+    staleIfErrorMs,
+  });
+}
+
+function warnOfStrangers(
+  { host, "tls-ca": ca }: Settings,
+  port: number,
+  log: Logger,
+): void {
+  if (isLoopback(host) || ca !== undefined) return;
+  log.warn(
+    `listening on ${host}: anybody who reaches port ${port} may read every key`,
+  );
+}
