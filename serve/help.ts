@@ -4,18 +4,11 @@
  * @module
  */
 
-import { type Name, NAMES, settingOf } from "./settings.ts";
+import { defaultOf, type Name, NAMES, settingOf } from "./settings.ts";
 
 /** Where the explanations begin, and how long their lines may be. */
 const INDENT = 34;
 const WIDTH = 54;
-
-/** What a setting is if nobody sets it; `undefined` if that says nothing. */
-export function defaultOf(name: Name): string | undefined {
-  const { default: value, otherwise } = settingOf(name);
-  const shown = value ?? otherwise;
-  return shown === "none" || shown === "false" ? undefined : shown;
-}
 
 function linesOf(name: Name): string[] {
   const { kind, help } = settingOf(name);

@@ -4,13 +4,14 @@
  * @module
  */
 
+import { STATUS_CODE } from "@std/http/status";
 import { type Clock, type Group, HTTPPool, type Logger } from "../mod.ts";
 import type { Settings } from "./config.ts";
 import { Exit, messageOf } from "./exit.ts";
 import { failureLog } from "./failures.ts";
 import { frontDoor, type OpenGroup } from "./front_door.ts";
 import type { GroupSettings } from "./groups.ts";
-import { type Handler, inOrder, UnderWay } from "./handlers.ts";
+import { type Handler, inOrder, statusResponse, UnderWay } from "./handlers.ts";
 import { health, type Surroundings } from "./health.ts";
 import { isLoopback, listen, type Listener, urlHost } from "./listen.ts";
 import { identityOf, trustOf } from "./secrets.ts";
@@ -46,21 +47,23 @@ export async function startProgram(
   const trust = trustOf(settings, identity, read);
   const sources = settings.groups.map((group) => openSource(group, log));
   const state = { started: false, stopping: false };
-  const underWay = new UnderWay();
-  let pool: HTTPPool | undefined;
   const look = (): Surroundings => ({
     ...state,
-    self: pool?.self ?? "",
-    nodes: pool?.stats().nodes ?? [],
     ...membershipOf(settings),
+    // Before it has started, there is no pool.
+    self: state.started ? pool.self : "",
+    nodes: state.started ? pool.stats().nodes : [],
   });
   const probes = health(look);
+  const starting: Handler = () =>
+    state.started ? undefined : statusResponse(STATUS_CODE.ServiceUnavailable);
 
   // The pool needs the port, and with `--port 0` the port is known only once the server
-  // listens. Until then, the health alone is answered.
+  // listens. What comes until then is refused.
   const handlers: Handler[] = [];
   const healthPort = settings["health-port"];
   if (healthPort === undefined) handlers.push(probes);
+  handlers.push(starting);
   const servers: Listener[] = [];
   const open = async (
     port: number,
@@ -80,35 +83,36 @@ export async function startProgram(
     log.info(`health is told at ${origin}`);
   }
   const { origin, port } = await open(settings.port, handlers);
-  pool = openPool(settings.self ?? origin, settings, { ...trust, logger: log });
-  const { self } = pool;
+  const pool = openPool(settings.self ?? origin, settings, {
+    ...trust,
+    logger: log,
+  });
+  const underWay = new UnderWay();
   const groups = openGroups(pool, settings.groups, sources);
   const door = frontDoor({
     groups,
     underWay,
     failed: failureLog((line) => log.warn(line), clock.now),
   });
-  const { handler } = pool;
-  handlers.push(door, handler);
+  handlers.push(door, pool.handler);
   if (settings.api !== undefined) {
     const { origin } = await open(settings.api, [door]);
     log.info(`the front door is open at ${origin}`);
   }
   warnOfStrangers(settings, port, log);
   state.started = true;
-  log.info(`geecache is running at ${self}`);
+  log.info(`geecache is running at ${pool.self}`);
 
-  const running = pool;
   return {
-    pool: running,
+    pool,
     stop: async () => {
       log.info("geecache is stopping");
       await stop({
         beUnready: () => state.stopping = true,
-        hasPeers: () => running.stats().peers.length > 0,
-        drain: (timeoutMs) => running.drain({ timeoutMs }),
+        hasPeers: () => pool.stats().peers.length > 0,
+        drain: (timeoutMs) => pool.drain({ timeoutMs }),
         finish: () => underWay.close(),
-        close: () => running.close(),
+        close: () => pool.close(),
         shutdown: () => Promise.all(servers.map((server) => server.shutdown())),
       }, {
         drainMs: settings["drain-timeout"],

@@ -7,15 +7,20 @@
  * @module
  */
 
-import { fieldOf, type Name, NAMES, settingOf } from "./settings.ts";
+import { defaultOf, fieldOf, type Name, NAMES, settingOf } from "./settings.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
 
 /** What JSON may have for a setting. */
 function schemaOf(name: Name): Schema {
-  const { kind, help, default: value, otherwise } = settingOf(name);
-  const what = `${help.join(" ")}; ${kind.rule}; default ${value ?? otherwise}`;
-  return { description: what, ...kind.schema };
+  const { kind, help } = settingOf(name);
+  const value = defaultOf(name);
+  const description = [
+    help.join(" "),
+    ...(kind.rule === "a text" ? [] : [kind.rule]),
+    ...(value === undefined ? [] : [`default ${value}`]),
+  ].join("; ");
+  return { description, ...kind.schema };
 }
 
 function propertiesOf(names: readonly Name[]): Record<string, Schema> {

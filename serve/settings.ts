@@ -94,7 +94,7 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   "self": setting(
     text("URL"),
     ["the origin at which other nodes reach this one"],
-    { otherwise: "http://localhost:PORT, or https with --tls-cert" },
+    { otherwise: "http://localhost:PORT" },
   ),
   "peers": setting(list, ["the origins of all nodes, including this one"], {
     otherwise: "this node runs alone",
@@ -208,4 +208,11 @@ export function fieldOf(name: Name): string | undefined {
   const { field } = settingOf(name);
   if (field === null) return undefined;
   return field ?? name.replace(/-([a-z])/g, (_, a: string) => a.toUpperCase());
+}
+
+/** What a setting is if nobody sets it; `undefined` if that says nothing. */
+export function defaultOf(name: Name): string | undefined {
+  const { default: value, otherwise } = settingOf(name);
+  const shown = value ?? otherwise;
+  return shown === "none" || shown === "false" ? undefined : shown;
 }
