@@ -72,12 +72,12 @@ export function httpGetter(
       if (body === undefined) {
         throw failure(key, shown!, `it has more than ${maxValueBytes} bytes`);
       }
-      const life = lifeOf(status, headers);
+      const life = lifeOf(headers);
       return { value: wrap(headOf(headers, life), body), ...life };
     }
     await response.body?.cancel();
     if (status === 304 && known !== undefined) {
-      const life = lifeOf(status, headers);
+      const life = lifeOf(headers);
       return { value: renewed(stale!, known, headers, life), ...life };
     }
     if (status === 404 || status === 410) return undefined;

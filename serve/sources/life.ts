@@ -15,7 +15,8 @@ const NO_LIFE: Life = { ttlMs: 0 };
 const SHORTEST_MS = 1;
 
 /**
- * The life of a response: what it leaves out are the group's settings.
+ * The life of a value, by the headers of a 200, or of the 304 that renews it. What it
+ * leaves out are the group's settings.
  *
  * - `s-maxage`, then `max-age`, then `Expires`, less `Age`, say how long it is fresh.
  * - `no-store`, `no-cache`, `private`, `Vary: *`, and cookies in what is not `public`:
@@ -23,7 +24,7 @@ const SHORTEST_MS = 1;
  * - `must-revalidate` and `proxy-revalidate`: it is not answered once it is stale,
  *   whatever the settings say.
  */
-export function lifeOf(status: number, headers: Headers): Life {
+export function lifeOf(headers: Headers): Life {
   const given = Object.fromEntries(headers);
   // Directives are not sensitive to case. The library reads the last of these as "not
   // fresh", and they are about what is stale.
@@ -33,7 +34,7 @@ export function lifeOf(status: number, headers: Headers): Life {
     /^(must|proxy)-revalidate$/.test(field)
   );
   const policy = new CachePolicy({ headers: {} }, {
-    status,
+    status: 200,
     headers: {
       ...given,
       "cache-control": fields.filter((field) => field !== "proxy-revalidate")
