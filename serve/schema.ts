@@ -7,6 +7,7 @@
  * @module
  */
 
+import { writeFile } from "node:fs/promises";
 import { defaultOf, fieldOf, type Name, NAMES, settingOf } from "./settings.ts";
 
 type Schema = Readonly<Record<string, unknown>>;
@@ -67,5 +68,5 @@ export const SCHEMA_TEXT: string = `${JSON.stringify(SCHEMA, null, 2)}\n`;
 
 if (import.meta.main) {
   const file = new URL("./config.schema.json", import.meta.url);
-  await Deno.writeTextFile(file, SCHEMA_TEXT);
+  await writeFile(file, SCHEMA_TEXT);
 }

@@ -49,7 +49,9 @@ export function lifeOf(headers: Headers): Life {
   const isSaid = "s-maxage" in directives || "max-age" in directives ||
     "expires" in given;
   if (!isSaid) return windows;
-  const ttlMs = Math.max(0, policy.maxAge() - policy.age()) * 1000;
+  // Whole seconds: the time that this took is none of its age.
+  const age = Math.floor(policy.age());
+  const ttlMs = Math.max(0, policy.maxAge() - age) * 1000;
   const { staleWhileRevalidateMs = 0, staleIfErrorMs = 0 } = windows;
   const hasWindow = staleWhileRevalidateMs > 0 || staleIfErrorMs > 0;
   return {
