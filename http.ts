@@ -26,7 +26,13 @@
  * @module
  */
 
-import { checkList, checkNumbers, checkOptions } from "./base/checks.ts";
+import {
+  checkAsyncIterable,
+  checkList,
+  checkNumbers,
+  checkOptions,
+  signalRule,
+} from "./base/checks.ts";
 import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
@@ -43,12 +49,15 @@ import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
 import type { PeerStats } from "./peer/http_peer.ts";
 import { Transport } from "./peer/transport.ts";
-import { absenceLog, logEvents } from "./pool/log.ts";
+import { AbsenceLog, logEvents } from "./pool/log.ts";
 import { proxyVariableOf, runtimeFetch } from "./pool/direct_fetch.ts";
+import { Following } from "./pool/following.ts";
 import { Members } from "./pool/members.ts";
 import {
   DRAIN_OPTIONS,
   type DrainOptions,
+  FOLLOW_OPTIONS,
+  type FollowOptions,
   type HTTPPoolOptions,
   type Settings,
   settingsOf,
@@ -59,7 +68,11 @@ export type { BreakerState } from "./peer/breaker.ts";
 export type { LinkState } from "./peer/questions.ts";
 export * from "./group.ts";
 export type { Logger } from "./base/logger.ts";
-export type { DrainOptions, HTTPPoolOptions } from "./pool/pool_options.ts";
+export type {
+  DrainOptions,
+  FollowOptions,
+  HTTPPoolOptions,
+} from "./pool/pool_options.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
 
@@ -123,7 +136,8 @@ export class HTTPPool {
   readonly #members: Members;
   readonly #admission: Admission;
   readonly #handler: Handler;
-  readonly #logAbsence: (nodes: readonly string[]) => void;
+  readonly #absence: AbsenceLog;
+  #following: Following | undefined;
   #endDrain: () => void = () => {};
   #closed = false;
   #warnedOfProxy = false;
@@ -150,7 +164,7 @@ export class HTTPPool {
       observer: this.#observer,
     });
     logEvents(this.#observer, settings.logger, this.self, this.#members);
-    this.#logAbsence = absenceLog(settings.logger, this.self);
+    this.#absence = new AbsenceLog(settings.logger, this.self);
     this.#admission = new Admission(settings, this.#members);
     this.#handler = new Handler(settings, this.#admission, this.#locals);
     this.handler = (request) => this.#handler.handle(request);
@@ -177,19 +191,82 @@ export class HTTPPool {
     const origins = new Map<string, string>();
     for (const url of urls) {
       const origin = originOf(url, `${action}: each`);
-      // Go hashes a node as it is listed, whatever else means the same.
-      origins.set(this.#settings.protocol.native ? origin : url, origin);
+      origins.set(this.#nodeOf(url, origin), origin);
     }
     this.#checkProxies(action, origins.values());
     const { fingerprint, ownsKeys } = this.#members;
     this.#members.set(origins);
     if (this.#members.fingerprint === fingerprint) return;
-    if (!this.#members.ownsKeys) {
-      this.#logAbsence(this.#members.nodes);
-    }
+    this.#absence.listChanged(this.#members.nodes, this.#members.ownsKeys);
     for (const local of this.#locals.values()) {
       local.ringChanged(this.#ringChange(ownsKeys));
     }
+  }
+
+  /**
+   * Calls {@linkcode HTTPPool.setPeers} for you, with what a discovery answers: each
+   * answer has the origins of all processes, or is the error for which there is none.
+   *
+   * Who is new in an answer joins at once. Who is missing leaves when `leaveAfter`
+   * answers in a row did not have it: answers may be partial. An answer that is empty or
+   * an error leaves the list as it is. What is no origin is passed over. Each of these is
+   * a warning in the log, once until it changes, and so is a list without this process.
+   *
+   * It goes on from the list as it is, so one that was set before holds until there is
+   * an answer. It resolves when the signal fires, the pool closes or there are no more
+   * answers; if `lists` throws, that is an error in the log. It does not reject then, so
+   * that nobody needs to wait for it. The iterator is told to end, and what it is about
+   * to answer is not used.
+   *
+   * @example The answers of a discovery of your own
+   * ```ts
+   * import { HTTPPool } from "@geecache/geecache";
+   * import { assertEquals } from "@std/assert";
+   *
+   * async function* answers(): AsyncGenerator<string[]> {
+   *   yield ["http://10.0.0.1:8080", "http://10.0.0.2:8080"];
+   *   yield ["http://10.0.0.1:8080"]; // a part of the truth, or a process has left
+   *   yield []; // no answer
+   * }
+   *
+   * const pool = new HTTPPool("http://10.0.0.1:8080");
+   * await pool.follow(answers());
+   * assertEquals(pool.stats().nodes.length, 2);
+   * await pool.close();
+   * ```
+   *
+   * @throws {TypeError} If the pool is closed or follows others already, or an argument
+   *   is of the wrong kind. Like all errors, it is a rejection.
+   * @throws {RangeError} If `leaveAfter` is less than 1.
+   */
+  async follow(
+    lists: AsyncIterable<Iterable<string> | Error>,
+    options: FollowOptions = {},
+  ): Promise<void> {
+    const action = "Cannot follow lists of peers";
+    if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
+    checkAsyncIterable(action, "lists", lists);
+    const rule = signalRule(options);
+    if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
+    checkOptions(action, options, FOLLOW_OPTIONS);
+    const { signal, leaveAfter = 2 } = options;
+    checkNumbers(action, "a number of at least 1", { leaveAfter });
+    if (this.#following?.active) {
+      throw new TypeError(`${action}: the pool follows others already`);
+    }
+    if (signal?.aborted) return;
+    const following = new Following({
+      self: this.self,
+      logger: this.#settings.logger,
+      nodes: () => this.#members.nodes,
+      nameOf: (url) => this.#nodeOf(url, originOf(url, "each")),
+      setPeers: (nodes) => this.setPeers(nodes),
+    }, leaveAfter);
+    this.#following = following;
+    const stop = (): void => following.stop();
+    signal?.addEventListener("abort", stop);
+    await following.run(lists);
+    signal?.removeEventListener("abort", stop);
   }
 
   /** The peer that owns `key`, or is asked in place of those in `failed`; `undefined`: this process. */
@@ -330,6 +407,7 @@ export class HTTPPool {
    */
   close(): Promise<void> {
     this.#closed = true;
+    this.#following?.stop();
     this.#members.close();
     this.#endDrain();
     for (const name of [...this.#groups.keys()]) this.removeGroup(name);
@@ -340,6 +418,11 @@ export class HTTPPool {
   /** Closes the pool, so that `await using pool = new HTTPPool(…)` does at the end of its block. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.close();
+  }
+
+  /** The name on the ring. Go hashes a node as it is listed, whatever else means the same. */
+  #nodeOf(url: string, origin: string): string {
+    return this.#settings.protocol.native ? origin : url;
   }
 
   /** What a group is told of the list as it is now. */

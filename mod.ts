@@ -57,7 +57,18 @@ export {
   type HeadersLike,
 } from "./front.ts";
 export {
+  type DnsHost,
+  dnsPeers,
+  type DnsPeersOptions,
+  type DnsService,
+  filePeers,
+  type FilePeersOptions,
+  type PeerLists,
+  type PollOptions,
+} from "./discovery.ts";
+export {
   type DrainOptions,
+  type FollowOptions,
   HTTPPool,
   type HTTPPoolOptions,
   type Logger,

@@ -215,6 +215,24 @@ export function checkList(action: string, name: string, value: unknown): void {
   );
 }
 
+/**
+ * Checks what is gone through with `for await`.
+ *
+ * @throws {TypeError} If it is something else.
+ */
+export function checkAsyncIterable(
+  action: string,
+  name: string,
+  value: unknown,
+): void {
+  const iterates = typeof value === "object" && value !== null &&
+    Symbol.asyncIterator in value;
+  if (iterates) return;
+  throw new TypeError(
+    `${action}: ${name} must be an async iterable: received ${describe(value)}`,
+  );
+}
+
 /** Guards an option `random`, which is also called by timers, where nobody catches. */
 export function safeRandom(random: () => number): () => number {
   return () => {

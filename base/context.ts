@@ -8,6 +8,8 @@
  * @module
  */
 
+import { builtinModule } from "./builtins.ts";
+
 /** Calls a function in some context. */
 export type InContext = <T>(run: () => T) => T;
 
@@ -23,12 +25,8 @@ interface StorageClass {
   snapshot(): InContext;
 }
 
-/** Asked for by its name: an import would name a runtime, and fail in all others. */
 function storageClass(): StorageClass | undefined {
-  const { process } = globalThis as {
-    process?: { getBuiltinModule?: (name: string) => unknown };
-  };
-  const hooks = process?.getBuiltinModule?.("async_hooks") as
+  const hooks = builtinModule("async_hooks") as
     | { AsyncLocalStorage?: Partial<StorageClass> }
     | undefined;
   const found = hooks?.AsyncLocalStorage;

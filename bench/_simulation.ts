@@ -5,6 +5,7 @@
  * @module
  */
 
+import { grow, type Growth, isBounded } from "./_growth.ts";
 import {
   type Cost,
   die,
@@ -21,6 +22,8 @@ import type { WorldOptions } from "./_world.ts";
 export interface SimulationOptions extends Omit<WorldOptions, "nodes"> {
   /** The sizes of the clusters, which are run one after the other. */
   nodes: readonly number[];
+  /** The sizes up to which clusters grow, one process after the other. */
+  growing: readonly number[];
   /** Called after each scenario: which it was, how many are done, and of how many. */
   onProgress?: (what: string, done: number, of: number) => void;
 }
@@ -29,6 +32,7 @@ export interface SimulationOptions extends Omit<WorldOptions, "nodes"> {
 export interface Simulation {
   steady: Steady[];
   costs: Cost[];
+  growths: Growth[];
   /** All results as text, equal for equal options. */
   table: string;
   /** A sentence for each bound that broke. */
@@ -49,20 +53,27 @@ const EVENTS: Record<string, (options: WorldOptions) => Promise<Cost>> = {
 export async function simulate(
   options: SimulationOptions,
 ): Promise<Simulation> {
-  const { nodes: sizes, onProgress, ...rest } = options;
-  const of = sizes.length * (1 + Object.keys(EVENTS).length);
+  const { nodes: sizes, growing, onProgress, ...rest } = options;
+  const of = sizes.length * (1 + Object.keys(EVENTS).length) + growing.length;
   const calm: Steady[] = [];
   const costs: Cost[] = [];
+  const growths: Growth[] = [];
+  const report = (nodes: number, what: string): void => {
+    const done = calm.length + costs.length + growths.length;
+    onProgress?.(`${nodes} nodes: ${what}`, done, of);
+  };
   for (const nodes of sizes) {
     const world: WorldOptions = { ...rest, nodes };
-    const report = (what: string): void =>
-      onProgress?.(`${nodes} nodes: ${what}`, calm.length + costs.length, of);
     calm.push(await steady(world));
-    report("steady");
+    report(nodes, "steady");
     for (const [what, run] of Object.entries(EVENTS)) {
       costs.push(await run(world));
-      report(what);
+      report(nodes, what);
     }
+  }
+  for (const nodes of growing) {
+    growths.push(await grow({ ...rest, nodes }));
+    report(nodes, "come up one by one");
   }
   const table = [
     `seed ${options.seed}, ${options.keys} keys; the limit is on the worst minute, and on all minutes together where one joins or drains`,
@@ -70,8 +81,11 @@ export async function simulate(
     ...rows(STEADY_HEAD, calm.map(steadyRow)),
     "",
     ...rows(COST_HEAD, costs.map(costRow)),
+    "",
+    ...rows(GROWTH_HEAD, growths.map(growthRow)),
   ].join("\n");
-  return { steady: calm, costs, table, broken: brokenOf(calm, costs) };
+  const broken = brokenOf(calm, costs, growths);
+  return { steady: calm, costs, growths, table, broken };
 }
 
 const STEADY_HEAD = [
@@ -127,6 +141,34 @@ function costRow(cost: Cost): string[] {
   ];
 }
 
+const GROWTH_HEAD = [
+  "nodes, one by one",
+  "keys",
+  "loads",
+  "loads a key",
+  "most of one key",
+  "past promise",
+  "loads later",
+  "most of one key later",
+  "failed",
+  "",
+];
+
+function growthRow(growth: Growth): string[] {
+  return [
+    `${growth.nodes}`,
+    `${growth.keys}`,
+    `${growth.loads}`,
+    (growth.loads / growth.keys).toFixed(2),
+    `${growth.most}`,
+    `${growth.excess}`,
+    `${growth.later}`,
+    `${growth.mostLater}`,
+    `${growth.failed}`,
+    isBounded(growth) ? "holds" : "BROKEN",
+  ];
+}
+
 /** The loads that count against the limit: all together, or those of the worst minute. */
 function spent({ loads, inAll }: Cost): number {
   return inAll
@@ -134,7 +176,11 @@ function spent({ loads, inAll }: Cost): number {
     : Math.max(...loads);
 }
 
-function brokenOf(calm: readonly Steady[], costs: readonly Cost[]): string[] {
+function brokenOf(
+  calm: readonly Steady[],
+  costs: readonly Cost[],
+  growths: readonly Growth[],
+): string[] {
   const broken: string[] = [];
   for (const { nodes, keys, loads, failed } of calm) {
     if (loads === keys && failed === 0) continue;
@@ -148,6 +194,14 @@ function brokenOf(calm: readonly Steady[], costs: readonly Cost[]): string[] {
     broken.push(
       `${nodes} nodes, ${event}: ${spent(cost)} loads, ` +
         `limit ${limit?.toFixed(1) ?? "none"}, ${failed} failed`,
+    );
+  }
+  for (const growth of growths) {
+    if (isBounded(growth)) continue;
+    const { nodes, keys, loads, excess, mostLater, failed } = growth;
+    broken.push(
+      `${nodes} nodes come up one by one: ${loads} loads of ${keys} keys, ` +
+        `${excess} of them past the promise, ${mostLater} of one key later, ${failed} failed`,
     );
   }
   return broken;

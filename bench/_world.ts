@@ -6,6 +6,7 @@
  */
 
 import {
+  dnsPeers,
   type Group,
   type GroupOptions,
   HTTPPool,
@@ -20,6 +21,8 @@ export interface WorldOptions {
   seed: number;
   /** How many processes there are at first. */
   nodes: number;
+  /** How many may join; one, if nothing is said. */
+  newcomers?: number;
   keys: number;
   pool?: HTTPPoolOptions;
   group?: Omit<GroupOptions, "peers">;
@@ -70,6 +73,7 @@ export class World {
   readonly #network: VirtualNetwork;
   readonly #loadChance: Chance;
   readonly #jitter: Chance;
+  readonly #pollChance: Chance;
   readonly #origins: string[];
 
   constructor(options: WorldOptions) {
@@ -81,16 +85,19 @@ export class World {
     this.#network = new VirtualNetwork(this.clock, chanceOf());
     this.keys = Array.from({ length: options.keys }, (_, i) => `user:${i}`);
     this.draw = zipf(this.keys, chanceOf());
+    const originChance = chanceOf();
+    this.#pollChance = chanceOf();
     // One more than there are at first: the newcomer.
-    this.#origins = originsOf(options.nodes + 1, chanceOf());
-    this.nodes = this.#origins.slice(0, -1).map((one) => this.#start(one));
-    const origins = this.nodes.map(({ origin }) => origin);
+    const { nodes, newcomers = 1 } = options;
+    this.#origins = originsOf(nodes + newcomers, originChance);
+    const origins = this.#origins.slice(0, nodes);
+    this.nodes = origins.map((one) => this.#start(one));
     for (const { pool } of this.nodes) pool.setPeers(origins);
   }
 
-  /** The origin of the process that may join. */
+  /** The origin of the next process that may join. */
   get newcomer(): string {
-    return this.#origins.at(-1)!;
+    return this.#origins[this.nodes.length]!;
   }
 
   /** How many requests were sent. */
@@ -103,6 +110,22 @@ export class World {
     const node = this.#start(this.newcomer);
     node.pool.setPeers(origins);
     this.nodes.push(node);
+  }
+
+  /** Starts the newcomer, which follows a name that has all processes, itself included. */
+  startFollowing(): Node {
+    const node = this.#start(this.newcomer);
+    this.nodes.push(node);
+    const lookup = () =>
+      Promise.resolve(this.nodes.map(({ origin }) => ({
+        address: new URL(origin).hostname,
+      })));
+    const { clock } = this;
+    node.pool.follow(dnsPeers(
+      { hostname: "cluster", port: 8080 },
+      { lookup, clock, random: this.#pollChance },
+    ));
+    return node;
   }
 
   /** Ends a process without telling the others. */

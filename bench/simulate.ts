@@ -3,7 +3,7 @@
  * the real pools, groups, rings and breakers, on a virtual clock and a virtual
  * network. Equal seeds give equal tables.
  *
- * `--seed N`, `--nodes 3,10,30,100,300`, `--keys N`.
+ * `--seed N`, `--nodes 3,10,30,100,300`, `--growing 30,200`, `--keys N`.
  *
  * @module
  */
@@ -12,8 +12,13 @@ import { parseArgs } from "@std/cli/parse-args";
 import { simulate } from "./_simulation.ts";
 
 const args = parseArgs(Deno.args, {
-  string: ["seed", "nodes", "keys"],
-  default: { seed: "1", nodes: "3,10,30,100,300", keys: "5000" },
+  string: ["seed", "nodes", "growing", "keys"],
+  default: {
+    seed: "1",
+    nodes: "3,10,30,100,300",
+    growing: "30,200",
+    keys: "5000",
+  },
   unknown: (arg: string): never => {
     throw new TypeError(`Cannot simulate: unknown argument: received ${arg}`);
   },
@@ -28,9 +33,15 @@ function whole(flag: string, text: string, least: number): number {
   );
 }
 
+/** Reads sizes of clusters. */
+function sizes(flag: "nodes" | "growing"): number[] {
+  return args[flag].split(",").map((size: string) => whole(flag, size, 2));
+}
+
 const { table, broken } = await simulate({
   seed: whole("seed", args.seed, 0),
-  nodes: args.nodes.split(",").map((nodes: string) => whole("nodes", nodes, 2)),
+  nodes: sizes("nodes"),
+  growing: sizes("growing"),
   keys: whole("keys", args.keys, 1),
   // The table alone goes to standard output.
   onProgress: (what, done, of) => console.error(`${done}/${of} ${what}`),

@@ -50,26 +50,59 @@ export function logEvents(
 }
 
 /**
- * Returns a function that writes a line about a list without this process. The first
- * line is a warning, since the port or the host of `self` may be wrong. A client, whose
- * name ends in `.invalid`, gets none.
+ * Writes a line for each list without this process. The first one is a warning, since
+ * the port or the host of `self` may be wrong, and so is the first one after a list that
+ * had this process. A client, whose name ends in `.invalid`, gets no warning.
  */
-export function absenceLog(
-  logger: SafeLogger,
-  self: string,
-): (nodes: readonly string[]) => void {
-  const { hostname } = new URL(self);
-  let warned = hostname.endsWith(".invalid");
-  const isAnywhere = hostname === "0.0.0.0" || hostname === "[::]";
-  return (nodes) => {
-    const more = nodes.length > SHOWN ? ", …" : "";
-    const hint = isAnywhere
-      ? `${hostname} is where a server listens, not how others reach it`
-      : `is it one of ${nodes.slice(0, SHOWN).join(", ")}${more}?`;
+export class AbsenceLog {
+  readonly #logger: SafeLogger;
+  readonly #self: string;
+  readonly #hostname: string;
+  #warned = false;
+
+  constructor(logger: SafeLogger, self: string) {
+    this.#logger = logger;
+    this.#self = self;
+    this.#hostname = new URL(self).hostname;
+  }
+
+  /** @param hasSelf Whether this process is in the list. */
+  listChanged(nodes: readonly string[], hasSelf: boolean): void {
+    if (hasSelf) {
+      this.#warned = false;
+      return;
+    }
     const line =
-      `[Pool ${self}] is not in its own list of peers: it owns no key: ${hint}`;
-    if (warned) logger.info(line);
-    else logger.warn(line);
-    warned = true;
-  };
+      `[Pool ${this.#self}] is not in its own list of peers: it owns no key: ${
+        this.#hint(nodes)
+      }`;
+    const isClient = this.#hostname.endsWith(".invalid");
+    if (this.#warned || isClient) this.#logger.info(line);
+    else this.#logger.warn(line);
+    this.#warned = true;
+  }
+
+  /** What may be wrong with `self`: lists are compared as text, and nothing is looked up. */
+  #hint(nodes: readonly string[]): string {
+    const hostname = this.#hostname;
+    if (hostname === "0.0.0.0" || hostname === "[::]") {
+      return `${hostname} is where a server listens, not how others reach it`;
+    }
+    const more = nodes.length > SHOWN ? ", …" : "";
+    const asked = `is it one of ${nodes.slice(0, SHOWN).join(", ")}${more}?`;
+    const isOwn = isAddress(hostname);
+    const isAlike = nodes.some((node) =>
+      isAddress(new URL(node).hostname) === isOwn
+    );
+    if (isAlike || hostname.endsWith(".invalid")) return asked;
+    const [own, listed] = isOwn
+      ? ["an address", "names"]
+      : ["a name", "addresses"];
+    return `self has ${own} as its host, and the list has ${listed}: ${asked}`;
+  }
+}
+
+/** Whether a host is given by its address, not by its name. */
+function isAddress(hostname: string): boolean {
+  return /^\[|^\d+(\.\d+){3}$/.test(hostname);
 }

@@ -148,6 +148,19 @@ export interface DrainOptions {
   timeoutMs?: number;
 }
 
+/** Options for `HTTPPool.follow`. */
+export interface FollowOptions {
+  /** Ends it. */
+  signal?: AbortSignal;
+  /**
+   * How many answers in a row must be without a process before it leaves the list; at
+   * least 1. Empty and failed ones do not count.
+   *
+   * @default {2}
+   */
+  leaveAfter?: number;
+}
+
 /** The names of all options of a pool. */
 const POOL_OPTIONS: Names<HTTPPoolOptions> = {
   protocol: true,
@@ -167,6 +180,12 @@ const POOL_OPTIONS: Names<HTTPPoolOptions> = {
 
 /** The names of all options of a drain. */
 export const DRAIN_OPTIONS: Names<DrainOptions> = { timeoutMs: true };
+
+/** The names of all options of following. */
+export const FOLLOW_OPTIONS: Names<FollowOptions> = {
+  signal: true,
+  leaveAfter: true,
+};
 
 /** Options that were checked, with the defaults filled in. */
 export interface Settings {

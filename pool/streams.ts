@@ -5,6 +5,7 @@
  * @module
  */
 
+import { builtinModule } from "../base/builtins.ts";
 import {
   type Duplex,
   type DuplexListener,
@@ -221,15 +222,6 @@ interface HTTPModule {
   request(url: string, options: object): StreamRequest;
 }
 
-/** The module `http`; `undefined` where the runtime has none. */
-function httpModule(): HTTPModule | undefined {
-  // Asked for by its name: an import would name a runtime, and fail in all others.
-  const { process } = globalThis as {
-    process?: { getBuiltinModule?: (name: string) => unknown };
-  };
-  return process?.getBuiltinModule?.("http") as HTTPModule | undefined;
-}
-
 /** How streams are opened if nothing else is said. */
 export function runtimeStreams(
   fetch: (url: string, init: RequestInit) => Promise<Response>,
@@ -238,7 +230,9 @@ export function runtimeStreams(
   let ofNode: OpenStream | undefined;
   return (url, ...rest) => {
     // Where certificates are concerned, `fetch` may know more of them.
-    const http = url.startsWith("http:") ? httpModule() : undefined;
+    const http = url.startsWith("http:")
+      ? builtinModule("http") as HTTPModule | undefined
+      : undefined;
     if (http === undefined) return overFetch(url, ...rest);
     ofNode ??= streamsOfNode((url, headers) => {
       // An agent of its own: that of all may use a proxy.

@@ -67,6 +67,17 @@ const STORIES: Readonly<Record<string, string>> = {
   same(values.map((value) => value.text()), ["1", "1"]);
   await Promise.all([owner.close(), client.close()]);
 `,
+  "./discovery": `
+  const lookup = async () => [{ address: "10.0.0.2" }, { address: "fd00::1" }];
+  for await (const list of discovery.dnsPeers({ hostname: "peers", port: 80 }, { lookup })) {
+    same(list, ["http://10.0.0.2:80", "http://[fd00::1]:80"]);
+    break;
+  }
+  for await (const answer of discovery.filePeers("no-such-file")) {
+    same(answer instanceof Error, true);
+    break;
+  }
+`,
   "./node": `
   const { createServer } = await import("node:http");
   const owner = new geecache.HTTPPool("http://127.0.0.1:9999");

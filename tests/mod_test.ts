@@ -1,3 +1,4 @@
+import * as discovery from "../discovery.ts";
 import * as front from "../front.ts";
 import * as group from "../group.ts";
 import * as http from "../http.ts";
@@ -19,8 +20,10 @@ Deno.test("mod.ts exports these names and no others", () => {
     "RendezvousHash",
     "SingleFlight",
     "crc32",
+    "dnsPeers",
     "entryResponse",
     "errorResponse",
+    "filePeers",
   ]);
 });
 
@@ -44,5 +47,8 @@ Deno.test("Every export of the files that can be imported alone is also in mod.t
     "entryResponse",
     "errorResponse",
   ]);
-  assertEquals({ ...mod, ...lru, ...group, ...front, ...http }, { ...mod });
+  assertEquals(Object.keys(discovery).sort(), ["dnsPeers", "filePeers"]);
+  assertEquals({
+    ...{ ...mod, ...lru, ...group, ...front, ...http, ...discovery },
+  }, { ...mod });
 });

@@ -145,6 +145,51 @@ Deno.test("examples/trusted.ts stops on SIGINT and SIGTERM, although a client ha
   }
 });
 
+/** Asks a process for its peers until it has these. */
+async function hasPeers(url: string, peers: string[]): Promise<void> {
+  const list = JSON.stringify(peers.toSorted());
+  while (await textOf(`${url}/peers`) !== list);
+}
+
+Deno.test("examples/discovery.ts follows a file, and is one cache with who is in it", async () => {
+  const folder = await Deno.makeTempDir();
+  const file = `${folder}/peers.txt`;
+  const write = (urls: string[]) =>
+    Deno.writeTextFile(file, `# the cluster\n${urls.join("\n")}\n`);
+  const urls = freePorts(2).map((port) => `http://localhost:${port}`);
+  const [one, two] = urls as [string, string];
+  await write([one]);
+  const programs = urls.map((url) => onDeno("discovery.ts", [url, file]));
+  try {
+    await withPrograms(programs, async () => {
+      for (const url of urls) await hasPeers(url, [one]);
+      await write(urls);
+      for (const url of urls) await hasPeers(url, urls);
+      for (let number = 0; number < 24; number++) {
+        for (const url of urls) {
+          const text = await textOf(`${url}/squares/${number}`);
+          assertEquals(text, `${number ** 2}`);
+        }
+      }
+      for (const program of programs) assert(loadsOf([program]) > 0);
+      assertEquals(loadsOf(programs), 24);
+      await write([two]);
+      for (const url of urls) await hasPeers(url, [two]);
+    });
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+});
+
+Deno.test("examples/discovery.ts follows a name in DNS", async () => {
+  const [port] = freePorts(1);
+  const url = `http://127.0.0.1:${port}`;
+  const program = onDeno("discovery.ts", [url, "dns:localhost"]);
+  await withPrograms([program], async () => {
+    while (!(await textOf(`${url}/peers`)).includes(`"${url}"`));
+  });
+});
+
 Deno.test("examples/client.ts asks a cluster without being part of it", async () => {
   const folder = await Deno.makeTempDir();
   const [port] = freePorts(1);

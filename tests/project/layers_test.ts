@@ -11,6 +11,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 /** Every library file, in an order in which each imports only from those before it. */
 const ROOMS = [
   "base/byte_view.ts",
+  "base/builtins.ts",
   "base/clock.ts",
   "base/context.ts",
   "base/errors.ts",
@@ -90,6 +91,7 @@ const ROOMS = [
   "pool/direct_fetch.ts",
   "pool/streams.ts",
   "pool/log.ts",
+  "pool/following.ts",
   "handler/waits.ts",
   "handler/answers.ts",
   "handler/bodies.ts",
@@ -98,6 +100,10 @@ const ROOMS = [
   "handler/handler.ts",
   "pool/pool_options.ts",
   "http.ts",
+  "discovery/polling.ts",
+  "discovery/dns.ts",
+  "discovery/file.ts",
+  "discovery.ts",
   "mod.ts",
 ];
 
@@ -130,7 +136,19 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   handler: ["base", "group", "protocol"],
   pool: ["base", "protocol", "peer"],
   http: ["base", "group", "protocol", "peer", "handler", "pool"],
-  mod: ["base", "lru", "cache", "group", "front", "protocol", "peer", "http"],
+  // It gives lists to whoever follows them, and knows no pool.
+  discovery: ["base"],
+  mod: [
+    "base",
+    "lru",
+    "cache",
+    "group",
+    "front",
+    "protocol",
+    "peer",
+    "http",
+    "discovery",
+  ],
   node: [],
 };
 

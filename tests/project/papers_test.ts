@@ -204,7 +204,15 @@ const IN_TABLES = [
       ],
       "`new HTTPPool(": [
         ["pool/pool_options.ts", "interface HTTPPoolOptions "],
+        ["pool/pool_options.ts", "interface FollowOptions "],
         ["http.ts", "class HTTPPool "],
+      ],
+      "`dnsPeers(": [
+        ["discovery/dns.ts", "interface DnsHost "],
+        ["discovery/dns.ts", "interface DnsService "],
+        ["discovery/dns.ts", "interface DnsPeersOptions "],
+        ["discovery/polling.ts", "interface PollOptions "],
+        ["discovery/file.ts", "interface FilePeersOptions "],
       ],
       "`entryResponse(": [
         ["front.ts", "interface FrontEntry "],
@@ -296,9 +304,11 @@ Deno.test("docs/api.md has the defaults of the options", async () => {
     maxBodyBytes: 64 * 1024 * 1024,
     maxPeerRequests: 10_000,
     handoverMs: 30_000,
+    everyMs: 5_000,
+    leaveAfter: 2,
   };
   const code = await read("group/group_options.ts") +
-    await read("pool/pool_options.ts");
+    await read("pool/pool_options.ts") + await read("discovery/polling.ts");
   for (const [name, value] of Object.entries(defaults)) {
     const shown = value % (1024 * 1024) === 0
       ? `${value / 1024 / 1024} MiB`

@@ -1,6 +1,6 @@
 /** A script that never closes its pool, while one peer is down and another has left. */
 
-import { HTTPPool } from "../../mod.ts";
+import { filePeers, HTTPPool } from "../../mod.ts";
 import { SILENT } from "./logger.ts";
 
 const self = "http://127.0.0.1:9001";
@@ -18,6 +18,9 @@ await group.remove("removed").catch(() => {});
 
 // For `handoverMs` the one that leaves is asked for what it has.
 pool.setPeers([self, down]);
+
+// Nobody has written the list that it follows.
+pool.follow(filePeers("no-such-file"));
 
 // A peer asks, is told to ask again, and never does.
 pool.group("slow", () => new Promise(() => {}));
