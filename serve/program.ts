@@ -7,6 +7,7 @@
 import { STATUS_CODE } from "@std/http/status";
 import { type Clock, type Group, HTTPPool, type Logger } from "../mod.ts";
 import type { Settings } from "./config.ts";
+import { listsOf } from "./discover.ts";
 import { Exit, messageOf } from "./exit.ts";
 import { failureLog } from "./failures.ts";
 import { frontDoor, type OpenGroup } from "./front_door.ts";
@@ -126,22 +127,29 @@ export async function startProgram(
 
 /** What readiness expects of the list of nodes. */
 function membershipOf(
-  { peers = [], "min-peers": minPeers }: Settings,
+  { peers = [], discover, "min-peers": minPeers }: Settings,
 ): Pick<Surroundings, "isMember" | "minPeers"> {
   return {
-    isMember: peers.length > 0,
-    minPeers: minPeers ?? (peers.length > 1 ? 1 : 0),
+    isMember: discover !== undefined || peers.length > 0,
+    minPeers: minPeers ??
+      (discover !== undefined || peers.length > 1 ? 1 : 0),
   };
 }
 
 function openPool(
   self: string,
-  { peers = [] }: Settings,
+  { peers = [], discover: place, "discover-every": everyMs }: Settings,
   options: ConstructorParameters<typeof HTTPPool>[1],
 ): HTTPPool {
   try {
     const pool = new HTTPPool(self, options);
     pool.setPeers(peers);
+    if (place !== undefined) {
+      const protocol = new URL(pool.self).protocol === "https:"
+        ? "https"
+        : "http";
+      pool.follow(listsOf(place, { protocol, everyMs }));
+    }
     return pool;
   } catch (error) {
     throw new Exit(messageOf(error), 2);

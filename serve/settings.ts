@@ -5,6 +5,7 @@
  * @module
  */
 
+import { type Discovery, discovery } from "./discover.ts";
 import {
   type Kind,
   list,
@@ -51,6 +52,8 @@ export interface Values {
   "host": string;
   "self": string | undefined;
   "peers": string[] | undefined;
+  "discover": Discovery | undefined;
+  "discover-every": number;
   "min-peers": number | undefined;
   "api": number | undefined;
   "health-port": number | undefined;
@@ -99,10 +102,18 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   "peers": setting(list, ["the origins of all nodes, including this one"], {
     otherwise: "this node runs alone",
   }),
+  "discover": setting(discovery, [
+    "where the list of nodes is kept: dns:HOST:PORT,",
+    "srv:NAME or file:FILE; --peers is the list until",
+    "there is an answer",
+  ], { otherwise: "none" }),
+  "discover-every": setting(time, ["how often it is looked at"], {
+    default: "5s",
+  }),
   "min-peers": setting(whole("COUNT", 9_999), [
     "how many other nodes must be in the list before",
     "/readyz says yes",
-  ], { otherwise: "1 if --peers names another, else 0" }),
+  ], { otherwise: "1 in a cluster, else 0" }),
   "api": setting(
     port,
     ["a second port, which serves only the front door"],

@@ -86,6 +86,7 @@ const EXAMPLES: Partial<Record<string, [string, unknown, unknown]>> = {
     "http://b",
   ]],
   "text|json": ["json", "json", "json"],
+  "PLACE": ["srv:a.b", "srv:a.b", { kind: "srv", name: "a.b" }],
   "": ["true", true, true],
 };
 

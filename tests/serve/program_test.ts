@@ -197,6 +197,51 @@ Deno.test("serve tells its health, on a port of its own if it is given one", () 
     });
   }));
 
+Deno.test("serve --discover follows a list, and is ready while this node and another are in it", () =>
+  inFolder(async (folder) => {
+    const ports = freePorts(2);
+    const urls = ports.map((port) => `http://localhost:${port}`);
+    const list = `${folder}/nodes`;
+    const write = async (...lines: string[]) => {
+      await Deno.writeTextFile(`${list}.new`, lines.join("\n"));
+      await Deno.rename(`${list}.new`, list);
+    };
+    await write("# nobody yet");
+    const programs = ports.map((port) =>
+      new Program([
+        ...[...SERVE, "--port", `${port}`, "--db", `${folder}/scores.db`],
+        ...["--discover", `file:${list}`, "--discover-every", "20ms"],
+        ...["--drain-timeout", "0"],
+      ])
+    );
+    /** Asks until the answer is that one. */
+    const says = async (url: string, answer: [number, string]) => {
+      let last = "";
+      for (let i = 0; i < 3_000 && last !== `${answer}`; i++) {
+        last = `${await text(`${url}/readyz`)}`;
+      }
+      assertEquals(last, `${answer}`);
+    };
+    const alone = "alone: 0 of at least 1 other nodes are in the list\n";
+    try {
+      await Promise.all(programs.map((program) => program.said(RUNNING)));
+      await says(urls[0]!, [503, alone]);
+      await write(...urls);
+      for (const url of urls) await says(url, [200, "ok\n"]);
+      for (const url of urls) {
+        assertEquals(await text(`${url}/api?key=Tom`), [200, "630"]);
+      }
+      const loads = programs.map((program) => program.count(/\[SlowDB\]/));
+      assertEquals(loads.reduce((a, b) => a + b), 1);
+      await write(urls[1]!);
+      const outside = `outside: ${urls[0]} is not in its own list of 1 nodes\n`;
+      await says(urls[0]!, [503, outside]);
+      await says(urls[1]!, [503, alone]);
+    } finally {
+      await Promise.all(programs.map((program) => program.stop()));
+    }
+  }));
+
 /** Connects, and says something that is not a whole request. */
 async function open(port: number, text: string): Promise<Deno.Conn> {
   const socket = await Deno.connect({ hostname: "127.0.0.1", port });
