@@ -4,7 +4,8 @@ import { readFile } from "node:fs/promises";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import { USAGE } from "../../serve/help.ts";
 import { SCHEMA, SCHEMA_TEXT } from "../../serve/schema.ts";
-import { fieldOf, NAMES } from "../../serve/settings.ts";
+import { readSettings } from "../../serve/config.ts";
+import { defaultOf, fieldOf, NAMES, variableOf } from "../../serve/settings.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 
 Deno.test("serve/config.schema.json is what the table of settings gives", async () => {
@@ -31,4 +32,36 @@ Deno.test("The help text has a line for each flag", () => {
     assertEquals(lines.length, 1, name);
   }
   for (const line of USAGE.split("\n")) assert(line.length <= 88, line);
+});
+
+Deno.test("docs/program.md has each setting with its variable, its field and its default", async () => {
+  const file = new URL("../../docs/program.md", import.meta.url);
+  const paper = await readFile(file, "utf8");
+  const rows = [...paper.matchAll(
+    /^\| `--([\w-]+)` +\| `(\w+)` +\|(?: `(\w+)`)? +\| *(.*?) *\|$/gm,
+  )].map(([, ...cells]) => cells);
+  assertEquals(
+    rows,
+    NAMES.map((name) => [
+      name,
+      variableOf(name),
+      fieldOf(name),
+      defaultOf(name) ?? "",
+    ]),
+  );
+});
+
+Deno.test("The configuration file of docs/program.md is one", async () => {
+  const file = new URL("../../docs/program.md", import.meta.url);
+  const paper = await readFile(file, "utf8");
+  const [, example] = /^```json\n([\s\S]*?)^```$/m.exec(paper)!;
+  const { groups } = readSettings(["--config", "c"], {}, () => example!);
+  assertEquals(
+    groups.map(({ name, ttlMs, staleIfErrorMs }) => [
+      name,
+      ttlMs,
+      staleIfErrorMs,
+    ]),
+    [["items", 60_000, 3_600_000], ["people", 300_000, 3_600_000]],
+  );
 });

@@ -51,7 +51,7 @@ Deno.test("A query that does not fit is refused at the start", () =>
         ],
         ["DELETE FROM t WHERE k = ?", "it selects nothing"],
         ["SELECT w FROM t WHERE k = ?", "no such column: w"],
-        ["SELEC", 'near "SELEC": syntax error'],
+        ["FROM t", 'near "FROM": syntax error'],
       ] as const
     ) {
       const { message } = assertThrows(() => openSqlite(file, query), Exit);
