@@ -119,6 +119,15 @@ async function answer(
   }
 }
 
+/**
+ * Of every value. It may be a page of a stranger, and should run nothing with the rights
+ * of this program's own pages.
+ */
+const SAFE = {
+  "Content-Security-Policy": "sandbox",
+  "X-Content-Type-Options": "nosniff",
+};
+
 /** What a client gets of an entry, and is told of it. */
 export function shownOf(
   { value }: Pick<Entry, "value">,
@@ -131,6 +140,7 @@ export function shownOf(
       staleWhileRevalidateMs,
       staleIfErrorMs,
       headers: {
+        ...SAFE,
         "Content-Type": contentType,
         // What never expires may be removed, and nobody tells other caches of that. A
         // copy of it has an end.
@@ -144,13 +154,15 @@ export function shownOf(
     const [, seconds] = new RegExp(`${name}=([\\d.]+)`).exec(control) ?? [];
     return seconds === undefined ? otherwise : Number(seconds) * 1000;
   };
-  // The tag is of the bytes that this process sends, which may differ from those of the
-  // source, as where that compresses them.
-  for (const name of ["cache-control", "etag"]) headers.delete(name);
-  if (!headers.has("content-type")) headers.set("content-type", contentType);
+  const shown = new Headers({ ...SAFE, "Content-Type": contentType });
+  for (const [name, value] of headers) {
+    // The tag is of the bytes that this process sends, which may differ from those of
+    // the source, as where that compresses them.
+    if (name !== "cache-control" && name !== "etag") shown.set(name, value);
+  }
   return {
     value: body,
-    headers,
+    headers: shown,
     staleWhileRevalidateMs: window(
       "stale-while-revalidate",
       staleWhileRevalidateMs,

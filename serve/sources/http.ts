@@ -16,7 +16,7 @@ import type { ByteView, Getter, Life } from "../../mod.ts";
 import { messageOf } from "../exit.ts";
 import { KEY } from "../groups.ts";
 import { lifeOf } from "./life.ts";
-import { unwrap, wrap } from "./wrapped.ts";
+import { unwrap, wrap, type Wrapped } from "./wrapped.ts";
 
 /** What a source says of a value, and clients should know. */
 const KEPT = [
@@ -34,7 +34,7 @@ const MAX_VALUE_BYTES = 64 << 20;
 export interface HttpGetterOptions {
   /** How the source is reached. */
   fetch?: (request: Request) => Promise<Response>;
-  /** The largest value, in bytes. */
+  /** The largest value, in bytes, what is kept of its headers included. */
   maxValueBytes?: number;
 }
 
@@ -48,40 +48,38 @@ export function httpGetter(
   { fetch: ask = fetch, maxValueBytes = MAX_VALUE_BYTES }: HttpGetterOptions =
     {},
 ): Getter {
-  // The query may have a key to the source, which errors should not tell.
   const [shown] = template.split("?");
   return async (key, { signal, stale }) => {
     const url = urlOf(template, key);
     if (url === undefined) return undefined;
     const known = stale && unwrap(stale);
-    const request = new Request(url, {
-      headers: conditionsOf(known?.headers),
-      signal,
-    });
-    let response: Response;
+    const headers = conditionsOf(known?.headers);
+    let reason: string;
     try {
-      response = await ask(request);
+      const response = await ask(new Request(url, { headers, signal }));
+      const { status } = response;
+      const life = lifeOf(response.headers);
+      if (status === 200) {
+        const head = headOf(response.headers, life);
+        const value = await wrapped(head, response, maxValueBytes);
+        if (value !== undefined) return { value, ...life };
+        reason = `it has more than ${maxValueBytes} bytes`;
+      } else {
+        await response.body?.cancel();
+        if (status === 304 && known !== undefined) {
+          const head = headOf(response.headers, life);
+          return { value: renewed(stale!, known, head), ...life };
+        }
+        if (status === 404 || status === 410) return undefined;
+        reason = `it answered ${status}`;
+      }
     } catch (cause) {
       signal.throwIfAborted();
-      const reason = messageOf(cause).replaceAll(url, shown!);
-      throw failure(key, shown!, reason, { cause });
+      // The query may have a key to the source, and so may the message.
+      const message = messageOf(cause).replaceAll(url, shown!);
+      throw failure(key, shown!, message, { cause });
     }
-    const { status, headers } = response;
-    if (status === 200) {
-      const body = await bodyOf(response, maxValueBytes);
-      if (body === undefined) {
-        throw failure(key, shown!, `it has more than ${maxValueBytes} bytes`);
-      }
-      const life = lifeOf(headers);
-      return { value: wrap(headOf(headers, life), body), ...life };
-    }
-    await response.body?.cancel();
-    if (status === 304 && known !== undefined) {
-      const life = lifeOf(headers);
-      return { value: renewed(stale!, known, headers, life), ...life };
-    }
-    if (status === 404 || status === 410) return undefined;
-    throw failure(key, shown!, `it answered ${status}`);
+    throw failure(key, shown!, reason);
   };
 }
 
@@ -145,21 +143,20 @@ function headOf(headers: Headers, life: Life): Headers {
 /** A value that has not changed, with what the source says of it now. */
 function renewed(
   stale: ByteView,
-  known: { headers: Headers; body: ByteView },
-  headers: Headers,
-  life: Life,
+  known: Wrapped,
+  head: Headers,
 ): ByteView | Uint8Array {
-  const head = headOf(headers, life);
   for (const name of KEPT) {
     const value = known.headers.get(name);
     if (value !== null && !head.has(name)) head.set(name, value);
   }
   const isSame = [...head].join() === [...known.headers].join();
-  return isSame ? stale : wrap(head, known.body.bytes());
+  return isSame ? stale : wrap(head, [known.body.bytes()]);
 }
 
-/** The body of a response; `undefined` if it is larger than `maxBytes`. */
-async function bodyOf(
+/** A value with its headers; `undefined` if it is larger than `maxBytes`. */
+async function wrapped(
+  head: Headers,
   response: Response,
   maxBytes: number,
 ): Promise<Uint8Array | undefined> {
@@ -170,9 +167,6 @@ async function bodyOf(
     if (length > maxBytes) return undefined;
     parts.push(part);
   }
-  const body = new Uint8Array(length);
-  for (let i = 0, at = 0; i < parts.length; at += parts[i++]!.length) {
-    body.set(parts[i]!, at);
-  }
-  return body;
+  const value = wrap(head, parts);
+  return value.length > maxBytes ? undefined : value;
 }

@@ -14,19 +14,41 @@ const NEWLINE = 10;
 /** No head is longer. A value that is not wrapped is not searched beyond that. */
 const MAX_HEAD_BYTES = 64 << 10;
 
-/** Puts headers in front of a body. */
-export function wrap(headers: Headers, body: Uint8Array): Uint8Array {
+/** A value without its headers, and these. */
+export interface Wrapped {
+  readonly headers: Headers;
+  readonly body: ByteView;
+}
+
+/** What was unwrapped lately: a view keeps its hash, which is its tag. */
+const unwrapped = new WeakMap<ByteView, Wrapped>();
+
+/** Puts headers in front of a body, which comes in parts. */
+export function wrap(
+  headers: Headers,
+  parts: readonly Uint8Array[],
+): Uint8Array {
   let head = "";
   for (const [name, value] of headers) head += `${name}: ${value}\n`;
-  const bytes = new TextEncoder().encode(`${head}\n`);
-  const whole = new Uint8Array(bytes.length + body.length);
-  whole.set(bytes);
-  whole.set(body, bytes.length);
+  const all = [new TextEncoder().encode(`${head}\n`), ...parts];
+  const length = all.reduce((sum, part) => sum + part.length, 0);
+  const whole = new Uint8Array(length);
+  let at = 0;
+  for (const part of all) {
+    whole.set(part, at);
+    at += part.length;
+  }
   return whole;
 }
 
 /** The headers and the body of a value; without headers if it is not wrapped. */
-export function unwrap(value: ByteView): { headers: Headers; body: ByteView } {
+export function unwrap(value: ByteView): Wrapped {
+  let found = unwrapped.get(value);
+  if (found === undefined) unwrapped.set(value, found = split(value));
+  return found;
+}
+
+function split(value: ByteView): Wrapped {
   const headers = new Headers();
   const limit = Math.min(value.byteLength, MAX_HEAD_BYTES);
   try {

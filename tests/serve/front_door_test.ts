@@ -82,7 +82,7 @@ Deno.test("A value of an HTTP source has its type, its life, and a tag of its ow
           "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT",
           "Cache-Control": "stale-while-revalidate=30",
         }),
-        new TextEncoder().encode("630"),
+        [new TextEncoder().encode("6"), new TextEncoder().encode("30")],
       ),
       ttlMs: 60_500,
     }),
@@ -94,6 +94,8 @@ Deno.test("A value of an HTTP source has its type, its life, and a tag of its ow
     headers.get("Cache-Control"),
     "max-age=60, stale-while-revalidate=30",
   );
+  assertEquals(headers.get("Content-Security-Policy"), "sandbox");
+  assertEquals(headers.get("X-Content-Type-Options"), "nosniff");
   assertEquals(headers.get("Last-Modified"), "Mon, 01 Jan 2024 00:00:00 GMT");
   const tag = headers.get("ETag")!;
   assert(tag !== '"of the source"');

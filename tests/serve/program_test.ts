@@ -138,7 +138,10 @@ Deno.test("Two nodes ask an HTTP source once for each key, and both know its typ
       }
       assertEquals(asked.length, 20);
     } finally {
-      await Promise.all(programs.map((program) => program.stop()));
+      const codes = await Promise.all(
+        programs.map((program) => program.stop()),
+      );
+      assertEquals(codes, [0, 0]);
     }
   });
 });
@@ -275,7 +278,8 @@ Deno.test("A node that is told to stop is unready, finishes what runs, and exits
 
 Deno.test("A node stops within its limit whatever its clients do", async () => {
   const opened = gate();
-  await withOrigin(async () => {
+  await withOrigin(async ({ url }) => {
+    if (url.endsWith("large")) return new Response(new Uint8Array(16 << 20));
     await opened.opened;
     return new Response();
   }, (origin) =>
@@ -291,6 +295,8 @@ Deno.test("A node stops within its limit whatever its clients do", async () => {
           // Its source never answers.
           await open(port, `${head}\r\n`),
           await sendHalf(port),
+          // It reads nothing of what it asked for.
+          await open(port, `${head.replace("x", "large")}\r\n`),
         ];
         // A connection that is kept, and idle.
         await text(`${url}/healthz`);

@@ -155,9 +155,23 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
     }),
     `${start}error sending request for url (https://api.example.com/items/{key})`,
   );
+  // An empty line stands in front of it.
+  for (const body of ["12345", "1234"]) {
+    assertEquals(
+      await refused(() => new Response(body, { headers: [] }), {
+        maxValueBytes: 4,
+      }),
+      `${start}it has more than 4 bytes`,
+    );
+  }
+  const broken = new ReadableStream({
+    pull(controller) {
+      controller.error(new TypeError("the connection was reset"));
+    },
+  });
   assertEquals(
-    await refused(() => new Response("12345"), { maxValueBytes: 4 }),
-    `${start}it has more than 4 bytes`,
+    await refused(() => new Response(broken)),
+    `${start}the connection was reset`,
   );
 });
 

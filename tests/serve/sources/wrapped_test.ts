@@ -15,7 +15,7 @@ Deno.test("What was wrapped comes back, headers and bytes", () => {
       [{ etag: 'W/"é: x"', "content-type": "a/b; c=d" }, "\0\xff"],
     ] as [Record<string, string>, string][]
   ) {
-    const value = ByteView.from(wrap(new Headers(headers), bytes(body)));
+    const value = ByteView.from(wrap(new Headers(headers), [bytes(body)]));
     const found = unwrap(value);
     assertEquals(Object.fromEntries(found.headers), headers);
     assertEquals(found.body.bytes(), bytes(body));
