@@ -435,13 +435,14 @@ const anyFile = fc.oneof(
   }, { requiredKeys: [] }).map((file) => JSON.stringify(file) ?? ""),
 );
 
-const settings = fc.property(
+const settings = fc.asyncProperty(
   fc.array(anyArgument, { maxLength: 6 }),
   fc.dictionary(fc.constantFrom(...NAMES.map(variableOf)), anyText),
   anyFile,
-  (args, env, file) => {
-    const error = thrownBy(Exit, () => {
-      const { port, host, api, verbose, help, groups } = readSettings(
+  async (args, env, file) => {
+    let error: unknown;
+    try {
+      const { port, host, api, verbose, help, groups } = await readSettings(
         args,
         env,
         () => file,
@@ -457,10 +458,12 @@ const settings = fc.property(
         assert(ttlMs >= 0, `${ttlMs} ms`);
       }
       assertEquals([typeof verbose, typeof help], ["boolean", "boolean"]);
-    });
+    } catch (caught) {
+      error = caught;
+    }
     assert(
-      error === undefined || error.message !== "",
-      "an error without a message",
+      error === undefined || error instanceof Exit && error.message !== "",
+      `not an error with a message: ${error}`,
     );
   },
 );

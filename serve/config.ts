@@ -6,7 +6,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { readConfigFile } from "./config_file.ts";
+import { type FileFields, readConfigFile } from "./config_file.ts";
 import { Exit, messageOf } from "./exit.ts";
 import { type GroupSettings, groupSettings } from "./groups.ts";
 import {
@@ -39,15 +39,15 @@ type Source = { [N in Name]?: Written[] };
  * @param readFile Reads the file that `--config` names.
  * @throws {Exit} with code 2, if a setting is unknown or its value is not valid
  */
-export function readSettings(
+export async function readSettings(
   args: string[],
   env: Readonly<Record<string, string>>,
   readFile: (name: string) => string,
-): Settings {
+): Promise<Settings> {
   const { flags, help } = readFlags(args);
   const variables = readVariables(env);
   const config = (flags.config ?? variables.config)?.[0];
-  const file = config === undefined ? undefined : openFile(config, readFile);
+  const file = config && await openFile(config, readFile);
   const sources = [flags, variables, file?.source ?? {}];
   const values: Partial<Record<Name, unknown>> = {};
   for (const name of NAMES) {
@@ -138,10 +138,10 @@ function readVariables(env: Readonly<Record<string, string>>): Source {
   return source;
 }
 
-function openFile(
+async function openFile(
   { text: file, where }: Written,
   readFile: (name: string) => string,
-): { source: Source; groups: ReturnType<typeof readConfigFile>["groups"] } {
+): Promise<{ source: Source; groups: FileFields["groups"] }> {
   if (file === "") throw new Exit(`${where} needs a value`, 2);
   let text: string;
   try {
@@ -149,7 +149,7 @@ function openFile(
   } catch (error) {
     throw new Exit(`Cannot read ${file}: ${messageOf(error)}`, 2);
   }
-  const { fields, groups } = readConfigFile(file, text);
+  const { fields, groups } = await readConfigFile(file, text);
   const source: Source = {};
   for (const name of NAMES) {
     const value = fields[fieldOf(name)!];

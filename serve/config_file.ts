@@ -5,11 +5,7 @@
  * @module
  */
 
-import {
-  Ajv2020,
-  type ErrorObject,
-  type ValidateFunction,
-} from "ajv/dist/2020.js";
+import type { ErrorObject, ValidateFunction } from "ajv/dist/2020.js";
 import { Exit, messageOf } from "./exit.ts";
 import { SCHEMA } from "./schema.ts";
 import { fieldOf, NAMES, settingOf } from "./settings.ts";
@@ -31,7 +27,10 @@ export interface FileFields {
  * @param file Its name, for errors.
  * @throws {Exit} with code 2, if it is no JSON or not what the schema says
  */
-export function readConfigFile(file: string, text: string): FileFields {
+export async function readConfigFile(
+  file: string,
+  text: string,
+): Promise<FileFields> {
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -41,14 +40,18 @@ export function readConfigFile(file: string, text: string): FileFields {
       2,
     );
   }
-  // A program without such a file does not wait for this.
-  check ??= new Ajv2020({ verbose: true, allowUnionTypes: true })
-    .compile(SCHEMA);
+  check ??= await compile();
   if (!check(json)) {
     throw new Exit(`Cannot read ${file}: ${faultOf(check.errors!.at(-1)!)}`, 2);
   }
   const { $schema: _, groups, ...fields } = json as Record<string, unknown>;
   return { fields, groups: groups as FileFields["groups"] };
+}
+
+/** A program without such a file does not load the validator. */
+async function compile(): Promise<ValidateFunction> {
+  const { Ajv2020 } = await import("ajv/dist/2020.js");
+  return new Ajv2020({ verbose: true, allowUnionTypes: true }).compile(SCHEMA);
 }
 
 /** What is wrong, in one line. */

@@ -4,9 +4,7 @@
  * @module
  */
 
-import { createServer } from "node:https";
 import type { AddressInfo } from "node:net";
-import { toNodeHandler } from "../node.ts";
 import { Exit, messageOf } from "./exit.ts";
 import type { Answer } from "./handlers.ts";
 
@@ -69,13 +67,18 @@ function listenPlainly(
   return { port: server.addr.port, shutdown: () => server.shutdown() };
 }
 
-/** Deno's own server cannot ask clients for certificates. */
+/**
+ * Deno's own server cannot ask clients for certificates, and Node's can. A program that
+ * needs none does not load it.
+ */
 async function listenMutually(
   hostname: string,
   port: number,
   answer: Answer,
   identity: Identity,
 ): Promise<Listener> {
+  const { createServer } = await import("node:https");
+  const { toNodeHandler } = await import("../node.ts");
   const server = createServer(
     { ...identity, requestCert: true, rejectUnauthorized: true },
     toNodeHandler(answer),

@@ -45,7 +45,7 @@ export async function startProgram(
 ): Promise<Program> {
   const read = (file: string): string => Deno.readTextFileSync(file);
   const identity = identityOf(settings, read);
-  const trust = trustOf(settings, identity, read);
+  const trust = await trustOf(settings, identity, read);
   const sources = settings.groups.map((group) => openSource(group, log));
   const state = { started: false, stopping: false };
   const look = (): Surroundings => ({

@@ -4,7 +4,6 @@
  * @module
  */
 
-import { keepAliveFetch } from "../node.ts";
 import type { HTTPPoolOptions } from "../mod.ts";
 import { Exit, messageOf } from "./exit.ts";
 import type { Identity } from "./listen.ts";
@@ -49,11 +48,11 @@ export function identityOf(
  *
  * @throws {Exit} if a file cannot be read, or has no secret
  */
-export function trustOf(
+export async function trustOf(
   settings: Pick<Settings, "secret-file" | "cluster">,
   identity: Identity | undefined,
   readFile: ReadFile,
-): HTTPPoolOptions {
+): Promise<HTTPPoolOptions> {
   const { "secret-file": file, cluster } = settings;
   const options: HTTPPoolOptions = {};
   if (cluster !== undefined) options.cluster = cluster;
@@ -63,6 +62,7 @@ export function trustOf(
   }
   if (identity?.ca !== undefined) {
     const { ca, cert, key } = identity;
+    const { keepAliveFetch } = await import("../node.ts");
     // It trusts that authority alone, shows the certificate of this node, and uses no
     // proxy.
     options.fetch = keepAliveFetch({ ca, cert, key });

@@ -39,7 +39,7 @@ function variables(): Record<string, string> {
 
 async function main(): Promise<void> {
   const read = (file: string): string => Deno.readTextFileSync(file);
-  const settings = readSettings(Deno.args, variables(), read);
+  const settings = await readSettings(Deno.args, variables(), read);
   if (settings.help) return console.log(USAGE);
   const stopped = stopSignal();
   const log = await openLog(settings.verbose, settings.log);

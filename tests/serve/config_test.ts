@@ -9,7 +9,7 @@ import {
   settingOf,
   variableOf,
 } from "../../serve/settings.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 
 function read(
   { args = [], env = {}, file }: {
@@ -23,14 +23,14 @@ function read(
 }
 
 /** The line that refuses it, with exit code 2. */
-function refused(told: Parameters<typeof read>[0]): string {
-  const { message, code } = assertThrows(() => read(told), Exit);
+async function refused(told: Parameters<typeof read>[0]): Promise<string> {
+  const { message, code } = await assertRejects(() => read(told), Exit);
   assertEquals(code, 2);
   return message;
 }
 
-Deno.test("Without anything, the settings are the seed's program", () => {
-  const { port, host, peers, groups, log, verbose, help } = read({});
+Deno.test("Without anything, the settings are the seed's program", async () => {
+  const { port, host, peers, groups, log, verbose, help } = await read({});
   assertEquals([port, host, peers], [9999, "127.0.0.1", undefined]);
   assertEquals([log, verbose, help], ["text", false, false]);
   assertEquals(groups, [{
@@ -46,32 +46,32 @@ Deno.test("Without anything, the settings are the seed's program", () => {
   }]);
 });
 
-Deno.test("A flag comes before its variable, that before the file, and that before the default", () => {
+Deno.test("A flag comes before its variable, that before the file, and that before the default", async () => {
   const args = ["--port", "1"];
   const env = { GEECACHE_PORT: "2" };
   const file = { port: 3 };
-  assertEquals(read({ args, env, file }).port, 1);
-  assertEquals(read({ env, file }).port, 2);
-  assertEquals(read({ file }).port, 3);
-  assertEquals(read({}).port, 9999);
+  assertEquals((await read({ args, env, file })).port, 1);
+  assertEquals((await read({ env, file })).port, 2);
+  assertEquals((await read({ file })).port, 3);
+  assertEquals((await read({})).port, 9999);
 });
 
-Deno.test("A switch is off only if its flag says so, so that a variable may turn it on", () => {
+Deno.test("A switch is off only if its flag says so, so that a variable may turn it on", async () => {
   const env = { GEECACHE_VERBOSE: "true" };
-  assertEquals(read({ env }).verbose, true);
-  assertEquals(read({ env, args: ["--verbose=false"] }).verbose, false);
-  assertEquals(read({ args: ["--verbose"] }).verbose, true);
-  assertEquals(read({ file: { verbose: true } }).verbose, true);
+  assertEquals((await read({ env })).verbose, true);
+  assertEquals((await read({ env, args: ["--verbose=false"] })).verbose, false);
+  assertEquals((await read({ args: ["--verbose"] })).verbose, true);
+  assertEquals((await read({ file: { verbose: true } })).verbose, true);
 });
 
-Deno.test("The variable that names the configuration file gives way to the flag", () => {
+Deno.test("The variable that names the configuration file gives way to the flag", async () => {
   const asked: string[] = [];
   const readFile = (name: string) => {
     asked.push(name);
     return "{}";
   };
-  readSettings([], { GEECACHE_CONFIG: "a" }, readFile);
-  readSettings(["--config", "b"], { GEECACHE_CONFIG: "a" }, readFile);
+  await readSettings([], { GEECACHE_CONFIG: "a" }, readFile);
+  await readSettings(["--config", "b"], { GEECACHE_CONFIG: "a" }, readFile);
   assertEquals(asked, ["a", "b"]);
 });
 
@@ -93,7 +93,7 @@ const EXAMPLES: Partial<Record<string, [string, unknown, unknown]>> = {
 /** Settings that say which groups there are: those are told elsewhere. */
 const OF_GROUPS: Name[] = ["origin", "db", "query", "group", "config"];
 
-Deno.test("Each setting is read from its flag, its variable and its field alike", () => {
+Deno.test("Each setting is read from its flag, its variable and its field alike", async () => {
   for (const name of NAMES) {
     if (OF_GROUPS.includes(name)) continue;
     const example = EXAMPLES[settingOf(name).kind.placeholder] ??
@@ -105,24 +105,30 @@ Deno.test("Each setting is read from its flag, its variable and its field alike"
         { env: { [variableOf(name)]: text } },
         { file: { [fieldOf(name)!]: json } },
       ]
-    ) assertEquals(read(told)[name as "port"], value as number, name);
+    ) assertEquals((await read(told))[name as "port"], value as number, name);
   }
 });
 
-Deno.test("Times and sizes have units, and a size may be a number of bytes", () => {
-  const ttl = (text: string) => read({ args: ["--ttl", text] }).ttl;
+Deno.test("Times and sizes have units, and a size may be a number of bytes", async () => {
+  const ttl = async (text: string) =>
+    (await read({ args: ["--ttl", text] })).ttl;
   assertEquals(
-    ["0", "250ms", "60s", "5m", "2h", "1d", "forever"].map(ttl),
+    await Promise.all(
+      ["0", "250ms", "60s", "5m", "2h", "1d", "forever"].map(ttl),
+    ),
     [0, 250, 60_000, 300_000, 7_200_000, 86_400_000, Infinity],
   );
-  const size = (maxBytes: unknown) => read({ file: { maxBytes } })["max-bytes"];
+  const size = async (maxBytes: unknown) =>
+    (await read({ file: { maxBytes } }))["max-bytes"];
   assertEquals(
-    [2048, "2048", "512KiB", "64mib", "1 GiB", "7B"].map(size),
+    await Promise.all(
+      [2048, "2048", "512KiB", "64mib", "1 GiB", "7B"].map(size),
+    ),
     [2048, 2048, 512 * 1024, 64 * 1024 * 1024, 1024 ** 3, 7],
   );
 });
 
-Deno.test("A flag or a variable that is unknown, empty or wrong is named with what came", () => {
+Deno.test("A flag or a variable that is unknown, empty or wrong is named with what came", async () => {
   for (
     const [told, line] of [
       [{ args: ["--prot", "1"] }, "Unknown argument --prot: see --help"],
@@ -145,10 +151,10 @@ Deno.test("A flag or a variable that is unknown, empty or wrong is named with wh
         "--log must be text or json: received xml",
       ],
     ] as const
-  ) assertEquals(refused(told as Parameters<typeof read>[0]), line);
+  ) assertEquals(await refused(told as Parameters<typeof read>[0]), line);
 });
 
-Deno.test("The variables of a Service named geecache are told from ours", () => {
+Deno.test("The variables of a Service named geecache are told from ours", async () => {
   const service = /Kubernetes sets it for a Service named geecache/;
   for (
     const env of [
@@ -156,10 +162,10 @@ Deno.test("The variables of a Service named geecache are told from ours", () => 
       { GEECACHE_PORT_9999_TCP: "tcp://10.0.0.1:9999" },
       { GEECACHE_PORT: "tcp://10.0.0.1:9999" },
     ]
-  ) assert(service.test(refused({ env: env as Record<string, string> })));
+  ) assert(service.test(await refused({ env: env as Record<string, string> })));
 });
 
-Deno.test("An error of the configuration file has the field's path, the rule and the value", () => {
+Deno.test("An error of the configuration file has the field's path, the rule and the value", async () => {
   const time = "a time such as 500ms, 60s, 5m, 2h or 1d, or 0, or forever";
   for (
     const [file, fault] of [
@@ -189,13 +195,13 @@ Deno.test("An error of the configuration file has the field's path, the rule and
         '/groups/items must have an origin, or a db and a query: received {"db":"x.db"}',
       ],
     ] as const
-  ) assertEquals(refused({ file }), `Cannot read c.json: ${fault}`);
-  const noJson = assertThrows(
+  ) assertEquals(await refused({ file }), `Cannot read c.json: ${fault}`);
+  const noJson = await assertRejects(
     () => readSettings(["--config", "c.json"], {}, () => "{"),
     Exit,
   );
   assert(noJson.message.startsWith("Cannot read c.json: it is no JSON: "));
-  const missing = assertThrows(
+  const missing = await assertRejects(
     () =>
       readSettings(["--config", "c.json"], {}, () => {
         throw new Error("not there");
@@ -205,6 +211,6 @@ Deno.test("An error of the configuration file has the field's path, the rule and
   assertEquals(missing.message, "Cannot read c.json: not there");
 });
 
-Deno.test("A configuration file may name its schema", () => {
-  assertEquals(read({ file: { $schema: "x.json", port: 1 } }).port, 1);
+Deno.test("A configuration file may name its schema", async () => {
+  assertEquals((await read({ file: { $schema: "x.json", port: 1 } })).port, 1);
 });

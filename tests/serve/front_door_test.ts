@@ -12,9 +12,12 @@ import { gate, settle } from "../support/time.ts";
 const QUERY = "a.db#select v from t where k = ?";
 
 /** The settings of a group, with other flags beside it. */
-function settingsOf(group: string, ...flags: string[]): GroupSettings {
+async function settingsOf(
+  group: string,
+  ...flags: string[]
+): Promise<GroupSettings> {
   const args = ["--group", group, ...flags];
-  return readSettings(args, {}, () => "").groups[0]!;
+  return (await readSettings(args, {}, () => "")).groups[0]!;
 }
 
 type Load = (key: string) => Loaded | Promise<Loaded>;
@@ -44,7 +47,7 @@ function doorOf(...groups: [GroupSettings, Load][]) {
   return { ask, failures, underWay, groups: open };
 }
 
-Deno.test("A path asks for a key of the first group or of any", () => {
+Deno.test("A path asks for a key of the first group or of any", async () => {
   const asked = (path: string) =>
     askedOf(new URL(`http://localhost${path}`), "first");
   const key = (group: string, key: string) => ({ group, key });
@@ -73,7 +76,7 @@ Deno.test("A path asks for a key of the first group or of any", () => {
 
 Deno.test("A value of an HTTP source has its type, its life, and a tag of its own", async () => {
   const { ask } = doorOf([
-    settingsOf("items=http://a/{key}"),
+    await settingsOf("items=http://a/{key}"),
     () => ({
       value: wrap(
         new Headers({
@@ -107,8 +110,8 @@ Deno.test("A value of an HTTP source has its type, its life, and a tag of its ow
 
 Deno.test("A value of a database that never expires is asked for each time", async () => {
   const { ask } = doorOf(
-    [settingsOf(`a=${QUERY}`, "--content-type", "text/plain"), () => "1"],
-    [settingsOf(`b=${QUERY}`, "--ttl", "60s"), () => "2"],
+    [await settingsOf(`a=${QUERY}`, "--content-type", "text/plain"), () => "1"],
+    [await settingsOf(`b=${QUERY}`, "--ttl", "60s"), () => "2"],
   );
   const { headers } = (await ask("/api/a/x"))!;
   assertEquals(headers.get("Cache-Control"), "no-cache");
@@ -117,11 +120,11 @@ Deno.test("A value of a database that never expires is asked for each time", asy
   assert(/^max-age=(59|60)$/.test(b.headers.get("Cache-Control")!));
 });
 
-Deno.test("The windows of the settings are told where a source says nothing", () => {
+Deno.test("The windows of the settings are told where a source says nothing", async () => {
   const flags = ["--stale-while-revalidate", "5s", "--stale-if-error", "1h"];
   for (const group of ["items=http://a/{key}", `items=${QUERY}`]) {
     const value = ByteView.from("\n630");
-    const shown = shownOf({ value }, settingsOf(group, ...flags));
+    const shown = shownOf({ value }, await settingsOf(group, ...flags));
     assertEquals(shown.staleWhileRevalidateMs, 5_000);
     assertEquals(shown.staleIfErrorMs, 3_600_000);
   }
@@ -129,10 +132,13 @@ Deno.test("The windows of the settings are told where a source says nothing", ()
 
 Deno.test("A client is told that a load failed, and the log why", async () => {
   const { ask, failures } = doorOf(
-    [settingsOf("items=http://a/{key}", "--negative-ttl", "5s"), (key) => {
-      if (key === "none") return undefined;
-      throw new Error("the source has a secret name");
-    }],
+    [
+      await settingsOf("items=http://a/{key}", "--negative-ttl", "5s"),
+      (key) => {
+        if (key === "none") return undefined;
+        throw new Error("the source has a secret name");
+      },
+    ],
   );
   const failed = (await ask("/api/items/x"))!;
   assertEquals([failed.status, failed.text], [500, "Internal Server Error\n"]);
@@ -146,7 +152,7 @@ Deno.test("A client is told that a load failed, and the log why", async () => {
 });
 
 Deno.test("The demo tells its clients what went wrong, as it always did", async () => {
-  const [scores] = readSettings([], {}, () => "").groups;
+  const [scores] = (await readSettings([], {}, () => "")).groups;
   const { ask, failures } = doorOf([scores!, (key) => {
     throw new Error(`${key} not exist`);
   }]);
@@ -155,7 +161,7 @@ Deno.test("The demo tells its clients what went wrong, as it always did", async 
 });
 
 Deno.test("A group that is not there is a 404, and other methods are refused", async () => {
-  const { ask } = doorOf([settingsOf("items=http://a/{key}"), () => "1"]);
+  const { ask } = doorOf([await settingsOf("items=http://a/{key}"), () => "1"]);
   const none = (await ask("/api/other/x"))!;
   assertEquals([none.status, none.text], [404, 'no such group: "other"\n']);
   const post = (await ask("/api/items/x", { method: "POST" }))!;
@@ -166,7 +172,7 @@ Deno.test("A group that is not there is a 404, and other methods are refused", a
 Deno.test("A door that closes finishes what it has begun, and takes no more", async () => {
   const opened = gate<string>();
   const { ask, underWay } = doorOf([
-    settingsOf("items=http://a/{key}"),
+    await settingsOf("items=http://a/{key}"),
     () => opened.opened,
   ]);
   const first = ask("/api/items/x");

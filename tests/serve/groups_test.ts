@@ -2,37 +2,37 @@
 
 import { readSettings } from "../../serve/config.ts";
 import { Exit } from "../../serve/exit.ts";
-import { assertEquals, assertThrows } from "../support/assert.ts";
+import { assertEquals, assertRejects } from "../support/assert.ts";
 
-const groupsOf = (args: string[], file: unknown = {}, env = {}) =>
-  readSettings(
+const groupsOf = async (args: string[], file: unknown = {}, env = {}) =>
+  (await readSettings(
     [...args, "--config", "c.json"],
     env,
     () => JSON.stringify(file),
-  ).groups;
+  )).groups;
 
-const refused = (args: string[], file?: unknown) =>
-  assertThrows(() => groupsOf(args, file), Exit).message;
+const refused = async (args: string[], file?: unknown) =>
+  (await assertRejects(() => groupsOf(args, file), Exit)).message;
 
 const URL = "https://api.example.com/items/{key}";
 const SQL = "select v from t where k = ?";
 
-Deno.test("--origin is the group items, which is fresh for a minute where its source says nothing", () => {
-  const [group] = groupsOf(["--origin", URL]);
+Deno.test("--origin is the group items, which is fresh for a minute where its source says nothing", async () => {
+  const [group] = await groupsOf(["--origin", URL]);
   assertEquals(group!.name, "items");
   assertEquals(group!.source, { kind: "http", url: URL });
   assertEquals([group!.ttlMs, group!.maxBytes], [60_000, 64 * 1024 * 1024]);
 });
 
-Deno.test("--query is the group scores over a database that is only read", () => {
-  const [group] = groupsOf(["--db", "a.db", "--query", SQL]);
+Deno.test("--query is the group scores over a database that is only read", async () => {
+  const [group] = await groupsOf(["--db", "a.db", "--query", SQL]);
   assertEquals(group!.name, "scores");
   assertEquals(group!.source, { kind: "sqlite", db: "a.db", query: SQL });
   assertEquals([group!.ttlMs, group!.maxBytes], [Infinity, 64 * 1024 * 1024]);
 });
 
-Deno.test("--group names groups of both kinds, and a flag is for all of them", () => {
-  const groups = groupsOf([
+Deno.test("--group names groups of both kinds, and a flag is for all of them", async () => {
+  const groups = await groupsOf([
     ...["--group", `items=${URL}`, "--group", `people=a.db#${SQL} and a = '#'`],
     ...["--ttl", "5s", "--max-bytes", "1MiB"],
   ]);
@@ -60,14 +60,14 @@ Deno.test("--group names groups of both kinds, and a flag is for all of them", (
   );
 });
 
-Deno.test("GEECACHE_GROUP has a group in each line", () => {
-  const groups = groupsOf([], {}, {
+Deno.test("GEECACHE_GROUP has a group in each line", async () => {
+  const groups = await groupsOf([], {}, {
     GEECACHE_GROUP: `\na=${URL}\n  b=b.db#${SQL}\n`,
   });
   assertEquals(groups.map(({ name }) => name), ["a", "b"]);
 });
 
-Deno.test("A group of the file has its own options before those of all groups", () => {
+Deno.test("A group of the file has its own options before those of all groups", async () => {
   const file = {
     ttl: "1h",
     staleIfError: "1d",
@@ -76,18 +76,18 @@ Deno.test("A group of the file has its own options before those of all groups", 
       people: { db: "a.db", query: SQL, negativeTtl: "1s" },
     },
   };
-  const [items, people] = groupsOf([], file);
+  const [items, people] = await groupsOf([], file);
   assertEquals([items!.ttlMs, items!.contentType], [5_000, "text/plain"]);
   assertEquals([people!.ttlMs, people!.negativeTtlMs], [3_600_000, 1_000]);
   assertEquals(people!.staleIfErrorMs, 86_400_000);
   // A flag is for all that do not say it themselves.
-  assertEquals(groupsOf(["--ttl", "2h"], file)[1]!.ttlMs, 7_200_000);
+  assertEquals((await groupsOf(["--ttl", "2h"], file))[1]!.ttlMs, 7_200_000);
   // Flags that name groups take the place of the file's.
-  const flags = groupsOf(["--group", `a=${URL}`], file);
+  const flags = await groupsOf(["--group", `a=${URL}`], file);
   assertEquals(flags.map(({ name }) => name), ["a"]);
 });
 
-Deno.test("Groups that are told in two ways, or badly, are refused", () => {
+Deno.test("Groups that are told in two ways, or badly, are refused", async () => {
   const key = "{key} must be in the path or the query, without a # behind it";
   for (
     const [args, line] of [
@@ -132,9 +132,9 @@ Deno.test("Groups that are told in two ways, or badly, are refused", () => {
         `Cannot load values from https://a/#{key}: ${key}`,
       ],
     ] as [string[], string][]
-  ) assertEquals(refused(args), line);
+  ) assertEquals(await refused(args), line);
   assertEquals(
-    refused(["--origin", URL], { groups: { a: { origin: URL } } }),
+    await refused(["--origin", URL], { groups: { a: { origin: URL } } }),
     "Give the groups in one way: received --group and --origin",
   );
 });

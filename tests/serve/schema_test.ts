@@ -55,7 +55,7 @@ Deno.test("The configuration file of docs/program.md is one", async () => {
   const file = new URL("../../docs/program.md", import.meta.url);
   const paper = await readFile(file, "utf8");
   const [, example] = /^```json\n([\s\S]*?)^```$/m.exec(paper)!;
-  const { groups } = readSettings(["--config", "c"], {}, () => example!);
+  const { groups } = await readSettings(["--config", "c"], {}, () => example!);
   assertEquals(
     groups.map(({ name, ttlMs, staleIfErrorMs }) => [
       name,

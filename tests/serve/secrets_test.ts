@@ -48,10 +48,10 @@ Deno.test("A certificate and its key go together, and their files must be there"
   assertEquals(message, "Cannot read c: no such file");
 });
 
-Deno.test("A file has a secret in each line, and the cluster's name is passed on", () => {
+Deno.test("A file has a secret in each line, and the cluster's name is passed on", async () => {
   const files = { "secret-file": "s", "cluster": "shop" };
   assertEquals(
-    trustOf(
+    await trustOf(
       files,
       undefined,
       () => "\n the first secret \r\nand the second\n\n",
