@@ -14,7 +14,7 @@ import { frontDoor, type OpenGroup } from "./front_door.ts";
 import type { GroupSettings } from "./groups.ts";
 import { type Handler, inOrder, statusResponse, UnderWay } from "./handlers.ts";
 import { health, type Surroundings } from "./health.ts";
-import { isLoopback, listen, type Listener, urlHost } from "./listen.ts";
+import { isLoopback, Servers } from "./servers.ts";
 import { identityOf, trustOf } from "./secrets.ts";
 import { type OpenSource, openSource } from "./sources/open.ts";
 import { stop } from "./stop.ts";
@@ -47,57 +47,48 @@ export async function startProgram(
   const identity = identityOf(settings, read);
   const trust = await trustOf(settings, identity, read);
   const sources = settings.groups.map((group) => openSource(group, log));
+  const servers = new Servers(settings.host, identity);
+
+  // The pool needs the port, and with `--port 0` the port is known only once the server
+  // listens. What comes until then is refused.
   const state = { started: false, stopping: false };
-  const look = (): Surroundings => ({
+  const probes = health((): Surroundings => ({
     ...state,
     ...membershipOf(settings),
     // Before it has started, there is no pool.
     self: state.started ? pool.self : "",
     nodes: state.started ? pool.stats().nodes : [],
-  });
-  const probes = health(look);
-  const starting: Handler = () =>
-    state.started ? undefined : statusResponse(STATUS_CODE.ServiceUnavailable);
-
-  // The pool needs the port, and with `--port 0` the port is known only once the server
-  // listens. What comes until then is refused.
-  const handlers: Handler[] = [];
-  const healthPort = settings["health-port"];
-  if (healthPort === undefined) handlers.push(probes);
-  handlers.push(starting);
-  const servers: Listener[] = [];
-  const open = async (
-    port: number,
-    handlers: readonly Handler[],
-    secure = true,
-  ): Promise<{ origin: string; port: number }> => {
-    const { host } = settings;
-    const given = secure ? identity : undefined;
-    const server = await listen(host, port, inOrder(handlers), given);
-    servers.push(server);
-    const scheme = given === undefined ? "http" : "https";
-    const { port: open } = server;
-    return { origin: `${scheme}://${urlHost(host)}:${open}`, port: open };
-  };
-  if (healthPort !== undefined) {
-    const { origin } = await open(healthPort, [probes], false);
+  }));
+  const handlers: Handler[] = [
+    () =>
+      state.started
+        ? undefined
+        : statusResponse(STATUS_CODE.ServiceUnavailable),
+  ];
+  const { "health-port": healthPort, api } = settings;
+  if (healthPort === undefined) handlers.unshift(probes);
+  else {
+    const { origin } = await servers.open(healthPort, inOrder([probes]), true);
     log.info(`health is told at ${origin}`);
   }
-  const { origin, port } = await open(settings.port, handlers);
+  const { port, origin } = await servers.open(
+    settings.port,
+    inOrder(handlers),
+  );
+
   const pool = openPool(settings.self ?? origin, settings, {
     ...trust,
     logger: log,
   });
   const underWay = new UnderWay();
-  const groups = openGroups(pool, settings.groups, sources);
   const door = frontDoor({
-    groups,
+    groups: openGroups(pool, settings.groups, sources),
     underWay,
     failed: failureLog((line) => log.warn(line), clock.now),
   });
   handlers.push(door, pool.handler);
-  if (settings.api !== undefined) {
-    const { origin } = await open(settings.api, [door]);
+  if (api !== undefined) {
+    const { origin } = await servers.open(api, inOrder([door]));
     log.info(`the front door is open at ${origin}`);
   }
   warnOfStrangers(settings, port, log);
@@ -114,7 +105,7 @@ export async function startProgram(
         drain: (timeoutMs) => pool.drain({ timeoutMs }),
         finish: () => underWay.close(),
         close: () => pool.close(),
-        shutdown: () => Promise.all(servers.map((server) => server.shutdown())),
+        shutdown: () => servers.shutdown(),
       }, {
         drainMs: settings["drain-timeout"],
         stopMs: settings["stop-timeout"],

@@ -50,9 +50,13 @@ const GROUPS: Schema = {
   },
 };
 
+/** Where the file of the newest version is, once that is published. */
+const ADDRESS = "https://unpkg.com/geecache/serve/config.schema.json";
+
 /** The schema, in draft 2020-12. */
 export const SCHEMA: Schema = {
   $schema: "https://json-schema.org/draft/2020-12/schema",
+  $id: ADDRESS,
   title: "The configuration file of GeeCache's program",
   type: "object",
   properties: {

@@ -6,7 +6,7 @@
 
 import type { HTTPPoolOptions } from "../mod.ts";
 import { Exit, messageOf } from "./exit.ts";
-import type { Identity } from "./listen.ts";
+import type { Identity } from "./servers.ts";
 import type { Settings } from "./config.ts";
 
 type ReadFile = (name: string) => string;

@@ -17,7 +17,7 @@ export interface Identity {
 }
 
 /** A server that listens. */
-export interface Listener {
+interface Listener {
   readonly port: number;
   /** Takes no more connections. Resolves when the last one has ended. */
   shutdown(): Promise<void>;
@@ -28,7 +28,7 @@ export interface Listener {
  *
  * @throws {Exit} if that is not possible
  */
-export async function listen(
+async function listen(
   hostname: string,
   port: number,
   answer: Answer,
@@ -97,11 +97,47 @@ async function listenMutually(
   };
 }
 
+/** The servers of a node, which listen on one host. */
+export class Servers {
+  readonly #host: string;
+  readonly #identity: Identity | undefined;
+  readonly #open: Listener[] = [];
+
+  constructor(host: string, identity: Identity | undefined) {
+    this.#host = host;
+    this.#identity = identity;
+  }
+
+  /**
+   * Opens a port. Resolves with its number and the origin that it has on this machine.
+   *
+   * @param isPlain Whether it has no TLS, whatever the others have.
+   * @throws {Exit} if that is not possible
+   */
+  async open(
+    port: number,
+    answer: Answer,
+    isPlain = false,
+  ): Promise<{ port: number; origin: string }> {
+    const identity = isPlain ? undefined : this.#identity;
+    const server = await listen(this.#host, port, answer, identity);
+    this.#open.push(server);
+    const scheme = identity === undefined ? "http" : "https";
+    const origin = `${scheme}://${urlHost(this.#host)}:${server.port}`;
+    return { port: server.port, origin };
+  }
+
+  /** Takes no more connections. Resolves when the last one has ended. */
+  async shutdown(): Promise<void> {
+    await Promise.all(this.#open.map((server) => server.shutdown()));
+  }
+}
+
 /**
  * `host` in the form that a URL needs. An address that stands for this machine
  * becomes `localhost`.
  */
-export function urlHost(host: string): string {
+function urlHost(host: string): string {
   if (isLoopback(host) || host === "0.0.0.0" || host === "::") {
     return "localhost";
   }
