@@ -120,6 +120,19 @@ Deno.test("A value of a database that never expires is asked for each time", asy
   assert(/^max-age=(59|60)$/.test(b.headers.get("Cache-Control")!));
 });
 
+Deno.test("A copy of a value that never expires is asked for each time, too", async () => {
+  // The copy itself has an end, and nobody tells HTTP caches of a removal.
+  const value = ByteView.from("1");
+  const headersOf = async (...flags: string[]) =>
+    new Headers(
+      shownOf({ value }, await settingsOf(`a=${QUERY}`, ...flags)).headers,
+    );
+  const headers = await headersOf();
+  assertEquals(headers.get("Cache-Control"), "no-cache");
+  assertEquals(headers.get("Content-Security-Policy"), "sandbox");
+  assertEquals((await headersOf("--ttl", "1s")).get("Cache-Control"), null);
+});
+
 Deno.test("The windows of the settings are told where a source says nothing", async () => {
   const flags = ["--stale-while-revalidate", "5s", "--stale-if-error", "1h"];
   for (const group of ["items=http://a/{key}", `items=${QUERY}`]) {

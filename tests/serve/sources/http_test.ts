@@ -158,9 +158,7 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
   // An empty line stands in front of it.
   for (const body of ["12345", "1234"]) {
     assertEquals(
-      await refused(() => new Response(body, { headers: [] }), {
-        maxValueBytes: 4,
-      }),
+      await refused(() => new Response(body), { maxValueBytes: 4 }),
       `${start}it has more than 4 bytes`,
     );
   }
@@ -173,6 +171,16 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
     await refused(() => new Response(broken)),
     `${start}the connection was reset`,
   );
+});
+
+Deno.test("The body of an answer that is no value is not read", async () => {
+  for (const status of [404, 500]) {
+    let cancelled = false;
+    const body = new ReadableStream({ cancel: () => void (cancelled = true) });
+    const { load } = sourceOf(() => new Response(body, { status }));
+    await Promise.resolve(load("Tom")).catch(() => {});
+    assert(cancelled, `${status}`);
+  }
 });
 
 Deno.test("A group over a source answers a stale value, asks with its tag, and keeps it through an outage", async () => {
