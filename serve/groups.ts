@@ -30,6 +30,8 @@ export interface GroupSettings {
 
 /** How long a value is fresh if neither its source nor a setting says it. */
 const HTTP_TTL_MS = 60_000;
+/** How long it is at hand then, for an outage and to ask whether it has changed. */
+const HTTP_STALE_MS = 300_000;
 const SCORES_BYTES = 2 << 10;
 const MAX_BYTES = 64 << 20;
 
@@ -149,7 +151,7 @@ function ofGroup(
       (source.kind === "scores" ? SCORES_BYTES : MAX_BYTES),
     ttlMs: of("ttl") ?? (isHttp ? HTTP_TTL_MS : Infinity),
     staleWhileRevalidateMs: of("stale-while-revalidate"),
-    staleIfErrorMs: of("stale-if-error"),
+    staleIfErrorMs: of("stale-if-error") ?? (isHttp ? HTTP_STALE_MS : 0),
     negativeTtlMs: of("negative-ttl"),
     loadTimeoutMs: of("load-timeout"),
     contentType: of("content-type"),

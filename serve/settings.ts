@@ -64,7 +64,7 @@ export interface Values {
   "max-bytes": number | undefined;
   "ttl": number | undefined;
   "stale-while-revalidate": number;
-  "stale-if-error": number;
+  "stale-if-error": number | undefined;
   "negative-ttl": number;
   "load-timeout": number;
   "content-type": string;
@@ -153,7 +153,7 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   ], { default: "0", ofGroup: true }),
   "stale-if-error": setting(time, [
     "for so long it is answered if the load fails",
-  ], { default: "0", ofGroup: true }),
+  ], { otherwise: "5m from HTTP, else 0", ofGroup: true }),
   "negative-ttl": setting(time, [
     "how long it is remembered that there is no such key",
   ], { default: "0", ofGroup: true }),

@@ -95,7 +95,7 @@ Deno.test("A value of an HTTP source has its type, its life, and a tag of its ow
   assertEquals(headers.get("Content-Type"), "text/plain");
   assertEquals(
     headers.get("Cache-Control"),
-    "max-age=60, stale-while-revalidate=30",
+    "max-age=60, stale-while-revalidate=30, stale-if-error=300",
   );
   assertEquals(headers.get("Content-Security-Policy"), "sandbox");
   assertEquals(headers.get("X-Content-Type-Options"), "nosniff");

@@ -22,6 +22,10 @@ Deno.test("--origin is the group items, which is fresh for a minute where its so
   assertEquals(group!.name, "items");
   assertEquals(group!.source, { kind: "http", url: URL });
   assertEquals([group!.ttlMs, group!.maxBytes], [60_000, 64 * 1024 * 1024]);
+  // It is at hand for a while after that, to be asked for with its tag.
+  assertEquals(group!.staleIfErrorMs, 300_000);
+  const [none] = await groupsOf(["--origin", URL, "--stale-if-error", "0"]);
+  assertEquals(none!.staleIfErrorMs, 0);
 });
 
 Deno.test("--query is the group scores over a database that is only read", async () => {

@@ -48,7 +48,7 @@ Deno.test("serve --origin is a cache of any HTTP source, with its types and its 
           assertEquals(answer.headers.get("Content-Type"), "application/json");
           assertMatch(
             answer.headers.get("Cache-Control")!,
-            /^max-age=(599|600)$/,
+            /^max-age=(599|600), stale-if-error=300$/,
           );
         }
         assertEquals(asked, ["/items/a%2Fb"]);
