@@ -88,9 +88,9 @@ function runtimeReadFile(): (path: string | URL) => Promise<string> {
   return (path) => files.readFile(path, "utf8");
 }
 
-/** The lines of a text that are not empty, without comments. */
+/** The lines of a text that are not empty, without comments. `trim` drops a byte order mark. */
 function originsIn(text: string): string[] {
-  return text.replace(/^\ufeff/, "").split("\n")
+  return text.split("\n")
     .map((line) => line.replace(/#.*/, "").trim())
     .filter((line) => line !== "");
 }

@@ -121,7 +121,6 @@ async function* answersOf(
       if (answer === undefined) return;
       yield answer;
       await pause(waitMs(), clock, ended.signal);
-      if (ended.signal.aborted) return;
     }
   } finally {
     signal?.removeEventListener("abort", end);

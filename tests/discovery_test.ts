@@ -233,12 +233,63 @@ for (const when of ["while it waits", "while it asks", "before it begins"]) {
   });
 }
 
+Deno.test("A thousand answers leave no listeners", async () => {
+  const clock = new FakeClock();
+  const { prototype } = AbortSignal;
+  const { addEventListener, removeEventListener } = prototype;
+  let listeners = 0;
+  Object.assign(prototype, {
+    addEventListener(
+      this: AbortSignal,
+      ...args: Parameters<typeof addEventListener>
+    ) {
+      listeners++;
+      addEventListener.apply(this, args);
+    },
+    removeEventListener(
+      this: AbortSignal,
+      ...args: Parameters<typeof removeEventListener>
+    ) {
+      listeners--;
+      removeEventListener.apply(this, args);
+    },
+  });
+  try {
+    const { lookup, asked } = lookupOf(["10.0.0.1"]);
+    const controller = new AbortController();
+    const { signal } = controller;
+    const lists = dnsPeers(NAME, { lookup, clock, signal, everyMs: 1 });
+    const { ended } = gather(lists);
+    while (asked.length < 1_000) await clock.advance(10);
+    // One of the signal that was given, and one of the wait.
+    assertEquals(listeners, 2);
+    controller.abort();
+    await ended;
+    assertEquals(listeners, 0);
+  } finally {
+    Object.assign(prototype, { addEventListener, removeEventListener });
+  }
+});
+
 Deno.test("Answers whose signal has fired end at once, and nothing is asked", async () => {
   const { lookup, asked } = lookupOf(["10.0.0.1"]);
   const signal = AbortSignal.abort();
   const { got, ended } = gather(dnsPeers(NAME, { lookup, signal }));
   await ended;
   assertEquals([got, asked], [[], []]);
+});
+
+Deno.test("Answers end at once if their signal fires while nobody asks for one", async () => {
+  const clock = new FakeClock();
+  const { lookup, asked } = lookupOf(["10.0.0.1"]);
+  const controller = new AbortController();
+  const { signal } = controller;
+  const lists = dnsPeers(NAME, { lookup, clock, signal });
+  const iterator = lists[Symbol.asyncIterator]();
+  await iterator.next();
+  controller.abort();
+  assertEquals((await iterator.next()).done, true);
+  assertEquals([asked.length, clock.pending], [1, 0]);
 });
 
 Deno.test("dnsPeers() refuses bad arguments, and names what is wrong", () => {
@@ -403,6 +454,51 @@ Deno.test("The runtime's lookup is asked if there is none, and finds this machin
     list.includes("http://127.0.0.1:1") || list.includes("http://[::1]:1"),
     list.join(),
   );
+});
+
+Deno.test("The runtime's resolver is asked for a service if there is none, a new one each time, and takes its question back", async () => {
+  const { process } = globalThis as unknown as {
+    process: { getBuiltinModule: unknown };
+  };
+  const { getBuiltinModule } = process;
+  const resolvers: { asked: string[]; canceled: boolean }[] = [];
+  class Resolver {
+    readonly asked: string[] = [];
+    canceled = false;
+    constructor() {
+      resolvers.push(this);
+    }
+    resolveSrv(name: string) {
+      this.asked.push(name);
+      return resolvers.length === 1
+        ? Promise.resolve([{ name: "a.test", port: 1 }])
+        : new Promise(() => {});
+    }
+    cancel() {
+      this.canceled = true;
+    }
+  }
+  process.getBuiltinModule = (name: string) =>
+    name === "dns/promises" ? { Resolver } : undefined;
+  try {
+    const clock = new FakeClock();
+    const controller = new AbortController();
+    const { signal } = controller;
+    const lists = dnsPeers({ srv: "_a.test" }, { clock, signal });
+    const { got, ended } = gather(lists);
+    await clock.advance(6_000);
+    assertEquals(got, [["http://a.test:1"]]);
+    assertEquals(resolvers.map(({ asked }) => asked), [
+      ["_a.test"],
+      ["_a.test"],
+    ]);
+    assertEquals(resolvers[1]!.canceled, false);
+    controller.abort();
+    await ended;
+    assertEquals(resolvers[1]!.canceled, true);
+  } finally {
+    process.getBuiltinModule = getBuiltinModule;
+  }
 });
 
 Deno.test("Where the runtime has no modules, dnsPeers() and filePeers() say what to give", () => {

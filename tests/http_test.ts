@@ -173,7 +173,7 @@ Deno.test("A pool that is not in its own list says so, once for each list", asyn
   pool.setPeers(["http://127.0.0.1:8001"]);
   assertEquals(lines, [
     "[Pool http://localhost:8001] is not in its own list of peers: it owns no key: " +
-    "is it one of http://127.0.0.1:8001?",
+    "self has a name as its host, and the list has addresses: is it one of http://127.0.0.1:8001?",
   ]);
   await pool.close();
 });
