@@ -24,7 +24,10 @@ export const DENO_ONLY: Readonly<Record<string, string>> = {
   "project/runtimes_test.ts": "it tests a script that Deno runs",
   "serve/page/cluster_test.ts": "it starts deno task cluster",
   "serve/page/page_test.ts": "the page's files are imported as text",
+  "serve/program_test.ts": "it starts deno task serve",
   "serve/serve_test.ts": "it starts deno task serve and deno task cluster",
+  "serve/secrets_test.ts": "it starts deno task serve",
+  "serve/sources/sqlite_test.ts": "it reads a database, which Node 20 cannot",
   "project/version_test.ts": "it tests a script that Deno runs",
 };
 

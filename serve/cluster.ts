@@ -8,12 +8,14 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { STATUS_CODE } from "@std/http/status";
 import { HTTPPool } from "../mod.ts";
+import { readSettings } from "./config.ts";
 import { Exit, messageOf } from "./exit.ts";
-import { frontDoor, statusResponse } from "./front_door.ts";
+import { failureLog } from "./failures.ts";
+import { frontDoor, type OpenGroup } from "./front_door.ts";
+import { DEMO_GROUP } from "./groups.ts";
+import { inOrder, UnderWay } from "./handlers.ts";
 import type { Controls, NodeAction } from "./page/controls.ts";
-import { DEMO_GROUP } from "./page/demo.ts";
 import { Page } from "./page/page.ts";
 import { Traffic } from "./page/traffic.ts";
 import { NodeChild, type NodeEnd } from "./processes.ts";
@@ -163,13 +165,24 @@ function openFrontPool(origins: readonly string[]): HTTPPool {
     unreachable: "later",
   });
   pool.setPeers(origins);
+  return pool;
+}
+
+/** The groups of the nodes, as the front door has them. */
+async function openGroups(pool: HTTPPool, flags: Flags): Promise<OpenGroup[]> {
+  const { groups } = await readSettings(["--db", flags.db, "--demo"], {}, read);
   const getter = (): never => {
     throw new Error("no node can be reached");
   };
-  for (const group of ["scores", DEMO_GROUP]) {
-    pool.group(group, getter, { maxBytes: FRONT_MAX_BYTES });
-  }
-  return pool;
+  return groups.map((settings) => ({
+    settings,
+    group: pool.group(settings.name, getter, { maxBytes: FRONT_MAX_BYTES }),
+  }));
+}
+
+/** There is no configuration file. */
+function read(file: string): never {
+  throw new Error(`Cannot read ${file}`);
 }
 
 async function main(): Promise<number> {
@@ -187,6 +200,7 @@ async function main(): Promise<number> {
     });
   }
   const pool = openFrontPool(cluster.children.map(({ origin }) => origin));
+  const groups = await openGroups(pool, flags);
   const traffic = new Traffic(
     pool.getGroup(DEMO_GROUP)!,
     (key) => page.asked(DEMO_GROUP, key),
@@ -204,15 +218,15 @@ async function main(): Promise<number> {
     },
     maxBytesOf: () => FRONT_MAX_BYTES,
   });
-  const scores = pool.getGroup("scores")!;
-  const door = frontDoor(
-    scores,
-    () => statusResponse(STATUS_CODE.NotFound),
-    (key) => page.asked(scores.name, key),
-  );
+  const door = frontDoor({
+    groups,
+    underWay: new UnderWay(),
+    asked: (group, key) => page.asked(group, key),
+    failed: failureLog(console.warn, () => performance.now()),
+  });
   const server = listen(
     Number(flags.api),
-    (request) => page.handle(request) ?? door(request),
+    inOrder([(request) => page.handle(request), door]),
   );
   if (await cluster.start()) {
     traffic.set(true);

@@ -12,7 +12,7 @@ import { messageOf } from "../exit.ts";
 import { refusalOf } from "./access.ts";
 import { assetResponse, isAsset, SECURITY_HEADERS } from "./assets.ts";
 import { type Controls, NODE_ACTIONS, type NodeAction } from "./controls.ts";
-import { DEMO_GROUP } from "./demo.ts";
+import { DEMO_GROUP } from "../groups.ts";
 import { getAtOnce, type Gets, MAX_GETS, split, sumOf } from "./gets.ts";
 import { Hottest } from "./hottest.ts";
 import { askState, type Fetch, textOf, type Told } from "./nodes.ts";
@@ -157,7 +157,7 @@ export class Page {
     if (events === undefined) {
       return lineOf(
         STATUS_CODE.ServiceUnavailable,
-        "Too many watch this page already",
+        "Nobody else can watch this page now",
         { "Retry-After": "10" },
       );
     }

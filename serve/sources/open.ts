@@ -1,0 +1,61 @@
+/**
+ * Opens the source of a group.
+ *
+ * @module
+ */
+
+import type { Getter, Logger } from "../../mod.ts";
+import type { GroupSettings } from "../groups.ts";
+import { demoValue } from "./demo.ts";
+import { httpGetter } from "./http.ts";
+import { openScores } from "./scores.ts";
+import { openSqlite } from "./sqlite.ts";
+
+/** A source that is open. */
+export interface OpenSource {
+  readonly getter: Getter;
+  close(): void;
+}
+
+/**
+ * Opens the source of a group.
+ *
+ * @throws {Exit} if it cannot be opened
+ */
+export function openSource(
+  { name, source }: GroupSettings,
+  log: Logger,
+): OpenSource {
+  if (source.kind === "scores") {
+    const scores = openScores(source.db);
+    return {
+      getter: (key) => {
+        log.info(`[SlowDB] search key ${key}`);
+        const score = scores.scoreOf(key);
+        if (score === undefined) throw new Error(`${key} not exist`);
+        return score;
+      },
+      close: () => scores.close(),
+    };
+  }
+  if (source.kind === "demo") return { getter: demoValue, close: () => {} };
+  const told = (key: string): void => log.debug(`[${name}] load ${key}`);
+  if (source.kind === "http") {
+    const get = httpGetter(source.url);
+    return {
+      getter: (key, context) => {
+        told(key);
+        return get(key, context);
+      },
+      close: () => {},
+    };
+  }
+  const { valueOf, close } = openSqlite(source.db, source.query);
+  return {
+    getter: (key) => {
+      told(key);
+      return valueOf(key);
+    },
+    close,
+  };
+}
