@@ -259,10 +259,10 @@ class Chart {
   }
 }
 
-/** Every 5, 10 or 30 seconds, back from now. */
+/** Every few seconds, back from now. */
 function splitsOf({ min, max }) {
   const span = max - min;
-  const step = span > 90 ? 30 : span > 45 ? 15 : 5;
+  const step = span > 90 ? 30 : span > 45 ? 15 : span > 24 ? 10 : 5;
   const splits = [];
   for (let at = max; at > min + step / 3; at -= step) splits.unshift(at);
   return splits;
