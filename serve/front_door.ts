@@ -18,7 +18,6 @@ import {
   type EntryResponseOptions,
   errorResponse,
   type Group,
-  NotFoundError,
 } from "../mod.ts";
 import { messageOf } from "./exit.ts";
 import type { GroupSettings } from "./groups.ts";
@@ -39,13 +38,11 @@ export interface FrontDoorParts {
   readonly groups: readonly OpenGroup[];
   /** Counts the requests. */
   readonly underWay: UnderWay;
-  /** Is told of what clients are not: why a load failed. */
-  readonly failed: (group: string, error: unknown) => void;
 }
 
 /** Makes the front door. */
 export function frontDoor(
-  { groups, underWay, failed }: FrontDoorParts,
+  { groups, underWay }: FrontDoorParts,
 ): Handler {
   const byName = new Map(groups.map((open) => [open.group.name, open]));
   const first = groups[0]!.group.name;
@@ -60,7 +57,7 @@ export function frontDoor(
     if ("fault" in asked) return statusResponse(asked.status, asked.fault);
     const open = byName.get(asked.group);
     if (open !== undefined) {
-      return underWay.run(() => answer(request, open, asked.key, failed));
+      return underWay.run(() => answer(request, open, asked.key));
     }
     return statusResponse(
       STATUS_CODE.NotFound,
@@ -97,7 +94,6 @@ async function answer(
   request: Request,
   { group, settings }: OpenGroup,
   key: string,
-  failed: FrontDoorParts["failed"],
 ): Promise<Response> {
   const { name } = group;
   try {
@@ -107,8 +103,6 @@ async function answer(
     return await entryResponse(request, { ...entry, value, stored }, options);
   } catch (error) {
     const isDemo = settings.source.kind === "scores";
-    const isOurs = !(error instanceof NotFoundError) && !request.signal.aborted;
-    if (isOurs && !isDemo) failed(name, error);
     return errorResponse(request, error, {
       asked: { group: name, key },
       negativeTtlMs: settings.negativeTtlMs,

@@ -9,12 +9,12 @@ import { type Clock, type Group, HTTPPool, type Logger } from "../mod.ts";
 import type { Settings } from "./config.ts";
 import { listsOf } from "./discover.ts";
 import { Exit, messageOf } from "./exit.ts";
-import { failureLog } from "./failures.ts";
 import { frontDoor, type OpenGroup } from "./front_door.ts";
 import type { GroupSettings } from "./groups.ts";
 import { type Handler, inOrder, statusResponse, UnderWay } from "./handlers.ts";
 import { health, type Surroundings } from "./health.ts";
 import { isLoopback, Servers } from "./servers.ts";
+import { loadLog } from "./load_log.ts";
 import { identityOf, trustOf } from "./secrets.ts";
 import { type OpenSource, openSource } from "./sources/open.ts";
 import { stop } from "./stop.ts";
@@ -80,11 +80,13 @@ export async function startProgram(
     ...trust,
     logger: log,
   });
+  // The demo tells of its loads by itself, and its errors are a part of it.
+  const isDemo = settings.groups[0]!.source.kind === "scores";
+  if (!isDemo) pool.observe(loadLog(log, clock.now));
   const underWay = new UnderWay();
   const door = frontDoor({
     groups: openGroups(pool, settings.groups, sources),
     underWay,
-    failed: failureLog((line) => log.warn(line), clock.now),
   });
   handlers.push(door, pool.handler);
   if (api !== undefined) {
