@@ -210,7 +210,8 @@ export class Group {
     if (entry !== undefined) return Promise.resolve(entry);
     const error = this.#keyError(key, "get", options);
     if (error !== undefined) return Promise.reject(error);
-    return new Promise((resolve, reject) => {
+    const work = this.#local.beginGet([key]);
+    const waited = new Promise<Entry>((resolve, reject) => {
       const leave = (): void => {
         leaver?.leave(signal!.reason);
         reject(signal!.reason);
@@ -232,6 +233,8 @@ export class Group {
         },
       );
     });
+    work?.follow(waited, signal);
+    return waited;
   }
 
   /**
@@ -269,32 +272,45 @@ export class Group {
     const leave = (): void => many.leave(signal!.reason);
     signal?.addEventListener("abort", leave, { once: true });
     try {
+      const missing: string[] = [];
       for (const key of keys) {
         if (many.has(key)) continue;
         signal?.throwIfAborted();
-        this.#getOne(key, many);
+        const found = this.#local.hit(key) ?? this.#keyError(key, "get");
+        if (found === undefined) missing.push(key);
+        many.set(key, found);
       }
-      const values = await many.all();
-      signal?.throwIfAborted();
-      return values;
+      if (missing.length === 0) return await many.all();
+      const work = this.#local.beginGet(missing);
+      const waited = this.#getMissing(missing, many, signal);
+      work?.followMany(waited, signal);
+      return await waited;
     } finally {
       signal?.removeEventListener("abort", leave);
     }
   }
 
-  /** One of many keys. */
-  #getOne(key: string, many: Many): void {
-    const found = this.#local.hit(key) ?? this.#keyError(key, "get");
-    if (found !== undefined) return many.set(key, found);
-    many.wait(
-      key,
-      (caller) =>
-        this.#local.watch(
-          key,
-          (flight) => this.#ask(key, flight, true),
-          caller,
-        ),
-    );
+  /** Those of many keys that are not in memory. */
+  async #getMissing(
+    keys: readonly string[],
+    many: Many,
+    signal: AbortSignal | undefined,
+  ): Promise<Map<string, ByteView | Error>> {
+    for (const key of keys) {
+      signal?.throwIfAborted();
+      many.wait(
+        key,
+        (caller) =>
+          this.#local.watch(
+            key,
+            (flight) => this.#ask(key, flight, true),
+            caller,
+          ),
+      );
+    }
+    const values = await many.all();
+    signal?.throwIfAborted();
+    return values;
   }
 
   /**
@@ -400,7 +416,14 @@ export class Group {
   #load(key: string, options?: GetOptions): Promise<ByteView> {
     const error = this.#keyError(key, "get", options);
     if (error !== undefined) return Promise.reject(error);
-    return this.#local.join(key, (flight) => this.#ask(key, flight), options);
+    const work = this.#local.beginGet([key]);
+    const value = this.#local.join(
+      key,
+      (flight) => this.#ask(key, flight),
+      options,
+    );
+    work?.follow(value, options?.signal);
+    return value;
   }
 
   /** Asks the owner, then those who stand in for it, then the getter. */

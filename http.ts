@@ -26,17 +26,12 @@
  * @module
  */
 
-import {
-  checkAsyncIterable,
-  checkList,
-  checkNumbers,
-  checkOptions,
-  signalRule,
-} from "./base/checks.ts";
+import { checkList, checkNumbers, checkOptions } from "./base/checks.ts";
 import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
 import type { Peer } from "./base/peers.ts";
+import { checkObserver, type PoolObserver, Watchers } from "./base/watchers.ts";
 import { Group, type GroupOptions } from "./group.ts";
 import type { BatchGetter, Getter } from "./group/getter.ts";
 import { GROUP_OPTIONS as ALL_GROUP_OPTIONS } from "./group/group_options.ts";
@@ -50,13 +45,12 @@ import { Handler } from "./handler/handler.ts";
 import type { PeerStats } from "./peer/http_peer.ts";
 import { Transport } from "./peer/transport.ts";
 import { AbsenceLog, logEvents } from "./pool/log.ts";
-import { proxyVariableOf, runtimeFetch } from "./pool/direct_fetch.ts";
-import { Following } from "./pool/following.ts";
+import { ProxyCheck } from "./pool/proxies.ts";
+import { Following, followSettings } from "./pool/following.ts";
 import { Members } from "./pool/members.ts";
 import {
   DRAIN_OPTIONS,
   type DrainOptions,
-  FOLLOW_OPTIONS,
   type FollowOptions,
   type HTTPPoolOptions,
   type Settings,
@@ -68,6 +62,16 @@ export type { BreakerState } from "./peer/breaker.ts";
 export type { LinkState } from "./peer/questions.ts";
 export * from "./group.ts";
 export type { Logger } from "./base/logger.ts";
+export type {
+  Eviction,
+  GetStart,
+  LoadStart,
+  PeerStart,
+  PoolObserver,
+  WorkEnd,
+  WorkObserver,
+  WorkResult,
+} from "./base/watchers.ts";
 export type {
   DrainOptions,
   FollowOptions,
@@ -131,16 +135,17 @@ export class HTTPPool {
   readonly handler: (request: Request) => Promise<Response> | Response;
   readonly #settings: Settings;
   readonly #observer = new Observer();
+  readonly #watchers = new Watchers();
   readonly #groups = new Map<string, Group>();
   readonly #locals = new Map<string, LocalGroup>();
   readonly #members: Members;
   readonly #admission: Admission;
   readonly #handler: Handler;
   readonly #absence: AbsenceLog;
+  readonly #proxies: ProxyCheck;
   #following: Following | undefined;
   #endDrain: () => void = () => {};
   #closed = false;
-  #warnedOfProxy = false;
 
   /**
    * Makes a pool without groups.
@@ -162,9 +167,11 @@ export class HTTPPool {
       random: settings.random,
       transport: new Transport(settings),
       observer: this.#observer,
+      watchers: this.#watchers,
     });
     logEvents(this.#observer, settings.logger, this.self, this.#members);
     this.#absence = new AbsenceLog(settings.logger, this.self);
+    this.#proxies = new ProxyCheck(settings);
     this.#admission = new Admission(settings, this.#members);
     this.#handler = new Handler(settings, this.#admission, this.#locals);
     this.handler = (request) => this.#handler.handle(request);
@@ -193,7 +200,7 @@ export class HTTPPool {
       const origin = originOf(url, `${action}: each`);
       origins.set(this.#nodeOf(url, origin), origin);
     }
-    this.#checkProxies(action, origins.values());
+    this.#proxies.check(action, origins.values());
     const { fingerprint, ownsKeys } = this.#members;
     this.#members.set(origins);
     if (this.#members.fingerprint === fingerprint) return;
@@ -245,12 +252,7 @@ export class HTTPPool {
   ): Promise<void> {
     const action = "Cannot follow lists of peers";
     if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
-    checkAsyncIterable(action, "lists", lists);
-    const rule = signalRule(options);
-    if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
-    checkOptions(action, options, FOLLOW_OPTIONS);
-    const { signal, leaveAfter = 2 } = options;
-    checkNumbers(action, "a number of at least 1", { leaveAfter });
+    const { signal, leaveAfter } = followSettings(action, lists, options);
     if (this.#following?.active) {
       throw new TypeError(`${action}: the pool follows others already`);
     }
@@ -346,7 +348,7 @@ export class HTTPPool {
       peers: this.#members,
     });
     const local = localOf(group);
-    local.observer = this.#observer;
+    local.watchers.share(this.#watchers);
     local.ringChanged(this.#ringChange(true));
     if (this.#admission.draining) local.drain();
     this.#groups.set(name, group);
@@ -357,6 +359,46 @@ export class HTTPPool {
   /** The group of that name, if there is one. */
   getGroup(name: string): Group | undefined {
     return this.#groups.get(name);
+  }
+
+  /** The groups of this process, in the order in which they were made. */
+  groups(): IterableIterator<Group> {
+    return this.#groups.values();
+  }
+
+  /**
+   * Tells `observer` of what somebody waits for from now on: gets that memory cannot
+   * answer, calls of getters, questions and writes to peers; and of evictions. Gets that
+   * memory answers are counted in {@linkcode Group.stats} and not told. Returns a function
+   * that ends it.
+   *
+   * @example The loads that took longest
+   * ```ts
+   * import { HTTPPool } from "@geecache/geecache";
+   * import { assertEquals } from "@std/assert";
+   *
+   * const pool = new HTTPPool("http://10.0.0.1:8080");
+   * const slow: string[] = [];
+   * const stop = pool.observe({
+   *   load: ({ group, keys }) => ({
+   *     end: ({ ms, result }) => {
+   *       if (ms >= 0) slow.push(`${group}/${keys.join()}: ${result}`);
+   *     },
+   *   }),
+   * });
+   * const scores = pool.group("scores", () => "630");
+   * await scores.get("Tom");
+   * await scores.get("Tom");
+   * assertEquals(slow, ["scores/Tom: ok"]);
+   * stop();
+   * await pool.close();
+   * ```
+   *
+   * @throws {TypeError} If `observer` is no object, or something in it is no method of one.
+   */
+  observe(observer: PoolObserver): () => void {
+    checkObserver("Cannot observe HTTPPool", observer);
+    return this.#watchers.add(observer);
   }
 
   /**
@@ -433,28 +475,6 @@ export class HTTPPool {
     const isTold = protocol.native && this.#members.ownsKeys;
     const others = isTold ? [...this.#members.peers()].length : 0;
     return { handoverMs, wasTold, others };
-  }
-
-  /** Looks for a proxy that would see what only peers should. */
-  #checkProxies(action: string, origins: Iterable<string>): void {
-    const { fetch, secrets, logger } = this.#settings;
-    if (fetch !== runtimeFetch || this.#warnedOfProxy) return;
-    for (const origin of origins) {
-      if (origin === this.self) continue;
-      const name = proxyVariableOf(origin);
-      if (name === undefined) continue;
-      const cure =
-        "name it in NO_PROXY, or give the option fetch, such as keepAliveFetch() of geecache/node";
-      const what = `the requests to ${origin}`;
-      if (secrets !== undefined) {
-        throw new TypeError(
-          `${action}: ${name} would get ${what} and their secret: ${cure}`,
-        );
-      }
-      logger.warn(`[Pool ${this.self}] ${name} gets ${what}: ${cure}`);
-      this.#warnedOfProxy = true;
-      return;
-    }
   }
 
   /**

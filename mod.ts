@@ -94,3 +94,13 @@ export type {
   PeerValue,
 } from "./base/peers.ts";
 export { type Flight, SingleFlight } from "./group/singleflight.ts";
+export type {
+  Eviction,
+  GetStart,
+  LoadStart,
+  PeerStart,
+  PoolObserver,
+  WorkEnd,
+  WorkObserver,
+  WorkResult,
+} from "./base/watchers.ts";

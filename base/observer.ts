@@ -1,26 +1,14 @@
 /**
- * Tells listeners what a pool and its groups do.
+ * Tells the rooms of a pool what happens in its other rooms.
  *
- * Rooms that do something worth knowing emit an event; rooms that log, count or
- * show it listen. Neither knows the other. An event that nobody listens to costs
- * one look at a field.
+ * Rooms that notice something worth knowing emit an event; rooms that log it or act
+ * on it listen. Neither knows the other.
  *
  * @module
  */
 
 /** The events by name, and what a listener is told of each. */
 export interface Events {
-  /**
-   * A load ended. `ms` includes the wait for its turn. `error` is what the getter
-   * failed with, or why it did not run; `undefined` if it gave a value.
-   */
-  load: { group: string; key: string; ms: number; error: unknown };
-  /**
-   * A request to a peer ended: one key or many, a write or a probe. `error` is why
-   * there is no answer: the peer's fault, or the reason of a caller that left. It is
-   * `undefined` if there is one.
-   */
-  request: { peer: string; method: string; ms: number; error: unknown };
   /**
    * A peer is out of reach (`"open"`), or answers again (`"closed"`). `reason` is why
    * it is out of reach.
@@ -47,8 +35,6 @@ export interface Events {
     group: string;
     keys: readonly string[] | undefined;
   };
-  /** An entry left memory to make room for another. */
-  eviction: { group: string; store: "main" | "hot" };
 }
 
 type Listener<E extends keyof Events> = (event: Events[E]) => void;
@@ -60,20 +46,12 @@ export class Observer {
   /** Calls `listener` for each event of that name. Returns a function that ends it. */
   on<E extends keyof Events>(name: E, listener: Listener<E>): () => void {
     const set = (listeners: readonly Listener<E>[]): void => {
-      // Absent when empty, so that hears() is one look.
-      if (listeners.length > 0) {
-        Object.assign(this.#listeners, { [name]: listeners });
-      } else delete this.#listeners[name];
+      Object.assign(this.#listeners, { [name]: listeners });
     };
     // A function of its own: the same listener may have been given twice.
     const own: Listener<E> = (event) => listener(event);
     set([...this.#of(name), own]);
     return () => set(this.#of(name).filter((other) => other !== own));
-  }
-
-  /** Whether anybody listens. Ask before you measure or build what an event tells. */
-  hears(name: keyof Events): boolean {
-    return this.#listeners[name] !== undefined;
   }
 
   /**

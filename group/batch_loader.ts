@@ -13,6 +13,13 @@ import { afterTurn, type Clock } from "../base/clock.ts";
 import { BusyError, describe, isError, quote } from "../base/errors.ts";
 import type { Leaver, PeerValue } from "../base/peers.ts";
 import {
+  type LoadStart,
+  resultOf,
+  type WatchedWork,
+  type Watchers,
+  type WorkResult,
+} from "../base/watchers.ts";
+import {
   type BatchContext,
   type BatchGetter,
   failureOf,
@@ -43,6 +50,14 @@ export interface LoadRequest {
   flight: LoadFlight;
   /** The stale value that the load is to replace. */
   stale?: ByteView | undefined;
+}
+
+/** Why a key is loaded. */
+export function reasonOf(
+  { isOwner, stale }: Pick<LoadRequest, "isOwner" | "stale">,
+): LoadStart["reason"] {
+  if (!isOwner) return "stand-in";
+  return stale === undefined ? "miss" : "refresh";
 }
 
 /** How many loads may run at a time, and wait, and what else holds for each. */
@@ -175,6 +190,11 @@ class Batch implements Leaver {
     });
   }
 
+  /** Whether nobody waits for it any more. */
+  get isOver(): boolean {
+    return this.#aborted !== undefined;
+  }
+
   /** It has ended: its limit is no matter any more, and its place is free. */
   end(): void {
     this.#cancelLimit?.();
@@ -200,6 +220,7 @@ export class BatchLoader {
   readonly #getter: BatchGetter;
   readonly #options: BatchOptions;
   readonly #call: Call;
+  readonly #watchers: Watchers;
   readonly #maxKeys: number;
   /** The keys that wait: those of this process, and those of others. */
   readonly #owned = new Set<MissingKey>();
@@ -213,9 +234,11 @@ export class BatchLoader {
     group: string,
     getter: BatchGetter,
     options: BatchOptions,
+    watchers: Watchers,
     call: Call,
   ) {
     this.#group = group;
+    this.#watchers = watchers;
     this.#getter = getter;
     this.#options = options;
     this.#call = call;
@@ -349,47 +372,67 @@ export class BatchLoader {
         (key) => tooSlow(group, key, loadTimeoutMs),
       );
     }
+    const { keys } = batch;
+    let work: WatchedWork | undefined;
+    let results: Map<string, WorkResult> | undefined;
     try {
       const found = await this.#call(
-        () => this.#getter.loadMany(batch.keys, context),
+        () => {
+          const load = (): ReturnType<BatchGetter["loadMany"]> =>
+            this.#getter.loadMany(keys, context);
+          if (!this.#watchers.hear("load")) return load();
+          const start = { group, keys, reason: reasonOf(missing[0]!) };
+          work = this.#watchers.begin("load", start, clock);
+          results = new Map();
+          return work.run(load);
+        },
         batch.free,
       );
-      for (const one of missing) this.#settle(one, found);
+      for (const { key, resolve, reject } of missing) {
+        let result: WorkResult = "ok";
+        try {
+          resolve(this.#valueIn(found, key));
+        } catch (error) {
+          result = resultOf(error);
+          reject(error);
+        }
+        results?.set(key, result);
+      }
+      work?.doneWith(results!.values());
     } catch (error) {
       for (const { key, reject } of missing) {
         reject(failureOf(group, key, error));
       }
+      work?.fail(error, batch.isOver ? "canceled" : "failed");
     } finally {
       batch.end();
     }
   }
 
-  /** Tells those who wait for a key what was found. */
-  #settle(
-    { key, resolve, reject }: MissingKey,
+  /**
+   * What was found for a key.
+   *
+   * @throws What those get who wait for it, if that is an error.
+   */
+  #valueIn(
     found: Awaited<ReturnType<BatchGetter["loadMany"]>>,
-  ): void {
+    key: string,
+  ): PeerValue {
     const group = this.#group;
     if (typeof found?.get !== "function") {
-      return reject(
-        new TypeError(
-          `Cannot load ${quote(key)} of group ${quote(group)}: ` +
-            `loadMany must answer a Map: received ${describe(found)}`,
-        ),
+      throw new TypeError(
+        `Cannot load ${quote(key)} of group ${quote(group)}: ` +
+          `loadMany must answer a Map: received ${describe(found)}`,
       );
     }
     let loaded;
     try {
       loaded = found.get(key);
     } catch (error) {
-      return reject(failureOf(group, key, error));
+      throw failureOf(group, key, error);
     }
-    if (isError(loaded)) return reject(failureOf(group, key, loaded));
-    try {
-      resolve(valueOf(group, key, loaded, this.#options.life));
-    } catch (error) {
-      reject(error);
-    }
+    if (isError(loaded)) throw failureOf(group, key, loaded);
+    return valueOf(group, key, loaded, this.#options.life);
   }
 }
 

@@ -8,16 +8,19 @@
 import { contextOfNow, ContextValue, type InContext } from "../base/context.ts";
 import { quote } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
+import { resultOf, type WatchedWork, Watchers } from "../base/watchers.ts";
 import {
   BatchLoader,
   type BatchOptions,
   type LoadRequest,
+  reasonOf,
 } from "./batch_loader.ts";
 import {
   type BatchGetter,
   failureOf,
   type Getter,
   type GetterContext,
+  GetterFailure,
   type Loaded,
   tooSlow,
   valueOf,
@@ -44,6 +47,7 @@ export class Loader {
   readonly #group: string;
   readonly #getter: Getter | BatchLoader;
   readonly #options: LoaderOptions;
+  readonly #watchers: Watchers;
   readonly #standIns: Limiter;
   /** `undefined`: as many may run as there are. */
   readonly #all: Limiter | undefined;
@@ -54,11 +58,13 @@ export class Loader {
     group: string,
     getter: Getter | BatchGetter,
     options: LoaderOptions,
+    watchers: Watchers = new Watchers(),
   ) {
     const { maxStandInLoads, maxConcurrentLoads } = options;
     const maxWaiting = MAX_WAITING;
     this.#group = group;
     this.#options = options;
+    this.#watchers = watchers;
     this.#standIns = new Limiter({ max: maxStandInLoads, maxWaiting });
     this.#all = maxConcurrentLoads === Infinity
       ? undefined
@@ -67,6 +73,7 @@ export class Loader {
       group,
       getter,
       { ...options, maxWaiting },
+      watchers,
       (run, leave) => this.inContext(() => placeOfAsker.during(leave, run)),
     );
   }
@@ -126,11 +133,36 @@ export class Loader {
   }
 
   /** @param leave Gives up all places that the load has. */
-  async #call(
+  #call(
+    getter: Getter,
+    key: string,
+    request: LoadRequest,
+    leave?: () => void,
+  ): Promise<PeerValue> {
+    if (!this.#watchers.hear("load")) {
+      return this.#get(getter, key, request, leave);
+    }
+    const reason = reasonOf(request);
+    const start = { group: this.#group, keys: [key], reason };
+    const work = this.inContext(() =>
+      this.#watchers.begin("load", start, this.#options.clock)
+    );
+    const loaded = this.#get(getter, key, request, leave, work);
+    loaded.then(() => work.done(), (error) => {
+      const isCanceled = request.flight.signal.aborted;
+      const thrown = error instanceof GetterFailure ? error.error : error;
+      // What a getter throws is its failure, whatever it is.
+      work.fail(thrown, isCanceled ? "canceled" : resultOf(error));
+    });
+    return loaded;
+  }
+
+  async #get(
     getter: Getter,
     key: string,
     { flight, stale }: LoadRequest,
     leave?: () => void,
+    work?: WatchedWork,
   ): Promise<PeerValue> {
     const group = this.#group;
     const { loadTimeoutMs, clock, life } = this.#options;
@@ -144,7 +176,10 @@ export class Loader {
         return (limit ?? flight).signal;
       },
     };
-    const get = (): Loaded | Promise<Loaded> => getter(key, context);
+    const get = (): Loaded | Promise<Loaded> =>
+      work === undefined
+        ? getter(key, context)
+        : work.run(() => getter(key, context));
     let loaded: Loaded;
     try {
       const run = (): Loaded | Promise<Loaded> =>

@@ -10,14 +10,12 @@
  */
 
 import { isNotFound, NotFoundError } from "../base/errors.ts";
-import { Observer } from "../base/observer.ts";
 import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
 import type { CachePair } from "../cache.ts";
 import { ABSENT_SHARE, AbsentKeys } from "./absent_keys.ts";
 import type { GroupCounts } from "./counts.ts";
 import type { Found } from "./entry.ts";
 import { Flights, type OpenFlight } from "./flights.ts";
-import { GetterFailure } from "./getter.ts";
 import type { Keeping } from "./keeping.ts";
 import { refreshedMsOf, totalMsOf } from "./life.ts";
 import type { Loader, LoaderOptions, LoadRequest } from "./loader.ts";
@@ -72,8 +70,6 @@ export class Loads {
   readonly #absent: AbsentKeys | undefined;
   #draining = false;
   #closed = false;
-  /** Hears of loads. */
-  observer: Observer = new Observer();
 
   constructor(options: LoadsOptions, context: LoadsContext) {
     this.#name = context.name;
@@ -297,26 +293,17 @@ export class Loads {
     return this.#keeping.foundIn(key, kept);
   }
 
-  /** Calls the getter, and counts and tells how it went. */
+  /** Calls the getter, and counts how it went. */
   async #load(key: string, request: LoadRequest): Promise<PeerValue> {
-    const { clock } = this.#options;
-    const startedAt = this.observer.hears("load") ? clock.now() : undefined;
-    let error: unknown;
     try {
       const loaded = await this.#loader.load(key, request);
       this.#counts.localLoads++;
       const { ttlJitter, random } = this.#options;
       if (ttlJitter === 0 || loaded.ttlMs === undefined) return loaded;
       return { ...loaded, ttlMs: loaded.ttlMs * (1 - ttlJitter * random()) };
-    } catch (thrown) {
-      error = thrown instanceof GetterFailure ? thrown.error : thrown;
+    } catch (error) {
       this.#counts.localLoadErrs++;
-      throw thrown;
-    } finally {
-      if (startedAt !== undefined) {
-        const ms = clock.now() - startedAt;
-        this.observer.emit("load", { group: this.#name, key, ms, error });
-      }
+      throw error;
     }
   }
 }

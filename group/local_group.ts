@@ -10,8 +10,8 @@
  */
 
 import type { ByteView } from "../base/byte_view.ts";
-import type { Observer } from "../base/observer.ts";
 import type { Leaver, PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import { type WatchedWork, Watchers } from "../base/watchers.ts";
 import { CachePair, type CacheStats } from "../cache.ts";
 import { Copies } from "./copies.ts";
 import { type GroupCounts, noCounts } from "./counts.ts";
@@ -91,6 +91,8 @@ export class LocalGroup {
   #closed = false;
   /** How many writes there were. A load from before the last one may be old. */
   writes = 0;
+  /** Hear of what the group does. The groups of a pool share the pool's. */
+  readonly watchers: Watchers = new Watchers();
   /** Here, because `Group` counts, too. */
   readonly counts: GroupCounts = noCounts();
 
@@ -107,12 +109,13 @@ export class LocalGroup {
       ? maxBytes
       : maxBytes - absentBytesOf(options);
     this.#caches = new CachePair(valueBytes, clock, (store) => {
-      if (!this.observer.hears("eviction")) return;
-      this.observer.emit("eviction", { group: name, store });
+      if (this.watchers.hear("evict")) {
+        this.watchers.evict({ group: name, store });
+      }
     });
     this.#recentWrites = new RecentWrites(clock);
     this.#popularity = new Popularity(clock, mirrorTtlMs);
-    this.#loader = new Loader(name, getter, options);
+    this.#loader = new Loader(name, getter, options, this.watchers);
     this.#keeping = new Keeping(this.#caches, placement, mirrorTtlMs);
     this.#loads = new Loads(options, {
       name,
@@ -122,15 +125,6 @@ export class LocalGroup {
       recentWrites: this.#recentWrites,
       counts: this.counts,
     });
-  }
-
-  /** Hears what the group does. The groups of a pool share the pool's. */
-  get observer(): Observer {
-    return this.#loads.observer;
-  }
-
-  set observer(observer: Observer) {
-    this.#loads.observer = observer;
   }
 
   /**
@@ -253,6 +247,13 @@ export class LocalGroup {
   /** Calls a function of the user's in the context in which the group was made. */
   inContext<T>(run: () => T): T {
     return this.#loader.inContext(run);
+  }
+
+  /** Keys are about to be waited for. Returns what to tell the end, if it is observed. */
+  beginGet(keys: readonly string[]): WatchedWork | undefined {
+    if (!this.watchers.hear("get")) return undefined;
+    const start = { group: this.name, keys };
+    return this.watchers.begin("get", start, this.#options.clock);
   }
 
   /** Joins the callers that wait for `key`, or starts `begin`, which may wait for peers. */

@@ -48,14 +48,13 @@ export class Many {
     return this.#values.has(key);
   }
 
-  /** What a key that nobody waits for has come to. */
-  set(key: string, value: ByteView | Error): void {
-    this.#values.set(key, value);
+  /** What a key has come to; `undefined`: it will be waited for. */
+  set(key: string, value: ByteView | Error | undefined): void {
+    this.#values.set(key, value ?? NOT_YET);
   }
 
-  /** Waits for a key, for which `join` joins a flight. */
+  /** Waits for a key that was set to nothing. `join` joins its flight. */
   wait(key: string, join: Join): void {
-    this.#values.set(key, NOT_YET);
     this.#missing++;
     const one = new Missing(this, key);
     const leaver = join(one);

@@ -79,11 +79,13 @@ export class HTTPPeer implements Peer, DirectPeer {
       this.#requests,
       new SingleGets(this.#requests),
       options.random,
+      options.watchers,
     );
     this.#writes = new PeerWrites(
       this.#requests,
       missed ?? new MissedRemoves(),
       options.observer,
+      options.watchers,
     );
     // A write may have been in flight when it left the list; probe soon to find out.
     if (missed !== undefined) this.#requests.lookLater();

@@ -7,6 +7,7 @@
 import { PeerError } from "../base/errors.ts";
 import type { Observer } from "../base/observer.ts";
 import type { PeerRequestOptions, PeerValue } from "../base/peers.ts";
+import type { Watchers } from "../base/watchers.ts";
 import { encodeKeys, maxKeyBytes } from "../protocol/key_lists.ts";
 import { groupPath, HEADER, keyPath, writeLife } from "../protocol/wire.ts";
 import type { Requests } from "./requests.ts";
@@ -32,15 +33,22 @@ type Ask = (question: Question) => Promise<Answer>;
 export class PeerWrites {
   readonly #requests: Requests;
   readonly #observer: Observer;
+  readonly #watchers: Watchers;
   /** What it missed. */
   readonly missed: MissedRemoves;
   /** The newest write that the peer told of, by group. */
   readonly #latest = new Map<string, string>();
 
-  constructor(requests: Requests, missed: MissedRemoves, observer: Observer) {
+  constructor(
+    requests: Requests,
+    missed: MissedRemoves,
+    observer: Observer,
+    watchers: Watchers,
+  ) {
     this.#requests = requests;
     this.missed = missed;
     this.#observer = observer;
+    this.#watchers = watchers;
   }
 
   set(
@@ -52,7 +60,7 @@ export class PeerWrites {
     const { basePath } = this.#requests.transport;
     const { value } = stored;
     // If this fails, a removal is told later, never the value: it may be old by then.
-    return this.#write({ group, keys: [key] }, signal, async () => {
+    return this.#write("set", { group, keys: [key] }, signal, async () => {
       const path = keyPath(basePath, group, key);
       const question: Question = path === undefined
         ? {
@@ -119,7 +127,13 @@ export class PeerWrites {
     const { missed } = this;
     for (let removal = missed.take(); removal; removal = missed.take()) {
       try {
-        await this.#drop(removal, (question) => this.#requests.tell(question));
+        await this.#watch(
+          kindOf(removal),
+          removal,
+          undefined,
+          () =>
+            this.#drop(removal, (question) => this.#requests.tell(question)),
+        );
         this.#observer.emit("outdated", {
           peer: this.#requests.id,
           ...removal,
@@ -140,10 +154,16 @@ export class PeerWrites {
     { signal, what }: { signal?: AbortSignal | undefined; what?: "copies" },
   ): Promise<void> {
     const ask: Ask = (question) => this.#requests.ask(question, signal);
-    return this.#write(removal, signal, () => this.#drop(removal, ask, what));
+    return this.#write(
+      kindOf(removal),
+      removal,
+      signal,
+      () => this.#drop(removal, ask, what),
+    );
   }
 
   async #write(
+    kind: WriteKind,
     removal: Removal,
     signal: AbortSignal | undefined,
     run: () => Promise<void>,
@@ -156,12 +176,28 @@ export class PeerWrites {
       if (state === "open" || state === "half-open") {
         throw this.#requests.unavailable();
       }
-      await run();
+      await this.#watch(kind, removal, signal, run);
     } catch (error) {
       // A caller that ends a write knows about it.
       if (!signal?.aborted) this.owe(removal);
       throw error;
     }
+  }
+
+  /** Runs what tells the peer, as those observe it who want to. */
+  async #watch(
+    kind: WriteKind,
+    { group, keys = [] }: Removal,
+    signal: AbortSignal | undefined,
+    run: () => Promise<void>,
+  ): Promise<void> {
+    if (!this.#watchers.hear("peer")) return await run();
+    const { id, transport } = this.#requests;
+    const start = { peer: id, kind, group, keys };
+    const work = this.#watchers.begin("peer", start, transport.clock);
+    const done = run();
+    work.follow(done, signal);
+    await done;
   }
 
   /** Has the peer drop keys, or a whole group. A peer without the group has nothing. */
@@ -216,6 +252,13 @@ export class PeerWrites {
       yield { method: "POST", path, headers, body };
     }
   }
+}
+
+/** What a peer is told. */
+type WriteKind = "set" | "remove" | "clear";
+
+function kindOf({ keys }: Removal): WriteKind {
+  return keys === undefined ? "clear" : "remove";
 }
 
 /** Whether the peer is in order, but refused what it was told. */

@@ -5,6 +5,7 @@
  */
 
 import type { Asker, Leaver, PeerValue } from "../base/peers.ts";
+import type { WatchedWork } from "../base/watchers.ts";
 
 /** What carries a question to its peer, and can take it back. */
 export interface Carrier {
@@ -34,6 +35,8 @@ export class Question implements Leaver {
   busyUntil = 0;
   /** What else is to end if nobody waits any more. */
   onLeave: ((reason: unknown) => void) | undefined = undefined;
+  /** What observes it, if anything does. */
+  work: WatchedWork | undefined = undefined;
   #forget: (() => void) | undefined = undefined;
 
   constructor(peeks: boolean, group: string, key: string, asker: Asker) {
@@ -62,6 +65,7 @@ export class Question implements Leaver {
     if (this.over) return;
     this.link?.cancel(this);
     const { onLeave } = this;
+    this.work?.fail(reason, "canceled");
     this.reject(reason);
     onLeave?.(reason);
   }
@@ -69,12 +73,14 @@ export class Question implements Leaver {
   resolve(value: PeerValue): void {
     if (this.over) return;
     this.#end();
+    this.work?.done();
     this.#asker.resolve(value);
   }
 
   reject(error: unknown): void {
     if (this.over) return;
     this.#end();
+    this.work?.fail(error);
     this.#asker.reject(error);
   }
 

@@ -9,6 +9,7 @@
  */
 
 import type { Asker, PeerValue } from "../base/peers.ts";
+import type { Watchers } from "../base/watchers.ts";
 import { IDLE_MS, Link, type LinkEnd, type LinkOwner } from "./link.ts";
 import { Question } from "./question.ts";
 import { MIN_WAIT_MS, type Requests } from "./requests.ts";
@@ -42,6 +43,7 @@ export class Questions implements LinkOwner {
   readonly #requests: Requests;
   readonly #gets: SingleGets;
   readonly #random: () => number;
+  readonly #watchers: Watchers;
   readonly #isNative: boolean;
   #asked = 0;
   /** Those for which there is no way yet, in the order in which they came. */
@@ -63,10 +65,16 @@ export class Questions implements LinkOwner {
   #cancelBusy: () => void = () => {};
   #closed: { error: unknown } | undefined;
 
-  constructor(requests: Requests, gets: SingleGets, random: () => number) {
+  constructor(
+    requests: Requests,
+    gets: SingleGets,
+    random: () => number,
+    watchers: Watchers,
+  ) {
     this.#requests = requests;
     this.#gets = gets;
     this.#random = random;
+    this.#watchers = watchers;
     this.#isNative = requests.transport.protocol.native;
   }
 
@@ -90,6 +98,12 @@ export class Questions implements LinkOwner {
   ask(peeks: boolean, group: string, key: string, asker: Asker): void {
     this.#asked++;
     const question = new Question(peeks, group, key, asker);
+    if (this.#watchers.hear("peer")) {
+      const { id, transport } = this.#requests;
+      const kind = peeks ? "peek" : "get";
+      const start = { peer: id, kind, group, keys: [key] } as const;
+      question.work = this.#watchers.begin("peer", start, transport.clock);
+    }
     question.listen();
     this.#send(question);
   }

@@ -7,6 +7,7 @@
 import type { Duplex, DuplexListener } from "../base/duplex.ts";
 import { BusyError, lineOf, PeerError } from "../base/errors.ts";
 import type { Observer } from "../base/observer.ts";
+import type { Watchers } from "../base/watchers.ts";
 import { Watchdog } from "../base/watchdog.ts";
 import { LINK_VERSION } from "../protocol/link.ts";
 import { encodeKey, HEADER } from "../protocol/wire.ts";
@@ -36,8 +37,10 @@ export interface PeerOptions {
   transport: Transport;
   /** From 0 to less than 1: for the jitter of waits and probes. */
   random: () => number;
-  /** Hears of each request, and when the peer is given up or is back. */
+  /** Hears when the peer is given up or is back. */
   observer: Observer;
+  /** Hear of each question and write. */
+  watchers: Watchers;
 }
 
 /** A request that waits for its turn. */
@@ -379,12 +382,9 @@ export class Requests {
     this.#sending--;
   }
 
-  /** One request, counted and observed. */
+  /** One request, counted. */
   async #send(question: Question, signal?: AbortSignal): Promise<Answer> {
     const { clock, protocol } = this.transport;
-    const isHeard = this.#observer.hears("request");
-    const startedAt = isHeard ? clock.now() : 0;
-    let error: unknown;
     try {
       const answer = await this.#wait(signal, (wait) => {
         this.#requests++;
@@ -396,19 +396,12 @@ export class Requests {
       });
       this.#answeredAt = clock.now();
       return answer;
-    } catch (thrown) {
-      error = thrown;
+    } catch (error) {
       if (!signal?.aborted) {
         this.#errors++;
-        this.#note(thrown);
+        this.#note(error);
       }
-      throw thrown;
-    } finally {
-      if (isHeard) {
-        const { method } = question;
-        const ms = clock.now() - startedAt;
-        this.#observer.emit("request", { peer: this.id, method, ms, error });
-      }
+      throw error;
     }
   }
 

@@ -1,0 +1,300 @@
+/**
+ * Tells observers of the work that somebody waits for: gets that memory cannot answer,
+ * calls of getters, questions and writes to peers. Evictions are told, too.
+ *
+ * What is answered from memory is counted and never told: look at the stats for that.
+ * Work that nobody observes costs one look at a field.
+ *
+ * @module
+ */
+
+import type { Clock } from "./clock.ts";
+import type { InContext } from "./context.ts";
+import {
+  BusyError,
+  describe,
+  isBusy,
+  isDraining,
+  isError,
+  NotFoundError,
+  PeerError,
+} from "./errors.ts";
+
+/** A get of one key or of many that are not in memory here. */
+export interface GetStart {
+  /** The name of the group. */
+  group: string;
+  /** The keys that are waited for: of `getMany()`, those that were not in memory. */
+  keys: readonly string[];
+}
+
+/** A call of a getter. */
+export interface LoadStart {
+  /** The name of the group. */
+  group: string;
+  /** One key, or those of one call of `loadMany`. */
+  keys: readonly string[];
+  /**
+   * Why: nothing is in memory (`"miss"`), what is there is stale (`"refresh"`), or the
+   * owner of the key is out of reach (`"stand-in"`). Of several keys, the first decides.
+   */
+  reason: "miss" | "refresh" | "stand-in";
+}
+
+/** A question or a write to a peer. */
+export interface PeerStart {
+  /** The peer's origin. */
+  peer: string;
+  /** `"peek"` asks for what is in the peer's memory, `"get"` also for a load. */
+  kind: "get" | "peek" | "set" | "remove" | "clear";
+  /** The name of the group. */
+  group: string;
+  /** The keys; of `"clear"`, none. */
+  keys: readonly string[];
+}
+
+/** An entry left memory to make room for another one. */
+export interface Eviction {
+  /** The name of the group. */
+  group: string;
+  /** Of the keys that this process owns, or of copies. */
+  store: "main" | "hot";
+}
+
+/**
+ * What came of some work. `"canceled"`: nobody waits any more. `"busy"`: too much is
+ * under way. `"draining"`: the peer is about to close. `"unreachable"`: the peer did not
+ * answer, or not as a peer does. `"failed"`: the getter threw, here or at the peer.
+ */
+export type WorkResult =
+  | "ok"
+  | "not_found"
+  | "failed"
+  | "busy"
+  | "draining"
+  | "unreachable"
+  | "canceled";
+
+/** How some work ended. */
+export interface WorkEnd {
+  /** How long it took, in milliseconds. */
+  ms: number;
+  /** What came of it. Of several keys: of the work as a whole. */
+  result: WorkResult;
+  /** How many keys ended how. */
+  keys: Readonly<Partial<Record<WorkResult, number>>>;
+  /** What it failed with, unless it is `"ok"`. */
+  error: unknown;
+}
+
+/** What observes one piece of work. */
+export interface WorkObserver {
+  /** Hears of the end, once. */
+  end?(end: WorkEnd): void;
+  /**
+   * Calls a function and returns what that returns. A getter is called through this, so
+   * that it can run in some asynchronous context, such as that of a span.
+   */
+  run?<T>(call: () => T): T;
+}
+
+/**
+ * Hears of the work of a pool and its groups. Each method is called when work begins, and
+ * may return what hears of its end. What a method throws is dropped.
+ */
+export interface PoolObserver {
+  /** A get waits, in the context of its caller. */
+  get?(start: GetStart): WorkObserver | undefined | void;
+  /** A getter is called. */
+  load?(start: LoadStart): WorkObserver | undefined | void;
+  /** A peer is asked for a key, or told of a write. */
+  peer?(start: PeerStart): WorkObserver | undefined | void;
+  /** An entry was evicted. */
+  evict?(eviction: Eviction): void;
+}
+
+/** What each kind of work begins with. */
+export interface Starts {
+  get: GetStart;
+  load: LoadStart;
+  peer: PeerStart;
+}
+
+type Begin<K extends keyof Starts> = (
+  start: Starts[K],
+) => WorkObserver | undefined | void;
+
+/** The methods of all observers, by name. */
+class Methods {
+  get: readonly Begin<"get">[] = [];
+  load: readonly Begin<"load">[] = [];
+  peer: readonly Begin<"peer">[] = [];
+  evict: readonly ((eviction: Eviction) => void)[] = [];
+}
+
+const NAMES = ["get", "load", "peer", "evict"] as const;
+
+/**
+ * Checks what is to observe.
+ *
+ * @param action What could not be done. The message begins with it.
+ * @throws {TypeError} If it is no object, or has something else for a method.
+ */
+export function checkObserver(action: string, observer: PoolObserver): void {
+  if (typeof observer !== "object" || observer === null) {
+    const found = describe(observer);
+    throw new TypeError(`${action}: it must be an object: received ${found}`);
+  }
+  for (const name of NAMES) {
+    const method: unknown = observer[name];
+    if (method === undefined || typeof method === "function") continue;
+    throw new TypeError(
+      `${action}: ${name} must be a function: received ${describe(method)}`,
+    );
+  }
+}
+
+/** The observers of a pool, for all rooms that have something to tell. */
+export class Watchers {
+  #methods = new Methods();
+
+  /** Adds an observer. Returns a function that takes it out again. */
+  add(observer: PoolObserver): () => void {
+    const methods = this.#methods;
+    const stops = NAMES.flatMap((name) => {
+      if (observer[name] === undefined) return [];
+      // A function of its own: the same observer may be added twice.
+      const own = (event: never): unknown => observer[name]!(event);
+      const set = (all: readonly unknown[]): void => {
+        Object.assign(methods, { [name]: all });
+      };
+      set([...methods[name], own]);
+      return () => set(methods[name].filter((other) => other !== own));
+    });
+    return () => {
+      for (const stop of stops) stop();
+    };
+  }
+
+  /** From here on, this one has the observers of `other`, now and later. */
+  share(other: Watchers): void {
+    this.#methods = other.#methods;
+  }
+
+  /** Whether anybody observes this. Ask before you build what is told. */
+  hear(name: keyof Methods): boolean {
+    return this.#methods[name].length > 0;
+  }
+
+  /** Some work begins. Tell what is returned of its end, once. */
+  begin<K extends keyof Starts>(
+    name: K,
+    start: Starts[K],
+    clock: Clock,
+  ): WatchedWork {
+    const work = new WatchedWork(start.keys, clock);
+    for (const begin of this.#methods[name] as readonly Begin<K>[]) {
+      work.watch(() => begin(start));
+    }
+    return work;
+  }
+
+  evict(eviction: Eviction): void {
+    for (const evict of this.#methods.evict) quietly(() => evict(eviction));
+  }
+}
+
+/** Some work that is observed. */
+export class WatchedWork {
+  readonly #observers: WorkObserver[] = [];
+  readonly #keys: readonly string[];
+  readonly #clock: Clock;
+  readonly #startedAt: number;
+  #isOver = false;
+  /** Runs a function as all observers want it to run. */
+  run: InContext = (run) => run();
+
+  constructor(keys: readonly string[], clock: Clock) {
+    this.#keys = keys;
+    this.#clock = clock;
+    this.#startedAt = clock.now();
+  }
+
+  /** What a later observer returns may rest on the context of those before it. */
+  watch(begin: () => WorkObserver | undefined | void): void {
+    const observer = this.run(() => quietly(begin));
+    if (typeof observer !== "object" || observer === null) return;
+    this.#observers.push(observer);
+    if (observer.run !== undefined) {
+      this.run = (run) => observer.run!(run);
+    }
+  }
+
+  /** It has an answer for each of its keys. */
+  done(): void {
+    this.#end("ok", { ok: this.#keys.length }, undefined);
+  }
+
+  /** It has an answer or an error for each of its keys. */
+  doneWith(results: Iterable<WorkResult>): void {
+    const keys: Partial<Record<WorkResult, number>> = {};
+    for (const result of results) keys[result] = (keys[result] ?? 0) + 1;
+    this.#end("ok", keys, undefined);
+  }
+
+  /** It failed, with all its keys. */
+  fail(error: unknown, result: WorkResult = resultOf(error)): void {
+    this.#end(result, { [result]: this.#keys.length }, error);
+  }
+
+  /** It ends with a promise. `signal` is that of who waits for it. */
+  follow(promise: Promise<unknown>, signal: AbortSignal | undefined): void {
+    promise.then(() => this.done(), (error) => this.failFor(signal, error));
+  }
+
+  /** It ends with a promise of a value or an error for each of its keys. */
+  followMany(
+    promise: Promise<ReadonlyMap<string, unknown>>,
+    signal: AbortSignal | undefined,
+  ): void {
+    promise.then((values) => {
+      this.doneWith(this.#keys.map((key) => {
+        const value = values.get(key);
+        return isError(value) ? resultOf(value) : "ok";
+      }));
+    }, (error) => this.failFor(signal, error));
+  }
+
+  /** It failed, or whoever waited for it has left. */
+  failFor(signal: AbortSignal | undefined, error: unknown): void {
+    this.fail(error, signal?.aborted ? "canceled" : resultOf(error));
+  }
+
+  #end(result: WorkResult, keys: WorkEnd["keys"], error: unknown): void {
+    if (this.#isOver) return;
+    this.#isOver = true;
+    const ms = this.#clock.now() - this.#startedAt;
+    const end: WorkEnd = { ms, result, keys, error };
+    for (const observer of this.#observers) {
+      quietly(() => observer.end?.(end));
+    }
+  }
+}
+
+/** What an error of a getter or of a peer says of the work that it ended. */
+export function resultOf(error: unknown): WorkResult {
+  if (error === undefined) return "ok";
+  if (error instanceof NotFoundError) return "not_found";
+  if (error instanceof BusyError || isBusy(error)) return "busy";
+  if (isDraining(error)) return "draining";
+  return error instanceof PeerError ? "unreachable" : "failed";
+}
+
+/** An observer must not disturb what it observes. */
+function quietly<T>(call: () => T): T | undefined {
+  try {
+    return call();
+  } catch {
+    return undefined;
+  }
+}
