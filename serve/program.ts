@@ -52,23 +52,25 @@ export async function startProgram(
   // The pool needs the port, and with `--port 0` the port is known only once the server
   // listens. What comes until then is refused.
   const state = { started: false, stopping: false };
-  const probes = health((): Surroundings => ({
-    ...state,
-    ...membershipOf(settings),
-    // Before it has started, there is no pool.
-    self: state.started ? pool.self : "",
-    nodes: state.started ? pool.stats().nodes : [],
-  }));
+  const probes: Handler[] = [
+    health((): Surroundings => ({
+      ...state,
+      ...membershipOf(settings),
+      // Before it has started, there is no pool.
+      self: state.started ? pool.self : "",
+      nodes: state.started ? pool.stats().nodes : [],
+    })),
+  ];
+  const { "health-port": healthPort, api } = settings;
   const handlers: Handler[] = [
+    ...(healthPort === undefined ? probes : []),
     () =>
       state.started
         ? undefined
         : statusResponse(STATUS_CODE.ServiceUnavailable),
   ];
-  const { "health-port": healthPort, api } = settings;
-  if (healthPort === undefined) handlers.unshift(probes);
-  else {
-    const { origin } = await servers.open(healthPort, inOrder([probes]), true);
+  if (healthPort !== undefined) {
+    const { origin } = await servers.open(healthPort, inOrder(probes), true);
     log.info(`health is told at ${origin}`);
   }
   const { port, origin } = await servers.open(
