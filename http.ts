@@ -26,12 +26,7 @@
  * @module
  */
 
-import {
-  checkAsyncIterable,
-  checkList,
-  checkNumbers,
-  checkOptions,
-} from "./base/checks.ts";
+import { checkList, checkNumbers, checkOptions } from "./base/checks.ts";
 import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
@@ -50,14 +45,13 @@ import { Handler } from "./handler/handler.ts";
 import type { PeerStats } from "./peer/http_peer.ts";
 import { Transport } from "./peer/transport.ts";
 import { AbsenceLog, logEvents } from "./pool/log.ts";
-import { Following } from "./pool/following.ts";
-import { Members } from "./pool/members.ts";
 import { ProxyCheck } from "./pool/proxies.ts";
+import { Following, followSettings } from "./pool/following.ts";
+import { Members } from "./pool/members.ts";
 import {
   DRAIN_OPTIONS,
   type DrainOptions,
   type FollowOptions,
-  followOptionsOf,
   type HTTPPoolOptions,
   type Settings,
   settingsOf,
@@ -254,12 +248,11 @@ export class HTTPPool {
    */
   async follow(
     lists: AsyncIterable<Iterable<string> | Error>,
-    options?: FollowOptions,
+    options: FollowOptions = {},
   ): Promise<void> {
     const action = "Cannot follow lists of peers";
     if (this.#closed) throw new TypeError(`${action}: the pool is closed`);
-    checkAsyncIterable(action, "lists", lists);
-    const { signal, leaveAfter } = followOptionsOf(action, options);
+    const { signal, leaveAfter } = followSettings(action, lists, options);
     if (this.#following?.active) {
       throw new TypeError(`${action}: the pool follows others already`);
     }

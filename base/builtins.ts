@@ -10,6 +10,7 @@
  * all others.
  */
 export function builtinModule(name: string): unknown {
+  // dnt-shim-ignore
   const { process } = globalThis as {
     process?: { getBuiltinModule?: (name: string) => unknown };
   };

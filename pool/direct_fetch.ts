@@ -3,8 +3,7 @@
  *
  * Runtimes send requests to the proxy of variables such as `HTTP_PROXY`, those to
  * other machines of the same rack and to loopback, too. A proxy would see values and
- * the secret, and answers in place of a peer that is gone. Where no option keeps
- * requests from it, `proxies.ts` says so.
+ * the secret, and answers in place of a peer that is gone.
  *
  * @module
  */

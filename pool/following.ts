@@ -8,9 +8,36 @@
  * @module
  */
 
-import { checkList } from "../base/checks.ts";
+import {
+  checkAsyncIterable,
+  checkList,
+  checkNumbers,
+  checkOptions,
+  signalRule,
+} from "../base/checks.ts";
 import { describe, isError, lineOf, messageOf } from "../base/errors.ts";
 import type { SafeLogger } from "../base/logger.ts";
+import { FOLLOW_OPTIONS, type FollowOptions } from "./pool_options.ts";
+
+/**
+ * Checks what is to be followed, and fills in the defaults.
+ *
+ * @throws {TypeError} If something is of the wrong kind.
+ * @throws {RangeError} If a number is out of range.
+ */
+export function followSettings(
+  action: string,
+  lists: unknown,
+  options: FollowOptions,
+): { signal: AbortSignal | undefined; leaveAfter: number } {
+  checkAsyncIterable(action, "lists", lists);
+  const rule = signalRule(options);
+  if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
+  checkOptions(action, options, FOLLOW_OPTIONS);
+  const { signal, leaveAfter = 2 } = options;
+  checkNumbers(action, "a number of at least 1", { leaveAfter });
+  return { signal, leaveAfter };
+}
 
 /** Which list results from an answer. */
 export class Roster {

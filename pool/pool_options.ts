@@ -16,7 +16,6 @@ import {
   checkUnreachable,
   type Names,
   safeRandom,
-  signalRule,
   type Unreachable,
 } from "../base/checks.ts";
 import {
@@ -183,28 +182,10 @@ const POOL_OPTIONS: Names<HTTPPoolOptions> = {
 export const DRAIN_OPTIONS: Names<DrainOptions> = { timeoutMs: true };
 
 /** The names of all options of following. */
-const FOLLOW_OPTIONS: Names<FollowOptions> = {
+export const FOLLOW_OPTIONS: Names<FollowOptions> = {
   signal: true,
   leaveAfter: true,
 };
-
-/**
- * The options of following, checked, with the defaults filled in.
- *
- * @throws {TypeError} If one is of the wrong kind, or unknown.
- * @throws {RangeError} If `leaveAfter` is less than 1.
- */
-export function followOptionsOf(
-  action: string,
-  options: FollowOptions = {},
-): { signal: AbortSignal | undefined; leaveAfter: number } {
-  const rule = signalRule(options);
-  if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
-  checkOptions(action, options, FOLLOW_OPTIONS);
-  const { signal, leaveAfter = 2 } = options;
-  checkNumbers(action, "a number of at least 1", { leaveAfter });
-  return { signal, leaveAfter };
-}
 
 /** Options that were checked, with the defaults filled in. */
 export interface Settings {

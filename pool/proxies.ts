@@ -1,5 +1,8 @@
 /**
- * Whether a proxy would get the requests to peers, where no option can keep them from it.
+ * Proxies that would see what only peers should.
+ *
+ * The default `fetch` of a pool goes around them, but on Deno nothing can keep requests
+ * from a proxy that variables name.
  *
  * @module
  */
@@ -7,24 +10,23 @@
 import { runtimeFetch } from "./direct_fetch.ts";
 import type { Settings } from "./pool_options.ts";
 
-/** Looks for a proxy that would see what only peers should. */
+/** Looks for such proxies whenever a pool gets a list. */
 export class ProxyCheck {
   readonly #settings: Settings;
-  #hasWarned = false;
+  #warned = false;
 
   constructor(settings: Settings) {
     this.#settings = settings;
   }
 
   /**
-   * Warns once, if a proxy gets what is sent to one of `origins`.
+   * Warns, once, of a proxy that gets the requests to one of `origins`.
    *
-   * @param action What could not be done. The message begins with it.
-   * @throws {TypeError} If it would get the secret.
+   * @throws {TypeError} If it would get the pool's secret, too.
    */
   check(action: string, origins: Iterable<string>): void {
     const { self, fetch, secrets, logger } = this.#settings;
-    if (fetch !== runtimeFetch || this.#hasWarned) return;
+    if (fetch !== runtimeFetch || this.#warned) return;
     for (const origin of origins) {
       if (origin === self) continue;
       const name = proxyVariableOf(origin);
@@ -38,7 +40,7 @@ export class ProxyCheck {
         );
       }
       logger.warn(`[Pool ${self}] ${name} gets ${what}: ${cure}`);
-      this.#hasWarned = true;
+      this.#warned = true;
       return;
     }
   }

@@ -11,7 +11,6 @@ import { parseArgs } from "@std/cli/parse-args";
 import { HTTPPool } from "../mod.ts";
 import { readSettings } from "./config.ts";
 import { Exit, messageOf } from "./exit.ts";
-import { failureLog } from "./failures.ts";
 import { frontDoor, type OpenGroup } from "./front_door.ts";
 import { DEMO_GROUP } from "./groups.ts";
 import { inOrder, UnderWay } from "./handlers.ts";
@@ -222,7 +221,6 @@ async function main(): Promise<number> {
     groups,
     underWay: new UnderWay(),
     asked: (group, key) => page.asked(group, key),
-    failed: failureLog(console.warn, () => performance.now()),
   });
   const server = listen(
     Number(flags.api),

@@ -18,7 +18,6 @@ import {
   type EntryResponseOptions,
   errorResponse,
   type Group,
-  NotFoundError,
 } from "../mod.ts";
 import { messageOf } from "./exit.ts";
 import type { GroupSettings } from "./groups.ts";
@@ -41,13 +40,11 @@ export interface FrontDoorParts {
   readonly underWay: UnderWay;
   /** Hears of each key that a client asks for. */
   readonly asked?: (group: string, key: string) => void;
-  /** Is told of what clients are not: why a load failed. */
-  readonly failed: (group: string, error: unknown) => void;
 }
 
 /** Makes the front door. */
 export function frontDoor(
-  { groups, underWay, failed, asked: hear }: FrontDoorParts,
+  { groups, underWay, asked: hear }: FrontDoorParts,
 ): Handler {
   const byName = new Map(groups.map((open) => [open.group.name, open]));
   const first = groups[0]!.group.name;
@@ -63,7 +60,7 @@ export function frontDoor(
     const open = byName.get(asked.group);
     if (open !== undefined) {
       hear?.(asked.group, asked.key);
-      return underWay.run(() => answer(request, open, asked.key, failed));
+      return underWay.run(() => answer(request, open, asked.key));
     }
     return statusResponse(
       STATUS_CODE.NotFound,
@@ -100,7 +97,6 @@ async function answer(
   request: Request,
   { group, settings }: OpenGroup,
   key: string,
-  failed: FrontDoorParts["failed"],
 ): Promise<Response> {
   const { name } = group;
   try {
@@ -110,8 +106,6 @@ async function answer(
     return await entryResponse(request, { ...entry, value, stored }, options);
   } catch (error) {
     const isDemo = settings.source.kind === "scores";
-    const isOurs = !(error instanceof NotFoundError) && !request.signal.aborted;
-    if (isOurs && !isDemo) failed(name, error);
     return errorResponse(request, error, {
       asked: { group: name, key },
       negativeTtlMs: settings.negativeTtlMs,

@@ -15,13 +15,13 @@ import {
 import type { Settings } from "./config.ts";
 import { listsOf } from "./discover.ts";
 import { Exit, messageOf } from "./exit.ts";
-import { failureLog } from "./failures.ts";
 import { frontDoor, type OpenGroup } from "./front_door.ts";
 import type { GroupSettings } from "./groups.ts";
 import { Page } from "./page/page.ts";
 import { type Handler, inOrder, statusResponse, UnderWay } from "./handlers.ts";
 import { health, type Surroundings } from "./health.ts";
 import { isLoopback, Servers } from "./servers.ts";
+import { loadLog } from "./load_log.ts";
 import { identityOf, trustOf } from "./secrets.ts";
 import { type OpenSource, openSource } from "./sources/open.ts";
 import { stop } from "./stop.ts";
@@ -59,23 +59,25 @@ export async function startProgram(
   // The pool needs the port, and with `--port 0` the port is known only once the server
   // listens. What comes until then is refused.
   const state = { started: false, stopping: false };
-  const probes = health((): Surroundings => ({
-    ...state,
-    ...membershipOf(settings),
-    // Before it has started, there is no pool.
-    self: state.started ? pool.self : "",
-    nodes: state.started ? pool.stats().nodes : [],
-  }));
+  const probes: Handler[] = [
+    health((): Surroundings => ({
+      ...state,
+      ...membershipOf(settings),
+      // Before it has started, there is no pool.
+      self: state.started ? pool.self : "",
+      nodes: state.started ? pool.stats().nodes : [],
+    })),
+  ];
+  const { "health-port": healthPort, api } = settings;
   const handlers: Handler[] = [
+    ...(healthPort === undefined ? probes : []),
     () =>
       state.started
         ? undefined
         : statusResponse(STATUS_CODE.ServiceUnavailable),
   ];
-  const { "health-port": healthPort, api } = settings;
-  if (healthPort === undefined) handlers.unshift(probes);
-  else {
-    const { origin } = await servers.open(healthPort, inOrder([probes]), true);
+  if (healthPort !== undefined) {
+    const { origin } = await servers.open(healthPort, inOrder(probes), true);
     log.info(`health is told at ${origin}`);
   }
   const { port, origin } = await servers.open(
@@ -88,12 +90,14 @@ export async function startProgram(
     logger: log,
   });
   const page = openPage(pool, settings, trust.fetch);
+  // The demo tells of its loads by itself, and its errors are a part of it.
+  const isDemo = settings.groups[0]!.source.kind === "scores";
+  if (!isDemo) pool.observe(loadLog(log, clock.now));
   const underWay = new UnderWay();
   const door = frontDoor({
     groups: openGroups(pool, settings.groups, sources),
     underWay,
     asked: (group, key) => page.asked(group, key),
-    failed: failureLog((line) => log.warn(line), clock.now),
   });
   handlers.push((request) => page.handle(request), door, pool.handler);
   if (api !== undefined) {

@@ -23,7 +23,7 @@ export interface OpenSource {
  * @throws {Exit} if it cannot be opened
  */
 export function openSource(
-  { name, source }: GroupSettings,
+  { source }: GroupSettings,
   log: Logger,
 ): OpenSource {
   if (source.kind === "scores") {
@@ -39,23 +39,9 @@ export function openSource(
     };
   }
   if (source.kind === "demo") return { getter: demoValue, close: () => {} };
-  const told = (key: string): void => log.debug(`[${name}] load ${key}`);
   if (source.kind === "http") {
-    const get = httpGetter(source.url);
-    return {
-      getter: (key, context) => {
-        told(key);
-        return get(key, context);
-      },
-      close: () => {},
-    };
+    return { getter: httpGetter(source.url), close: () => {} };
   }
   const { valueOf, close } = openSqlite(source.db, source.query);
-  return {
-    getter: (key) => {
-      told(key);
-      return valueOf(key);
-    },
-    close,
-  };
+  return { getter: valueOf, close };
 }
