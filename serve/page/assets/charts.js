@@ -56,7 +56,7 @@ const CHARTS = [
     hint: "held, against the budget",
     format: size,
     // Round in KiB, MiB and GiB.
-    incrs: Array.from({ length: 40 }, (_, i) => 2 ** i),
+    steps: Array.from({ length: 40 }, (_, i) => 2 ** i),
     lines: [
       { of: "bytes", name: "held", color: "--line-b", fills: true },
       { of: "maxBytes", name: "budget", color: "--muted", dash: [6, 4] },
@@ -181,7 +181,7 @@ class Chart {
 
   #make(width, height) {
     this.#rem = rem();
-    const { lines, format, isLog, range, incrs } = this.#spec;
+    const { lines, format, isLog, range, steps } = this.#spec;
     // The library looks for whole pixels.
     const font = `${Math.round(0.7 * rem())}px ${styleOf("--font")}`;
     const axis = {
@@ -232,7 +232,8 @@ class Chart {
             gap: 0.35 * rem(),
             grid,
             space: 1.9 * rem(),
-            ...(incrs === undefined ? {} : { incrs }),
+            // cspell:disable-next-line
+            ...(steps === undefined ? {} : { incrs: steps }),
             ...(isLog ? { splits: (plot) => decadesIn(plot.scales.y) } : {}),
             values: (_, splits) =>
               splits.map((value) => value === null ? "" : format(value)),

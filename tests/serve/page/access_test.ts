@@ -35,7 +35,7 @@ Deno.test("A loopback name is localhost, a name below it, or an address of loopb
     const name of [
       "127.evil.example",
       "127.0.0.1.evil.example",
-      "notlocalhost",
+      "not-localhost",
       "localhost.evil.example",
       "10.0.0.1",
       "[::2]",
