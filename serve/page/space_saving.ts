@@ -15,6 +15,12 @@ interface Bucket {
   previous: Bucket | undefined;
 }
 
+/** Where an item is, and by how much its count may be too high. */
+interface Place {
+  readonly bucket: Bucket;
+  readonly error: number;
+}
+
 /** How often something was counted: at most `count` times, and at least `error` less. */
 export interface Counted {
   readonly item: string;
@@ -31,9 +37,7 @@ export interface Counted {
  */
 export class SpaceSaving {
   readonly #capacity: number;
-  readonly #buckets = new Map<string, Bucket>();
-  /** By how much the count of an item may be too high. */
-  readonly #errors = new Map<string, number>();
+  readonly #places = new Map<string, Place>();
   #lowest: Bucket | undefined;
 
   constructor(capacity: number) {
@@ -42,25 +46,24 @@ export class SpaceSaving {
 
   /** How many items it counts now. */
   get size(): number {
-    return this.#buckets.size;
+    return this.#places.size;
   }
 
   /** Counts `item` once more. */
   add(item: string): void {
-    const bucket = this.#buckets.get(item);
-    if (bucket !== undefined) {
-      this.#put(item, bucket.count + 1, bucket);
+    const place = this.#places.get(item);
+    if (place !== undefined) {
+      const { bucket, error } = place;
+      this.#put(item, bucket.count + 1, error, bucket);
       this.#leave(item, bucket);
-    } else if (this.#buckets.size < this.#capacity) {
-      this.#put(item, 1, undefined);
+    } else if (this.#places.size < this.#capacity) {
+      this.#put(item, 1, 0, undefined);
     } else {
       const lowest = this.#lowest!;
       const [loser] = lowest.items as Iterable<string> as [string];
-      this.#errors.set(item, lowest.count);
-      this.#put(item, lowest.count + 1, lowest);
+      this.#put(item, lowest.count + 1, lowest.count, lowest);
       this.#leave(loser, lowest);
-      this.#buckets.delete(loser);
-      this.#errors.delete(loser);
+      this.#places.delete(loser);
     }
   }
 
@@ -69,26 +72,31 @@ export class SpaceSaving {
     const all: Counted[] = [];
     for (let at = this.#lowest; at !== undefined; at = at.next) {
       for (const item of at.items) {
-        const error = this.#errors.get(item) ?? 0;
+        const { error } = this.#places.get(item)!;
         all.push({ item, count: at.count, error });
       }
     }
     return all.reverse();
   }
 
-  /** Puts `item` into the bucket of `count`, which is `after` a bucket or the lowest. */
-  #put(item: string, count: number, after: Bucket | undefined): void {
+  /** Puts `item` into the bucket of `count`, which is next `after` a bucket or the lowest. */
+  #put(
+    item: string,
+    count: number,
+    error: number,
+    after: Bucket | undefined,
+  ): void {
     const next = after === undefined ? this.#lowest : after.next;
     if (next?.count === count) {
       next.items.add(item);
-      this.#buckets.set(item, next);
+      this.#places.set(item, { bucket: next, error });
       return;
     }
     const bucket = { count, items: new Set([item]), next, previous: after };
     if (next !== undefined) next.previous = bucket;
     if (after === undefined) this.#lowest = bucket;
     else after.next = bucket;
-    this.#buckets.set(item, bucket);
+    this.#places.set(item, { bucket, error });
   }
 
   #leave(item: string, bucket: Bucket): void {
