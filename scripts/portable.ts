@@ -23,6 +23,7 @@ export const DENO_ONLY: Readonly<Record<string, string>> = {
   "project/readme_test.ts": "it starts the README's programs with deno",
   "project/runtimes_test.ts": "it tests a script that Deno runs",
   "serve/page/cluster_test.ts": "it starts deno task cluster",
+  "serve/page/serve_test.ts": "it starts deno task serve",
   "serve/page/page_test.ts": "the page's files are imported as text",
   "serve/program_test.ts": "it starts deno task serve",
   "serve/serve_test.ts": "it starts deno task serve and deno task cluster",
