@@ -103,15 +103,13 @@ function readFlags(args: string[]): { flags: Source; help: boolean } {
   for (const name of NAMES) {
     const value: unknown = parsed[name];
     const where = `--${name}`;
-    if (Array.isArray(value)) {
-      if (value.length > 0) {
-        flags[name] = value.map((text) => ({ text: `${text}`, where }));
-      }
-    } else if (typeof value === "string") {
-      flags[name] = [{ text: value, where }];
-    } // A switch that is not there is false, too: a variable may still say true.
-    else if (args.some((arg) => arg === where || arg.startsWith(`${where}=`))) {
-      flags[name] = [{ text: `${value}`, where }];
+    // A switch that is not there is false, too: a variable may still say true.
+    const isThere = switches.includes(name)
+      ? args.some((arg) => arg === where || arg.startsWith(`${where}=`))
+      : value !== undefined;
+    const texts = Array.isArray(value) ? value : isThere ? [value] : [];
+    if (texts.length > 0) {
+      flags[name] = texts.map((text) => ({ text: `${text}`, where }));
     }
   }
   return { flags, help: parsed.help === true };
