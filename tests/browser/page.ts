@@ -339,6 +339,32 @@ testNode(
   ["--host", "0.0.0.0"],
 );
 
+const MANY = Array.from({ length: 40 }, (_, i) => `http://localhost:${i + 1}`);
+
+testNode(
+  "Forty nodes that are down, and a long key, fit on the page",
+  async (tab, url) => {
+    const { page } = tab;
+    await tab.open(url);
+    await tab.says("#ring-picture .big", /^0\/40$/);
+    const key = "a/long-key?with=everything&".repeat(20);
+    await page.getByRole("textbox", { name: "Key" }).fill(key);
+    await page.getByRole("textbox", { name: "Key" }).press("Enter");
+    await tab.says("#ask-outcome.bad", /not exist/);
+    for (const width of [360, 1280]) {
+      await page.setViewportSize({ width, height: 900 });
+      await page.locator('#nodes[tabindex="0"]').waitFor();
+      assertEquals(await violations(tab), []);
+      const over = await page.evaluate(
+        "document.documentElement.scrollWidth - innerWidth",
+      ) as number;
+      assert(over <= 0, `${width}: ${over} pixels too wide`);
+      await tab.shot(`many-${width}`);
+    }
+  },
+  ["--peers", MANY.join()],
+);
+
 testNode(
   "A name that was pointed here later gets nothing",
   async (tab, url) => {

@@ -48,7 +48,9 @@ class Row {
     const words = node.process === "starting" ? "starting" : HEALTH[health];
     setText(this.#health, words);
     setText(this.#facts, factsOf(node, share));
-    setText(this.#trouble, troubleOf(node));
+    const trouble = troubleOf(node);
+    setText(this.#trouble, trouble);
+    setAttributes(this.#trouble, { title: trouble });
     if (this.#was !== undefined && this.#was !== words) {
       say(`${place(this.#origin)} is ${words}`);
     }
@@ -127,5 +129,9 @@ export function showNodes({ nodes, ring }) {
   });
   const known = new Set(nodes.map(({ origin }) => origin));
   for (const origin of rows.keys()) if (!known.has(origin)) rows.delete(origin);
-  setChildren(byId("nodes"), shown);
+  const list = byId("nodes");
+  setChildren(list, shown);
+  // A list that scrolls can be scrolled by keyboard.
+  const scrolls = list.scrollHeight > list.clientHeight;
+  setAttributes(list, { tabindex: scrolls ? "0" : undefined });
 }
