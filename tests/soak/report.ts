@@ -1,0 +1,124 @@
+/**
+ * The summary of a soak: what it saw, beside its bounds.
+ *
+ * @module
+ */
+
+import { print, type Row } from "../chaos/table.ts";
+import type { Cluster, Observed } from "./cluster.ts";
+import type { Counts } from "./hostile.ts";
+import { type Kind, KINDS, type Latencies } from "./latencies.ts";
+import type { Settings } from "./settings.ts";
+import type { Traffic } from "./traffic.ts";
+
+/** All that a run has seen. */
+export interface Seen {
+  readonly settings: Settings;
+  readonly cluster: Cluster;
+  readonly traffic: Traffic;
+  readonly quiet: Latencies;
+  readonly beside: Latencies;
+  readonly counts: Counts;
+  /** What ended the run before its time. */
+  readonly fault: string | undefined;
+}
+
+const signed = (value: number): string =>
+  `${value < 0 ? "" : "+"}${value.toFixed(2)}`;
+
+function times(
+  quiet: Latencies,
+  beside: Latencies,
+  percent: number,
+  kinds: readonly Kind[],
+): [seen: string, ratio: number] {
+  const [a, b] = [quiet, beside].map((each) => each.percentile(percent, kinds));
+  const ratio = b! / a!;
+  return [
+    `${a!.toFixed(1)} ms quiet, ${b!.toFixed(1)} ms beside: ${
+      ratio.toFixed(2)
+    }`,
+    ratio,
+  ];
+}
+
+function rowsOf(node: Observed, settings: Settings): Row[] {
+  const { member: { name }, rss, heap, files } = node;
+  const { maxRssSlope, maxHeapSlope, maxMoreFiles } = settings;
+  const slope = (
+    what: string,
+    usage: Observed["rss"],
+    max: number,
+  ): Row => [
+    `${name}: ${what}, MiB a minute`,
+    `${signed(usage.slope)} of at most ${max} (at most ${
+      usage.mostMiB.toFixed(0)
+    } MiB, ${usage.lastMiB.toFixed(0)} at the end)`,
+    // One that has no slope was not measured.
+    usage.slope <= max,
+  ];
+  return [
+    slope("RSS", rss, maxRssSlope),
+    slope("heap", heap, maxHeapSlope),
+    [
+      `${name}: open files`,
+      `${files.before} before, ${files.most} at most, ${files.after} after`,
+      files.before > 0 && files.after > 0 &&
+      files.after <= files.before + maxMoreFiles,
+    ],
+    [
+      `${name}: errors that its handler threw`,
+      `${node.errors}`,
+      node.errors === 0,
+    ],
+    [
+      `${name}: links at most, requests refused`,
+      `${node.mostLinks}, ${node.refused}`,
+    ],
+  ];
+}
+
+/** Prints the summary; returns whether everything was within its bounds. */
+export function report(seen: Seen): boolean {
+  const { settings, cluster, traffic, quiet, beside, counts, fault } = seen;
+  const { tally, model } = traffic;
+  const { maxP99Ratio } = settings;
+  const attacks = Object.entries(counts);
+  const [all, ratio] = times(quiet, beside, 99, KINDS);
+  const rows: Row[] = [
+    ["keys asked for, requests", `${tally.keys}, ${tally.requests}`],
+    [
+      "writes that resolved, answers 304",
+      `${model.writes}, ${tally.notModified}`,
+    ],
+    ...attacks.map(([name, { made, now }]): Row => [
+      `hostile: ${name}`,
+      `${made} times, ${now} at the end`,
+      made > 0,
+    ]),
+    ["wrong answers", `${tally.wrong}`, tally.wrong === 0],
+    ["failed requests", `${tally.failed}`, tally.failed === 0],
+    [
+      "crashes, and what else ended the run",
+      fault ?? "none",
+      fault === undefined,
+    ],
+    // A run that was broken off has nothing more to show.
+    ...(fault === undefined
+      ? [
+        ...cluster.nodes.flatMap((node) => rowsOf(node, settings)),
+        ...([50, 99] as const).flatMap((percent) =>
+          KINDS.map((kind): Row => [
+            `p${percent}: ${kind}`,
+            times(quiet, beside, percent, [kind])[0],
+          ])
+        ),
+        ["p50", times(quiet, beside, 50, KINDS)[0]],
+        ["p99", `${all} of at most ${maxP99Ratio}`, ratio <= maxP99Ratio],
+      ] as Row[]
+      : []),
+  ];
+  console.log();
+  for (const complaint of tally.complaints) console.log(complaint);
+  return print(rows) && fault === undefined;
+}
