@@ -109,7 +109,7 @@ const groups = new Map<string, Group>(GROUPS.map((name) => [
   pool.group(
     name,
     (key, { signal, stale }) => load(key, name, signal, stale),
-    { maxBytes: 4 * MIB, unreachable: "reject", ...LIVES[name] },
+    { maxBytes: 4 * MIB, maxConcurrentLoads: 16, ...LIVES[name] },
   ),
 ]));
 
@@ -200,7 +200,9 @@ async function answerClient(request: Request, url: URL): Promise<Response> {
 let errors = 0;
 
 async function handle(request: Request): Promise<Response> {
-  const url = new URL(request.url);
+  // A client may ask for what is no URL, which `new URL()` would throw at.
+  const url = URL.parse(request.url);
+  if (url === null) return new Response("no such page", { status: 400 });
   const isRun = request.headers.get(RUN) === secret;
   try {
     if (isRun) return await answerRun(request, url);

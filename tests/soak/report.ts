@@ -43,7 +43,7 @@ function times(
 }
 
 function rowsOf(node: Observed, settings: Settings): Row[] {
-  const { member: { name }, rss, heap, files } = node;
+  const { member: { name }, rss, heap, files, abandoned } = node;
   const { maxRssSlope, maxHeapSlope, maxMoreFiles } = settings;
   const slope = (
     what: string,
@@ -66,6 +66,7 @@ function rowsOf(node: Observed, settings: Settings): Row[] {
       files.before > 0 && files.after > 0 &&
       files.after <= files.before + maxMoreFiles,
     ],
+    [`${name}: sockets left by their clients`, `${abandoned}`],
     [
       `${name}: errors that its handler threw`,
       `${node.errors}`,

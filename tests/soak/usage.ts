@@ -24,6 +24,19 @@ export async function filesOf(pid: number): Promise<number> {
   return count;
 }
 
+/** The state of a socket whose other side has closed it, as the kernel writes it. */
+const CLOSE_WAIT = "08";
+
+/** How many connections to a port of this machine their clients have left, and the server has not. */
+export async function abandonedOf(port: number): Promise<number> {
+  const table = await Deno.readTextFile("/proc/net/tcp");
+  const local = `:${port.toString(16).toUpperCase().padStart(4, "0")}`;
+  return table.split("\n").filter((line) => {
+    const [, address, , state] = line.trim().split(/\s+/);
+    return state === CLOSE_WAIT && address!.endsWith(local);
+  }).length;
+}
+
 interface Sample {
   readonly at: number;
   readonly bytes: number;
