@@ -23,6 +23,9 @@ import { KEYS } from "./values.ts";
 /** How long a run may take in addition to its parts. */
 const MORE_MS = 180_000;
 
+/** How long it takes at most until a crash is noticed. */
+const NOTICE_MS = 1_000;
+
 /** What ends with the run, in the order in which it began. */
 type Ending = () => Promise<void>;
 
@@ -61,6 +64,10 @@ async function run(
       if (fault !== undefined) return;
       const waiting = typeof what === "number" ? delay(what) : what;
       fault = await Promise.race([waiting.then(() => undefined), ...faults]);
+      if (fault === undefined) return;
+      // The first to notice a crash may be a request that failed.
+      const crash = await Promise.race([cluster.crash, delay(NOTICE_MS)]);
+      fault = crash ?? fault;
     };
 
     await pass(traffic.sweep());
