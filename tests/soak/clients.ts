@@ -12,6 +12,7 @@ const PROGRAM = new URL("hostile.ts", import.meta.url).href;
 /** Hostile clients, which begin at once. */
 export class HostileClients {
   readonly #child: Deno.ChildProcess;
+  readonly #input: WritableStreamDefaultWriter<Uint8Array>;
   #over = false;
   /** What they have done so far. */
   counts: Counts = {};
@@ -30,6 +31,7 @@ export class HostileClients {
       stdout: "piped",
       stderr: "inherit",
     }).spawn();
+    this.#input = this.#child.stdin.getWriter();
     this.#read();
     this.gone = new Promise((resolve) => {
       this.#child.status.then(({ code }) => {
@@ -37,6 +39,11 @@ export class HostileClients {
         resolve(`the hostile clients ended by themselves, with ${code}`);
       });
     });
+  }
+
+  /** Stops them, or lets them go on. Their connections stay open. */
+  async tell(what: "pause" | "resume"): Promise<void> {
+    await this.#input.write(new TextEncoder().encode(`${what}\n`));
   }
 
   /** Ends them, and with them all their connections. */
@@ -49,7 +56,7 @@ export class HostileClients {
       // They have ended.
     }
     await this.#child.status;
-    await this.#child.stdin.close().catch(() => {});
+    await this.#input.close().catch(() => {});
   }
 
   async #read(): Promise<void> {

@@ -6,6 +6,21 @@
 
 import { delay } from "../chaos/origin.ts";
 
+/** What everybody waits for while the run measures how things are without them. */
+let rest: Promise<void> | undefined;
+let wake = (): void => {};
+
+/** From now on, nobody connects or sends anything. */
+export function pause(): void {
+  rest ??= new Promise((resolve) => wake = resolve);
+}
+
+/** They go on. */
+export function resume(): void {
+  rest = undefined;
+  wake();
+}
+
 const encoder = new TextEncoder();
 const READ_BYTES = 64 * 1024;
 
@@ -20,12 +35,13 @@ export class Connection {
     this.#conn = conn;
   }
 
-  /** Connects, runs, and closes the connection after `ms` at the latest. */
+  /** Connects, unless all pause, runs, and closes the connection after `ms` at the latest. */
   static async within(
     ms: number,
     port: number,
     run: (connection: Connection) => Promise<void>,
   ): Promise<void> {
+    await rest;
     let conn: Deno.TcpConn;
     try {
       conn = await Deno.connect({ hostname: "127.0.0.1", port });
@@ -49,6 +65,7 @@ export class Connection {
 
   /** Sends as much as the server takes. */
   async send(what: string | Uint8Array): Promise<void> {
+    await rest;
     const bytes = typeof what === "string" ? encoder.encode(what) : what;
     try {
       for (let sent = 0; sent < bytes.length;) {

@@ -1,14 +1,16 @@
 /**
  * The hostile clients, in a process of their own: `hostile.ts IDLE SECRET PORT...`.
  * Every two seconds it prints how often each attack was made and how many clients are
- * at it, as JSON.
+ * at it, as JSON. The lines `pause` and `resume` stop them and let them go on.
  *
  * @module
  */
 
+import { linesOf } from "../../serve/lines.ts";
 import { delay } from "../chaos/origin.ts";
 import type { Attack, Target } from "./attack.ts";
 import { BROKEN_ATTACKS } from "./broken_attacks.ts";
+import { pause, resume } from "./connection.ts";
 import { FLOOD_ATTACKS } from "./flood_attacks.ts";
 import { LINK_ATTACKS } from "./link_attacks.ts";
 import { idle, SLOW_ATTACKS } from "./slow_attacks.ts";
@@ -60,6 +62,9 @@ if (import.meta.main) {
   };
   begin();
   // The run holds the other end, so this process ends when the run ends, in whatever way.
-  for await (const _ of Deno.stdin.readable) { /* it says nothing */ }
+  for await (const line of linesOf(Deno.stdin.readable)) {
+    if (line === "pause") pause();
+    if (line === "resume") resume();
+  }
   Deno.exit(0);
 }

@@ -14,6 +14,11 @@ export interface Settings {
   /** How long the good traffic has the cluster for itself, and how long it is beside hostile clients. */
   readonly quietMs: number;
   readonly hostileMs: number;
+  /** After so long they pause for that time, which shows what else the machine does by now. */
+  readonly attackMs: number;
+  readonly pauseMs: number;
+  /** How long it takes until nothing of theirs is under way. */
+  readonly calmMs: number;
   /** How long the cluster warms up before that. */
   readonly warmMs: number;
   readonly sayEveryMs: number;
@@ -92,19 +97,22 @@ export function settingsOf(args: string[]): Settings {
     writePauseMs: [60, 140],
     originMs: [1, 6],
     maxMoreFiles: 16,
+    calmMs: 5_000,
   } as const;
   return hostileMs >= 2 * MINUTE_MS
     ? {
       ...both,
       ...{ quietMs: MINUTE_MS, warmMs: 10_000, sayEveryMs: 5_000 },
-      ...{ sampleEveryMs: 1_000, windowMs: 5_000, idle: 2_000 },
+      ...{ attackMs: 55_000, pauseMs: 5_000, sampleEveryMs: 1_000 },
+      ...{ windowMs: 5_000, idle: 2_000 },
       ...{ maxP99Ratio: 3, maxRssSlope: 2, maxHeapSlope: 1 },
     }
     // In a few seconds a process still warms up: only what is badly broken shows.
     : {
       ...both,
       ...{ quietMs: 5_000, warmMs: 1_500, sayEveryMs: 2_000 },
-      ...{ sampleEveryMs: 250, windowMs: 1_000, idle: 300 },
+      ...{ attackMs: Infinity, pauseMs: 0, sampleEveryMs: 250 },
+      ...{ windowMs: 1_000, idle: 300 },
       ...{ maxP99Ratio: 12, maxRssSlope: 300, maxHeapSlope: 150 },
     };
 }

@@ -34,6 +34,7 @@ async function run(
   stopped: Promise<string>,
 ): Promise<boolean> {
   const { quietMs, hostileMs, warmMs, windowMs, runtime, broken } = settings;
+  const { attackMs, pauseMs, calmMs } = settings;
   const endings: Ending[] = [];
   const begin = performance.now();
   const say = (what: string): void => {
@@ -114,10 +115,22 @@ async function run(
     await pass(warmMs);
     say("beside hostile clients");
     const beside = latencies = new Latencies(windowMs);
-    traffic.measure(beside);
     cluster.beginMeasuring();
-    await pass(hostileMs);
-    traffic.measure(undefined);
+    const paused = new Latencies(windowMs);
+    for (let left = hostileMs; left > 0 && fault === undefined;) {
+      const ms = Math.min(left, attackMs);
+      traffic.measure(beside);
+      await pass(ms);
+      traffic.measure(undefined);
+      left -= ms;
+      if (left <= 0) break;
+      await hostile.tell("pause");
+      await pass(calmMs);
+      traffic.measure(paused);
+      await pass(pauseMs);
+      traffic.measure(undefined);
+      await hostile.tell("resume");
+    }
     cluster.endSampling();
     const { counts } = hostile;
     await hostile.end();
@@ -131,7 +144,16 @@ async function run(
           cluster.nodes.forEach(({ files }, i) => files.after = counts[i]!)
         ),
     );
-    return report({ settings, cluster, traffic, quiet, beside, counts, fault });
+    return report({
+      settings,
+      cluster,
+      traffic,
+      quiet,
+      paused,
+      beside,
+      counts,
+      fault,
+    });
   } finally {
     for (const end of endings.reverse()) await end();
   }
@@ -149,10 +171,12 @@ if (import.meta.main) {
     }
   });
   const { warmMs, quietMs, hostileMs } = settings;
+  const { attackMs, pauseMs, calmMs } = settings;
+  const pausesMs = Math.floor(hostileMs / attackMs) * (pauseMs + calmMs);
   // All children end with this process, in whatever way it ends.
   setTimeout(() => {
     console.log("The run takes far longer than it should");
     Deno.exit(1);
-  }, 2 * warmMs + quietMs + hostileMs + MORE_MS);
+  }, 2 * warmMs + quietMs + hostileMs + pausesMs + MORE_MS);
   Deno.exit(await run(settings, stopped) ? 0 : 1);
 }
