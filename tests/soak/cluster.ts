@@ -16,8 +16,6 @@ import { RUN } from "./values.ts";
 const NODES = 3;
 const PROGRAM = "tests/soak/node.ts";
 const ROOT = new URL("../../", import.meta.url);
-/** After so long without a change, connections that nobody uses stay open. */
-const CALM_MS = 12_000;
 /** What is enough is waited for so long, in case that it becomes more again. */
 const SURE_MS = 2_000;
 const LOOK_EVERY_MS = 500;
@@ -161,7 +159,7 @@ export class Cluster {
         files <= enough(this.nodes[i]!)
       );
       const sameMs = performance.now() - sameSince;
-      if (sameMs >= (isEnough ? SURE_MS : CALM_MS)) return counts;
+      if (sameMs >= (isEnough ? SURE_MS : this.#settings.restMs)) return counts;
     }
   }
 

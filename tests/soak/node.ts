@@ -4,7 +4,7 @@
  *
  * `--broken` makes it a node that has a fault, so that the run can show that it notices:
  * `answers` (the getter gives an old value), `memory` and `sockets` (it leaks them),
- * `patience` (each request of a stranger holds everybody up) and `rejections` (nobody
+ * `patience` (some requests of strangers hold everybody up) and `rejections` (nobody
  * catches one).
  *
  * @module
@@ -47,7 +47,8 @@ const FAIL_ONE_OF = 50;
 /** One answer of the source of so many is old, in a node that is broken so. */
 const OLD_ONE_OF = 20;
 const LEAK_BYTES = MIB / 8;
-const HELD_UP_MS = 40;
+const HOLD_UP_EVERY_MS = 3_000;
+const HELD_UP_MS = 1_000;
 const REJECT_AFTER = 500;
 
 const { values: flags } = parseArgs({
@@ -127,6 +128,16 @@ function fail(): void {
   if (broken === "rejections" && served === REJECT_AFTER) {
     Promise.reject(new Error("nobody catches this"));
   }
+}
+
+let holdAt = 0;
+
+/** Blocks the process now and then. */
+function holdUp(): void {
+  const now = performance.now();
+  if (now < holdAt) return;
+  holdAt = now + HOLD_UP_EVERY_MS;
+  while (performance.now() < now + HELD_UP_MS) { /* everybody waits */ }
 }
 
 function stats(): Response {
@@ -209,12 +220,12 @@ async function handle(request: Request): Promise<Response> {
   } catch (error) {
     return new Response(String(error), { status: 500 });
   }
-  if (broken === "patience" && !url.searchParams.has("run")) {
-    const until = performance.now() + HELD_UP_MS;
-    while (performance.now() < until) { /* everybody waits */ }
+  const isClient = url.pathname.startsWith("/api/");
+  if (broken === "patience" && isClient && !url.searchParams.has("run")) {
+    holdUp();
   }
   try {
-    return url.pathname.startsWith("/api/")
+    return isClient
       ? await answerClient(request, url)
       : await pool.handler(request);
   } catch (error) {

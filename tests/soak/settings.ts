@@ -21,6 +21,8 @@ export interface Settings {
   readonly calmMs: number;
   /** How long the cluster warms up before that. */
   readonly warmMs: number;
+  /** After so long without a change, what is open stays open: `fetch` keeps connections for 90 s. */
+  readonly restMs: number;
   readonly sayEveryMs: number;
   readonly sampleEveryMs: number;
   /** Over which time a p99 is taken. */
@@ -36,6 +38,8 @@ export interface Settings {
   readonly originMs: readonly [number, number];
   /** The bounds, for each node. */
   readonly maxP99Ratio: number;
+  /** A p99 below this is taken for the machine's own doing. */
+  readonly minP99Ms: number;
   readonly maxRssSlope: number;
   readonly maxHeapSlope: number;
   readonly maxMoreFiles: number;
@@ -96,7 +100,6 @@ export function settingsOf(args: string[]): Settings {
     writers: 2,
     writePauseMs: [60, 140],
     originMs: [1, 6],
-    maxMoreFiles: 16,
     calmMs: 5_000,
   } as const;
   return hostileMs >= 2 * MINUTE_MS
@@ -105,7 +108,14 @@ export function settingsOf(args: string[]): Settings {
       ...{ quietMs: MINUTE_MS, warmMs: 10_000, sayEveryMs: 5_000 },
       ...{ attackMs: 55_000, pauseMs: 5_000, sampleEveryMs: 1_000 },
       ...{ windowMs: 5_000, idle: 2_000 },
-      ...{ maxP99Ratio: 3, maxRssSlope: 2, maxHeapSlope: 1 },
+      ...{
+        maxP99Ratio: 3,
+        minP99Ms: 0,
+        maxMoreFiles: 16,
+        restMs: 100_000,
+        maxRssSlope: 2,
+        maxHeapSlope: 1,
+      },
     }
     // In a few seconds a process still warms up: only what is badly broken shows.
     : {
@@ -113,6 +123,13 @@ export function settingsOf(args: string[]): Settings {
       ...{ quietMs: 5_000, warmMs: 1_500, sayEveryMs: 2_000 },
       ...{ attackMs: Infinity, pauseMs: 0, sampleEveryMs: 250 },
       ...{ windowMs: 1_000, idle: 300 },
-      ...{ maxP99Ratio: 12, maxRssSlope: 300, maxHeapSlope: 150 },
+      ...{
+        maxP99Ratio: 4,
+        minP99Ms: 300,
+        maxMoreFiles: 100,
+        restMs: 10_000,
+        maxRssSlope: 300,
+        maxHeapSlope: 150,
+      },
     };
 }
