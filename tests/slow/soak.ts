@@ -33,7 +33,8 @@ const FAULTS: readonly (readonly [
   broken: string,
   line: RegExp,
 ])[] = [
-  ["an old value", "answers", /^BROKEN +wrong answers +[1-9]/m],
+  ["a value from before a write", "answers", /^removed: (plain|fresh):/m],
+  ["a value that lives too long", "lives", /^too old: fresh:/m],
   ["memory that leaks", "memory", /^BROKEN +node \d: RSS, MiB a minute/m],
   ["sockets that leak", "sockets", /^BROKEN +node \d: open files/m],
   ["good traffic that is held up", "patience", /^BROKEN +p99 /m],

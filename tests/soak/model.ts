@@ -70,7 +70,7 @@ export class Model {
     oldest: ReturnType<Model["oldest"]>,
   ): Verdict {
     const version = versionOf(key, text);
-    if (!(version <= this.#newest(key))) return "wrong";
+    if (!(version >= 1 && version <= this.#newest(key))) return "wrong";
     if (version < oldest.written) return "removed";
     return version < oldest.aged ? "too old" : "right";
   }

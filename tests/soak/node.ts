@@ -3,9 +3,9 @@
  * path, a front door for everybody, and doors for the run that started it.
  *
  * `--broken` makes it a node that has a fault, so that the run can show that it notices:
- * `answers` (the getter gives an old value), `memory` and `sockets` (it leaks them),
- * `patience` (some requests of strangers hold everybody up) and `rejections` (nobody
- * catches one).
+ * `answers` (the getter gives an old value), `lives` (values never expire), `memory` and
+ * `sockets` (it leaks them), `patience` (some requests of strangers hold everybody up) and
+ * `rejections` (nobody catches one).
  *
  * @module
  */
@@ -101,7 +101,8 @@ async function load(
   const text = await response.text();
   if (!response.ok) throw new Error(`the source said ${text}`);
   const version = Number(text.slice(text.indexOf("@") + 1));
-  const isOld = broken === "answers" && Math.random() < 1 / OLD_ONE_OF;
+  const isOld = broken === "answers" && version > 1 &&
+    Math.random() < 1 / OLD_ONE_OF;
   return valueOf(key, isOld ? version - 1 : version);
 }
 
@@ -110,7 +111,11 @@ const groups = new Map<string, Group>(GROUPS.map((name) => [
   pool.group(
     name,
     (key, { signal, stale }) => load(key, name, signal, stale),
-    { maxBytes: 4 * MIB, maxConcurrentLoads: 16, ...LIVES[name] },
+    {
+      maxBytes: 4 * MIB,
+      maxConcurrentLoads: 16,
+      ...(broken === "lives" ? {} : LIVES[name]),
+    },
   ),
 ]));
 

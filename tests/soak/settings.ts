@@ -48,6 +48,7 @@ export interface Settings {
 /** The faults that nodes can be given; see node.ts. */
 export const FAULTS: readonly string[] = [
   "answers",
+  "lives",
   "memory",
   "sockets",
   "patience",
@@ -128,8 +129,8 @@ export function settingsOf(args: string[]): Settings {
         minP99Ms: 300,
         maxMoreFiles: 100,
         restMs: 10_000,
-        maxRssSlope: 300,
-        maxHeapSlope: 150,
+        maxRssSlope: 450,
+        maxHeapSlope: 300,
       },
     };
 }
