@@ -139,27 +139,28 @@ export class Cluster {
   }
 
   /**
-   * How many files each has open when nobody asks anything any more, once that does not
-   * change any more; sooner if it is not more than `enough`.
+   * Counts the files that each has open when nobody asks anything any more: once they do
+   * not change, and for those after the hostile clients also once they are few enough.
    */
-  async filesAtRest(enough: (node: Observed) => number): Promise<number[]> {
+  async rest(when: "before" | "after"): Promise<void> {
+    const { maxMoreFiles, restMs } = this.#settings;
     for (const member of this.members) member.hangUp();
-    const count = (): Promise<number[]> =>
-      Promise.all(this.nodes.map((node) => this.#count(node)));
-    let counts = await count();
     let sameSince = performance.now();
     for (;;) {
-      await delay(LOOK_EVERY_MS);
-      const next = await count();
-      if (next.some((files, i) => files !== counts[i])) {
-        sameSince = performance.now();
-      }
-      counts = next;
-      const isEnough = counts.every((files, i) =>
-        files <= enough(this.nodes[i]!)
+      const counts = await Promise.all(
+        this.nodes.map((node) => this.#count(node)),
       );
+      for (const [i, { files }] of this.nodes.entries()) {
+        if (files[when] !== counts[i]) sameSince = performance.now();
+        files[when] = counts[i]!;
+      }
+      const isEnough = when === "before" ||
+        this.nodes.every(({ files }) =>
+          files.after <= files.before + maxMoreFiles
+        );
       const sameMs = performance.now() - sameSince;
-      if (sameMs >= (isEnough ? SURE_MS : this.#settings.restMs)) return counts;
+      if (sameMs >= (isEnough ? SURE_MS : restMs)) return;
+      await delay(LOOK_EVERY_MS);
     }
   }
 

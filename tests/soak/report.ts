@@ -11,18 +11,13 @@ import { type Kind, KINDS, type Latencies } from "./latencies.ts";
 import type { Settings } from "./settings.ts";
 import type { Traffic } from "./traffic.ts";
 
-/** All that a run has seen. */
+/** What a run saw of its good traffic and of its hostile clients. */
 export interface Seen {
-  readonly settings: Settings;
-  readonly cluster: Cluster;
-  readonly traffic: Traffic;
   /** Before there were hostile clients, and while they paused. */
   readonly quiet: Latencies;
   readonly paused: Latencies;
   readonly beside: Latencies;
   readonly counts: Counts;
-  /** What ended the run before its time. */
-  readonly fault: string | undefined;
 }
 
 const signed = (value: number): string =>
@@ -85,12 +80,21 @@ function rowsOf(node: Observed, settings: Settings): Row[] {
   ];
 }
 
-/** Prints the summary; returns whether everything was within its bounds. */
-export function report(seen: Seen): boolean {
-  const { settings, cluster, traffic, counts, fault } = seen;
+/**
+ * Prints the summary; returns whether everything was within its bounds.
+ *
+ * @param fault What ended the run before its time.
+ */
+export function report(
+  settings: Settings,
+  { nodes }: Cluster,
+  traffic: Traffic,
+  seen: Seen,
+  fault?: string,
+): boolean {
   const { tally, model } = traffic;
   const { maxP99Ratio, minP99Ms } = settings;
-  const attacks = Object.entries(counts);
+  const attacks = Object.entries(seen.counts);
   const [all, ratio, p99Ms] = times(seen, 99, KINDS);
   const rows: Row[] = [
     ["keys asked for, requests", `${tally.keys}, ${tally.requests}`],
@@ -113,7 +117,7 @@ export function report(seen: Seen): boolean {
     // A run that was broken off has nothing more to show.
     ...(fault === undefined
       ? [
-        ...cluster.nodes.flatMap((node) => rowsOf(node, settings)),
+        ...nodes.flatMap((node) => rowsOf(node, settings)),
         ...([50, 99] as const).flatMap((percent) =>
           KINDS.map((kind): Row => [
             `p${percent}: ${kind}`,

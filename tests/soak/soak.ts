@@ -21,139 +21,175 @@ import { Traffic } from "./traffic.ts";
 import { KEYS } from "./values.ts";
 
 /** How long a run may take in addition to its parts. */
-const MORE_MS = 180_000;
+const MORE_MS = 300_000;
 
 /** How long it takes at most until a crash is noticed. */
 const NOTICE_MS = 1_000;
 
-/** What ends with the run, in the order in which it began. */
-type Ending = () => Promise<void>;
+/** What ends a run before its time. */
+class Fault extends Error {}
 
+/** A run, from its quiet minute to its last look. */
+class Soak {
+  readonly #settings: Settings;
+  readonly #cluster: Cluster;
+  readonly #traffic: Traffic;
+  readonly #secret: string;
+  readonly #faults: Promise<string>[];
+  readonly #begin = performance.now();
+  readonly quiet: Latencies;
+  readonly paused: Latencies;
+  readonly beside: Latencies;
+  #hostile: HostileClients | undefined;
+
+  constructor(
+    settings: Settings,
+    cluster: Cluster,
+    traffic: Traffic,
+    secret: string,
+    stopped: Promise<string>,
+  ) {
+    this.#settings = settings;
+    this.#cluster = cluster;
+    this.#traffic = traffic;
+    this.#secret = secret;
+    this.#faults = [cluster.crash, traffic.broken, stopped];
+    this.quiet = new Latencies(settings.windowMs);
+    this.paused = new Latencies(settings.windowMs);
+    this.beside = new Latencies(settings.windowMs);
+  }
+
+  /** What the hostile clients have done. */
+  get counts(): HostileClients["counts"] {
+    return this.#hostile?.counts ?? {};
+  }
+
+  /**
+   * Runs all parts.
+   *
+   * @throws {Fault} If something ends it.
+   */
+  async run(): Promise<void> {
+    const { sayEveryMs, warmMs, quietMs } = this.#settings;
+    const timer = setInterval(() => this.#sayState(), sayEveryMs);
+    try {
+      this.#say("good traffic alone");
+      await this.#pass(this.#traffic.sweep());
+      this.#cluster.beginSampling();
+      this.#traffic.begin();
+      await this.#pass(warmMs);
+      await this.#measure(this.quiet, quietMs);
+      await this.#pass(this.#traffic.rest());
+      await this.#pass(this.#cluster.rest("before"));
+      this.#say("beside hostile clients");
+      await this.#attack();
+      this.#say("without them, at rest");
+      await this.#pass(this.#traffic.rest());
+      await this.#pass(this.#traffic.sweep());
+      await this.#pass(this.#cluster.rest("after"));
+    } finally {
+      clearInterval(timer);
+      this.#cluster.endSampling();
+      await this.#hostile?.end();
+    }
+  }
+
+  /** Lets hostile clients loose, with pauses. */
+  async #attack(): Promise<void> {
+    const { idle, warmMs, hostileMs, attackMs, calmMs, pauseMs } =
+      this.#settings;
+    const ports = this.#cluster.members.map(({ port }) => port);
+    const hostile = new HostileClients(idle, this.#secret, ports);
+    this.#hostile = hostile;
+    this.#faults.push(hostile.gone);
+    this.#traffic.begin();
+    await this.#pass(warmMs);
+    this.#cluster.beginMeasuring();
+    for (let left = hostileMs;;) {
+      const ms = Math.min(left, attackMs);
+      await this.#measure(this.beside, ms);
+      left -= ms;
+      if (left <= 0) break;
+      await hostile.tell("pause");
+      await this.#pass(calmMs);
+      await this.#measure(this.paused, pauseMs);
+      await hostile.tell("resume");
+    }
+    this.#cluster.endSampling();
+    await hostile.end();
+  }
+
+  async #measure(latencies: Latencies, ms: number): Promise<void> {
+    this.#traffic.measure(latencies);
+    await this.#pass(ms);
+    this.#traffic.measure(undefined);
+  }
+
+  /** Waits for a time, or for something to end, unless a fault comes first. */
+  async #pass(what: number | Promise<unknown>): Promise<void> {
+    const waiting = typeof what === "number" ? delay(what) : what;
+    const fault = await Promise.race([
+      waiting.then(() => undefined),
+      ...this.#faults,
+    ]);
+    if (fault === undefined) return;
+    // The first to notice a crash may be a request that failed.
+    const crash = await Promise.race([this.#cluster.crash, delay(NOTICE_MS)]);
+    throw new Fault(crash ?? fault);
+  }
+
+  #sayState(): void {
+    const { keys, failed, wrong } = this.#traffic.tally;
+    const { nodes } = this.#cluster;
+    const latencies = this.#hostile === undefined ? this.quiet : this.beside;
+    const memory = nodes.map(({ rss, heap }) =>
+      `${rss.lastMiB.toFixed(0)}/${heap.lastMiB.toFixed(0)}`
+    );
+    const [p99, load] = [latencies.last(99), Deno.loadavg()[0]!]
+      .map((value) => value.toFixed(1));
+    this.#say([
+      `${keys} keys, ${wrong} wrong, ${failed} failed`,
+      `p99 ${p99} ms`,
+      `RSS/heap ${memory.join(" ")} MiB`,
+      `files at most ${nodes.map(({ files }) => files.most)}`,
+      `load ${load}`,
+    ].join("; "));
+  }
+
+  #say(what: string): void {
+    const seconds = (performance.now() - this.#begin) / 1000;
+    console.log(`${seconds.toFixed(0).padStart(5)} s  ${what}`);
+  }
+}
+
+/** Sets a run up, runs it, reports, and takes everything down. */
 async function run(
   settings: Settings,
   stopped: Promise<string>,
 ): Promise<boolean> {
-  const { quietMs, hostileMs, warmMs, windowMs, runtime, broken } = settings;
-  const { attackMs, pauseMs, calmMs } = settings;
-  const endings: Ending[] = [];
-  const begin = performance.now();
-  const say = (what: string): void => {
-    const seconds = (performance.now() - begin) / 1000;
-    console.log(`${seconds.toFixed(0).padStart(5)} s  ${what}`);
-  };
+  const { runtime, broken, originMs } = settings;
+  const endings: (() => Promise<void>)[] = [];
   try {
     const folder = await Deno.makeTempDir({ prefix: "geecache_soak_" });
     endings.push(() => Deno.remove(folder, { recursive: true }));
     const keys = [...KEYS.plain, ...KEYS.fresh];
-    const origin = new Origin({ keys, originMs: settings.originMs, heldMs: 0 });
+    const origin = new Origin({ keys, originMs, heldMs: 0 });
     endings.push(() => origin.close());
     const secret = crypto.randomUUID();
     const cluster = await Cluster.start(settings, folder, origin.url, secret);
     endings.push(() => cluster.close());
-    const { members } = cluster;
-    say(
-      `three processes on ${runtime}${
-        broken === "" ? "" : `, broken: ${broken}`
-      }`,
-    );
+    const fault = broken === "" ? "" : `, broken: ${broken}`;
+    console.log(`three processes on ${runtime}${fault}`);
 
-    const traffic = new Traffic(settings, members, origin, secret);
-    const faults: Promise<string>[] = [cluster.crash, traffic.broken, stopped];
-    let fault: string | undefined;
-    /** Waits, unless the run is over. */
-    const pass = async (what: number | Promise<unknown>): Promise<void> => {
-      if (fault !== undefined) return;
-      const waiting = typeof what === "number" ? delay(what) : what;
-      fault = await Promise.race([waiting.then(() => undefined), ...faults]);
-      if (fault === undefined) return;
-      // The first to notice a crash may be a request that failed.
-      const crash = await Promise.race([cluster.crash, delay(NOTICE_MS)]);
-      fault = crash ?? fault;
-    };
-
-    await pass(traffic.sweep());
-    cluster.beginSampling();
-    traffic.begin();
-    await pass(warmMs);
-    const quiet = new Latencies(windowMs);
-    let latencies = quiet;
-    traffic.measure(quiet);
-    const timer = setInterval(() => {
-      const { keys, failed, wrong } = traffic.tally;
-      const memory = cluster.nodes
-        .map(({ rss, heap }) =>
-          `${rss.lastMiB.toFixed(0)}/${heap.lastMiB.toFixed(0)}`
-        );
-      const files = cluster.nodes.map(({ files }) => files.most).join();
-      say(
-        `${keys} keys: ${wrong} wrong, ${failed} failed; ` +
-          `p99 ${latencies.last(99).toFixed(1)} ms; RSS/heap ${
-            memory.join(" ")
-          } MiB; ` +
-          `files at most ${files}`,
-      );
-    }, settings.sayEveryMs);
-    endings.push(() => Promise.resolve(clearInterval(timer)));
-    await pass(quietMs);
-    traffic.measure(undefined);
-
-    if (fault === undefined) await pass(traffic.rest());
-    await pass(
-      cluster.filesAtRest(() => Infinity).then((counts) =>
-        cluster.nodes.forEach(({ files }, i) => files.before = counts[i]!)
-      ),
-    );
-
-    const hostile = new HostileClients(
-      settings.idle,
-      secret,
-      members.map(({ port }) => port),
-    );
-    endings.push(() => hostile.end());
-    faults.push(hostile.gone);
-    traffic.begin();
-    await pass(warmMs);
-    say("beside hostile clients");
-    const beside = latencies = new Latencies(windowMs);
-    cluster.beginMeasuring();
-    const paused = new Latencies(windowMs);
-    for (let left = hostileMs; left > 0 && fault === undefined;) {
-      const ms = Math.min(left, attackMs);
-      traffic.measure(beside);
-      await pass(ms);
-      traffic.measure(undefined);
-      left -= ms;
-      if (left <= 0) break;
-      await hostile.tell("pause");
-      await pass(calmMs);
-      traffic.measure(paused);
-      await pass(pauseMs);
-      traffic.measure(undefined);
-      await hostile.tell("resume");
+    const traffic = new Traffic(settings, cluster.members, origin, secret);
+    const soak = new Soak(settings, cluster, traffic, secret, stopped);
+    try {
+      await soak.run();
+      return report(settings, cluster, traffic, soak);
+    } catch (error) {
+      if (!(error instanceof Fault)) throw error;
+      return report(settings, cluster, traffic, soak, error.message);
     }
-    cluster.endSampling();
-    const { counts } = hostile;
-    await hostile.end();
-
-    say("without them, at rest");
-    if (fault === undefined) await pass(traffic.rest());
-    await pass(traffic.sweep());
-    await pass(
-      cluster.filesAtRest(({ files }) => files.before + settings.maxMoreFiles)
-        .then((counts) =>
-          cluster.nodes.forEach(({ files }, i) => files.after = counts[i]!)
-        ),
-    );
-    return report({
-      settings,
-      cluster,
-      traffic,
-      quiet,
-      paused,
-      beside,
-      counts,
-      fault,
-    });
   } finally {
     for (const end of endings.reverse()) await end();
   }
