@@ -191,7 +191,8 @@ async function run(
       return report(settings, cluster, traffic, soak, error.message);
     }
   } finally {
-    for (const end of endings.reverse()) await end();
+    // One that fails leaves the others to be ended.
+    for (const end of endings.reverse()) await end().catch(console.error);
   }
 }
 
