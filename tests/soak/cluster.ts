@@ -145,8 +145,9 @@ export class Cluster {
   async rest(when: "before" | "after"): Promise<void> {
     const { maxMoreFiles, restMs } = this.#settings;
     for (const member of this.members) member.hangUp();
+    const until = performance.now() + 2 * restMs;
     let sameSince = performance.now();
-    for (;;) {
+    while (performance.now() < until) {
       const counts = await Promise.all(
         this.nodes.map((node) => this.#count(node)),
       );

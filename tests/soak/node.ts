@@ -33,6 +33,7 @@ import {
 
 /** What a node answers to `/run/stats`. */
 export interface NodeStats {
+  /** Objects, and buffers outside of V8's heap. */
   heapBytes: number;
   /** How many requests the handler threw at. */
   errors: number;
@@ -158,8 +159,9 @@ function stats(): Response {
 
 /** Answers the run, by the pool itself. */
 async function answerRun(request: Request, url: URL): Promise<Response> {
-  fail();
   const { searchParams, pathname } = url;
+  if (pathname === "/run/stats") return stats();
+  fail();
   const group = groups.get(searchParams.get("group") ?? "")!;
   const key = searchParams.get("key") ?? "";
   switch (pathname) {
@@ -190,7 +192,7 @@ async function answerRun(request: Request, url: URL): Promise<Response> {
       await group.remove(key);
       return new Response();
     default:
-      return stats();
+      return new Response("no such door", { status: 400 });
   }
 }
 
