@@ -48,8 +48,8 @@ const FAIL_ONE_OF = 50;
 /** One answer of the source of so many is old, in a node that is broken so. */
 const OLD_ONE_OF = 20;
 const LEAK_BYTES = MIB / 8;
-const HOLD_UP_EVERY_MS = 3_000;
-const HELD_UP_MS = 1_000;
+const HOLD_UP_EVERY_MS = 3_500;
+const HELD_UP_MS = 1_800;
 const REJECT_AFTER = 500;
 
 const { values: flags } = parseArgs({

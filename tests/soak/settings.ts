@@ -128,7 +128,7 @@ export function settingsOf(args: string[]): Settings {
       ...{ windowMs: 1_000, idle: 300 },
       ...{
         maxP99Ratio: 4,
-        minP99Ms: 300,
+        minP99Ms: 1_000,
         maxMoreFiles: 100,
         restMs: 10_000,
         maxRssSlope: 450,
