@@ -52,7 +52,7 @@ function rowsOf(node: Observed, settings: Settings): Row[] {
     max: number,
   ): Row => [
     `${name}: ${what}, MiB a minute`,
-    `${signed(usage.slope)} of at most ${max} (at most ${
+    `${signed(usage.slope)} of at most ${max.toFixed(1)} (at most ${
       usage.mostMiB.toFixed(0)
     } MiB, ${usage.lastMiB.toFixed(0)} at the end)`,
     // One that has no slope was not measured.
