@@ -77,9 +77,9 @@ export function settingsOf(args: string[]): Settings {
     },
   });
   const hostileMs = 1_000 * Number(flags.seconds);
-  if (!(hostileMs >= 5_000 && hostileMs <= 60 * MINUTE_MS)) {
+  if (!(hostileMs >= 20_000 && hostileMs <= 60 * MINUTE_MS)) {
     throw new RangeError(
-      `Cannot soak: seconds must be from 5 to 3600: received ${flags.seconds}`,
+      `Cannot soak: seconds must be from 20 to 3600: received ${flags.seconds}`,
     );
   }
   if (!RUNTIMES.includes(flags.runtime)) {
