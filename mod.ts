@@ -89,6 +89,7 @@ export type {
   LoadStart,
   PeerStart,
   PoolObserver,
+  ServeStart,
   WorkEnd,
   WorkObserver,
   WorkResult,

@@ -16,6 +16,7 @@ const ROOMS = [
   "base/errors.ts",
   "base/logger.ts",
   "base/observer.ts",
+  "base/traceparent.ts",
   "base/watchers.ts",
   "base/names.ts",
   "base/checks.ts",
