@@ -147,12 +147,16 @@ export class Loader {
     const work = this.inContext(() =>
       this.#watchers.begin("load", start, this.#options.clock)
     );
+    const { signal } = request.flight;
+    // A getter need not end when nobody waits any more.
+    const cancel = (): void => work.fail(signal.reason, "canceled");
+    signal.addEventListener("abort", cancel, { once: true });
     const loaded = this.#get(getter, key, request, leave, work);
-    loaded.then(() => work.done(), (error) => {
-      const isCanceled = request.flight.signal.aborted;
+    loaded.then(
+      () => work.done(),
       // What a getter throws is its failure, whatever it is.
-      work.fail(thrownOf(error), isCanceled ? "canceled" : resultOf(error));
-    });
+      (error) => work.fail(thrownOf(error), resultOf(error)),
+    );
     return loaded;
   }
 

@@ -67,6 +67,24 @@ const STORIES: Readonly<Record<string, string>> = {
   same(values.map((value) => value.text()), ["1", "1"]);
   await Promise.all([owner.close(), client.close()]);
 `,
+  "./otel": `
+  const ended = [];
+  const startSpan = (name) => ({
+    spanContext: () => ({ traceId: "", spanId: "", traceFlags: 0 }),
+    setAttribute: () => {},
+    setStatus: () => {},
+    end: () => ended.push(name),
+  });
+  const pool = new geecache.HTTPPool("http://localhost:9999");
+  const stop = otel.instrument(pool, {
+    tracer: { startSpan, startActiveSpan: (name, _options, run) => run(startSpan(name)) },
+  });
+  const scores = pool.group("scores", () => "630");
+  same((await scores.get("Tom")).text(), "630");
+  stop();
+  same(ended, ["geecache.load", "cache.get scores"]);
+  await pool.close();
+`,
   "./node": `
   const { createServer } = await import("node:http");
   const owner = new geecache.HTTPPool("http://127.0.0.1:9999");
