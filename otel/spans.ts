@@ -5,6 +5,7 @@
  */
 
 import { contextOfNow, type InContext } from "../base/context.ts";
+import { isError, messageOf } from "../base/errors.ts";
 import type {
   GetStart,
   LoadStart,
@@ -13,6 +14,7 @@ import type {
   ServeStart,
   WorkEnd,
   WorkObserver,
+  WorkResult,
 } from "../base/watchers.ts";
 import type {
   Attributes,
@@ -136,16 +138,16 @@ export class Spans implements PoolObserver {
   ): void {
     leave?.();
     span.setAttribute("geecache.result", result);
-    const { ok = 0, not_found = 0, ...others } = keys;
-    const failed = Object.values(others).reduce((sum, one) => sum + one, 0);
+    let failed = 0;
+    for (const [one, count] of Object.entries(keys)) {
+      if (isFailure(one as WorkResult)) failed += count;
+    }
     if (failed > 0) span.setAttribute("geecache.failed_keys", failed);
     if (isFailure(result)) {
-      const isError = error instanceof Error && result === "failed";
-      span.setAttribute("error.type", isError ? error.name : result);
-      // Messages may have keys in them.
-      const message = this.#showsKeys && error instanceof Error
-        ? { message: error.message }
-        : {};
+      const isThrown = isError(error) && result === "failed";
+      span.setAttribute("error.type", isThrown ? error.name : result);
+      // A message may have keys in it.
+      const message = this.#showsKeys ? { message: messageOf(error) } : {};
       span.setStatus({ code: ERROR, ...message });
     }
     span.end();
