@@ -90,14 +90,18 @@ export class Collector {
     );
   }
 
-  /** Each point of a measurement: its attributes' values, and its value or count. */
+  /**
+   * Each point of a measurement: the values of its attributes, in the order of their
+   * names, and its value or count.
+   */
   pointsOf(service: string, name: string): Record<string, number> {
     const metric = this.#metrics.get(`${service} ${name}`);
     const { dataPoints = [] } = metric?.sum ?? metric?.gauge ??
       metric?.histogram ?? {};
     return Object.fromEntries(
       dataPoints.map((point) => [
-        point.attributes.map(({ value }) => Object.values(value)[0]).join(" "),
+        point.attributes.toSorted((a, b) => a.key < b.key ? -1 : 1)
+          .map(({ value }) => Object.values(value)[0]).join(" "),
         Number(point.asInt ?? point.asDouble ?? point.count),
       ]),
     );
