@@ -1,53 +1,12 @@
 /** What is measured, as OpenTelemetry's own SDK collects it. */
 
-import {
-  DataPointType,
-  MeterProvider,
-  type MetricData,
-  MetricReader,
-} from "@opentelemetry/sdk-metrics";
+import { DataPointType } from "@opentelemetry/sdk-metrics";
 import { HTTPPool } from "../../mod.ts";
 import { instrument } from "../../otel.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { keysOwnedBy, ownerAndAsker, withCluster } from "../support/cluster.ts";
+import { Measured } from "../support/otel.ts";
 import { FakeClock, settle } from "../support/time.ts";
-
-/** Collects when it is asked to, and at no other time. */
-class Reader extends MetricReader {
-  protected override onShutdown(): Promise<void> {
-    return Promise.resolve();
-  }
-
-  protected override onForceFlush(): Promise<void> {
-    return Promise.resolve();
-  }
-}
-
-/** A meter, and what it measured. */
-class Measured {
-  readonly #reader = new Reader();
-  readonly meter = new MeterProvider({ readers: [this.#reader] })
-    .getMeter("test");
-
-  async metrics(): Promise<MetricData[]> {
-    const { resourceMetrics, errors } = await this.#reader.collect();
-    assertEquals(errors, []);
-    return resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics);
-  }
-
-  /** Each point of an instrument, as its attributes' values and its value. */
-  async points(name: string): Promise<Record<string, number>> {
-    const found = (await this.metrics()).find(({ descriptor }) =>
-      descriptor.name === name
-    );
-    return Object.fromEntries(
-      (found?.dataPoints ?? []).map(({ attributes, value }) => [
-        Object.values(attributes).join(" "),
-        typeof value === "number" ? value : value.count,
-      ]),
-    );
-  }
-}
 
 Deno.test("Requests are counted by how they were answered, each once", async () => {
   const clock = new FakeClock();

@@ -218,6 +218,7 @@ const IN_TABLES = [
         ["front.ts", "interface EntryResponseOptions "],
       ],
       "`errorResponse(": [["front.ts", "interface ErrorResponseOptions "]],
+      "`instrument(": [["otel.ts", "interface InstrumentOptions "]],
       "`new LRU(": [
         ["lru.ts", "interface LRUOptions<"],
         ["lru.ts", "class LRU<"],
@@ -234,6 +235,7 @@ const IN_TABLES = [
   {
     paper: "docs/operations.md",
     sections: {
+      "Observing": [["base/watchers.ts", "interface PoolObserver "]],
       "Stats": [
         ["group/counts.ts", "interface GroupCounts "],
         ["group.ts", "interface GroupStats "],

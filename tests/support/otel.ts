@@ -4,16 +4,24 @@ import {
   type Context,
   context,
   type ContextManager,
+  type Meter,
   type Span,
   trace,
   type Tracer,
 } from "@opentelemetry/api";
 import { AsyncLocalStorageContextManager } from "@opentelemetry/context-async-hooks";
 import {
+  MeterProvider,
+  type MetricData,
+  MetricReader,
+} from "@opentelemetry/sdk-metrics";
+import {
   AlwaysOffSampler,
   BasicTracerProvider,
   type ReadableSpan,
 } from "@opentelemetry/sdk-trace-base";
+
+import { assertEquals } from "./assert.ts";
 
 /** Runs a test in which there is a current span. */
 export async function withContext(run: () => Promise<void>): Promise<void> {
@@ -57,6 +65,43 @@ export class Traced {
     await context.with(inside, run);
     span.end();
     return span;
+  }
+}
+
+/** Collects when it is asked to, and at no other time. */
+class Reader extends MetricReader {
+  protected override onShutdown(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  protected override onForceFlush(): Promise<void> {
+    return Promise.resolve();
+  }
+}
+
+/** A meter, and what it measured. */
+export class Measured {
+  readonly #reader = new Reader();
+  readonly meter: Meter = new MeterProvider({ readers: [this.#reader] })
+    .getMeter("test");
+
+  async metrics(): Promise<MetricData[]> {
+    const { resourceMetrics, errors } = await this.#reader.collect();
+    assertEquals(errors, []);
+    return resourceMetrics.scopeMetrics.flatMap(({ metrics }) => metrics);
+  }
+
+  /** Each point of an instrument, as its attributes' values and its value. */
+  async points(name: string): Promise<Record<string, number>> {
+    const found = (await this.metrics()).find(({ descriptor }) =>
+      descriptor.name === name
+    );
+    return Object.fromEntries(
+      (found?.dataPoints ?? []).map(({ attributes, value }) => [
+        Object.values(attributes).join(" "),
+        typeof value === "number" ? value : value.count,
+      ]),
+    );
   }
 }
 
