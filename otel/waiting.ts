@@ -58,6 +58,7 @@ export class Waiting {
 
   /** Links to all who wait for one of these keys. */
   linksOf(group: string, keys: readonly string[]): Link[] {
+    if (this.#keys.size === 0) return [];
     const contexts = new Set<SpanContext>();
     for (const key of keys) {
       const waiting = this.#keys.get(idOf(group, key))?.waiting;

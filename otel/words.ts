@@ -7,13 +7,15 @@
 import type { WorkResult } from "../base/watchers.ts";
 import type { Attributes } from "./api.ts";
 
+/** Host and port of an origin; to parse a `URL` for each question would cost more. */
+const ORIGIN = /^(https?):\/\/(?:\[([^\]]*)\]|([^:/]*))(?::(\d+))?/;
+
 /** The host and the port of a peer. */
 export function addressOf(origin: string): Attributes {
-  const { hostname, port, protocol } = new URL(origin);
-  const own = protocol === "https:" ? 443 : 80;
+  const [, scheme, six, host, port] = ORIGIN.exec(origin) ?? [];
   return {
-    "server.address": hostname.replace(/^\[(.*)\]$/, "$1"),
-    "server.port": port === "" ? own : Number(port),
+    "server.address": six ?? host ?? origin,
+    "server.port": Number(port ?? (scheme === "https" ? 443 : 80)),
   };
 }
 

@@ -226,7 +226,9 @@ Deno.test("On a link, a trace is that of the next question with its number, or o
     const started = served.take().filter((line) => line.startsWith("http"));
     assertEquals(started, [
       `http://asker g a ${ONE}`,
-      ..."bcdef".split("").map((key) => `http://asker g ${key} undefined`),
+      ...["b", "c", "d", "e", "f"].map((key) =>
+        `http://asker g ${key} undefined`
+      ),
       `http://asker g h ${TWO}`,
     ]);
     assertEquals(link.end, undefined);
