@@ -8,6 +8,7 @@ import { assert, assertEquals } from "../support/assert.ts";
 import {
   keysOwnedBy,
   openLink,
+  owedTo,
   ownerAndAsker,
   withCluster,
 } from "../support/cluster.ts";
@@ -43,6 +44,26 @@ Deno.test("A get that waits is a child of its caller's span, and the load that s
     });
     await pool.close();
   }));
+
+Deno.test("A load and a question have no parent, whoever is first and wherever the group was made", () =>
+  withContext(() =>
+    withCluster(2, async (cluster) => {
+      const { owner, asker } = ownerAndAsker(cluster);
+      const traced = new Traced();
+      instrument(asker.pool, { tracer: traced.tracer });
+      const [mine] = keysOwnedBy(cluster, asker, 1, "mine");
+      await traced.during("caller", async () => {
+        await asker.group.get("k");
+        const late = asker.pool.group("late", () => "v");
+        await late.get(mine!);
+        assertEquals(owner.loads, ["k"]);
+      });
+      const spans = traced.take();
+      for (const name of ["geecache.load", "geecache.peer"]) {
+        assertEquals(named(spans, name).parentSpanContext, undefined, name);
+      }
+    })
+  ));
 
 Deno.test("A get that memory answers makes no span", async () => {
   const traced = new Traced();
@@ -336,6 +357,34 @@ Deno.test("A write to a peer is a child of its caller's span, and nobody's load 
         write.attributes["server.address"],
         new URL(owner.origin).hostname,
       );
+    })
+  ));
+
+Deno.test("A removal that a peer missed is told later, as a span of no caller", () =>
+  withContext(() =>
+    withCluster(2, async (cluster) => {
+      const { network, clock } = cluster;
+      const { owner, asker } = ownerAndAsker(cluster);
+      const traced = new Traced();
+      instrument(asker.pool, { tracer: traced.tracer });
+      network.fault(owner.origin, () => {
+        throw new TypeError("connection refused");
+      });
+      await traced.during(
+        "caller",
+        () => asker.group.remove("k", { unreachable: "later" }),
+      );
+      traced.take();
+      network.fault(owner.origin);
+      // A timer runs in the context of whoever set it.
+      await traced.during("another", async () => {
+        await clock.advance(10_000);
+        await settle();
+      });
+      assertEquals(owedTo(asker, owner), 0);
+      const told = named(traced.take(), "geecache.peer");
+      assertEquals(told.attributes["geecache.peer.kind"], "remove");
+      assertEquals(told.parentSpanContext, undefined);
     })
   ));
 
