@@ -59,8 +59,11 @@ export class SingleGets {
       headers,
       repeatable: true,
     };
-    const ask = (): Promise<Answer> => this.#requests.ask(request, signal);
-    const answer = await (work === undefined ? ask() : work.run(ask));
+    const requests = this.#requests;
+    const answer =
+      await (work === undefined
+        ? requests.ask(request, signal)
+        : work.run(() => requests.ask(request, signal)));
     switch (answer.meaning) {
       case "200 value":
         return this.#value(answer);
