@@ -1,7 +1,7 @@
 /** The box that asks for a key and draws the way that the get took. */
 
 import { byId, element, say, send, setAttributes, setText } from "./dom.js";
-import { count, duration, place, size, time } from "./format.js";
+import { count, duration, place, short, size, time } from "./format.js";
 import { colorOf } from "./ring.js";
 
 let view;
@@ -9,6 +9,8 @@ let view;
 let shown;
 const before = [];
 const MAX_BEFORE = 5;
+/** How many steps of a way are drawn. */
+const MAX_STEPS = 8;
 
 /** Fills the lists of groups and nodes, and keeps what is chosen. */
 export function showAsk(next) {
@@ -67,7 +69,7 @@ export function openAsk() {
     run("Removing", async () => {
       const { group, key } = chosenKey();
       await send("remove", { group, key });
-      report(`${key} is removed from every node.`);
+      report(`${short(key)} is removed from every node.`);
     });
   });
   byId("ask-clear").addEventListener(
@@ -91,7 +93,7 @@ async function run(what, action) {
   try {
     await action();
   } catch (error) {
-    report(error.message, true);
+    report(short(error.message, 300), true);
   }
   byId("ask").removeAttribute("aria-busy");
   isBusy = false;
@@ -161,7 +163,7 @@ function remember(way) {
       element(
         "li",
         {},
-        element("span", { class: "key-name" }, way.key),
+        element("span", { class: "key-name" }, short(way.key)),
         element("span", { class: "whence" }, whence(way)),
         element("span", { class: "took" }, time(way.ms)),
       )
@@ -172,16 +174,24 @@ function remember(way) {
 function draw(way) {
   remember(way);
   const longest = Math.max(...way.steps.map(({ ms }) => ms ?? 0), 0.001);
-  byId("way").replaceChildren(
-    ...way.steps.map((step) => stepOf(step, way, longest)),
-  );
+  const boxes = way.steps.map((step) => stepOf(step, way, longest));
+  // Many peers may be out of reach, one after the other.
+  const left = boxes.length - MAX_STEPS;
+  if (left > 0) {
+    const rest = element("li", { class: "step rest" }, `${count(left)} more`);
+    boxes.splice(MAX_STEPS - 2, left, rest);
+  }
+  byId("way").replaceChildren(...boxes);
   const { value, error, ms } = way;
   setAttributes(byId("value"), {
     hidden: value === undefined ? "" : undefined,
   });
-  const took = `${way.key}: answered in ${time(ms)}.`;
+  const took = `${short(way.key)}: answered in ${time(ms)}.`;
   if (value === undefined) {
-    setOutcome(`${way.key}: failed after ${time(ms)}: ${error}`, true);
+    setOutcome(
+      `${short(way.key)}: failed after ${time(ms)}: ${short(error, 300)}`,
+      true,
+    );
     return;
   }
   const { ttlMs, bytes, text, isCut } = value;

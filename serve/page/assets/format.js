@@ -60,6 +60,13 @@ export function place(origin) {
   return origin.replace(/^https?:\/\//, "");
 }
 
+/** A text that may be long, without its middle if it is. */
+export function short(text, length = 80) {
+  if (text.length <= length) return text;
+  const half = Math.floor(length / 2);
+  return `${text.slice(0, half)} … ${text.slice(-half)}`;
+}
+
 /** One or many of something. */
 export function many(number, one, more = `${one}s`) {
   return `${count(number)} ${number === 1 ? one : more}`;
