@@ -351,6 +351,7 @@ testNode(
     await page.getByRole("textbox", { name: "Key" }).fill(key);
     await page.getByRole("textbox", { name: "Key" }).press("Enter");
     await tab.says("#ask-outcome.bad", /not exist/);
+    await tab.says(".step.rest", /^\d\d more$/);
     for (const width of [360, 1280]) {
       await page.setViewportSize({ width, height: 900 });
       await page.locator('#nodes[tabindex="0"]').waitFor();
