@@ -138,7 +138,7 @@ export class LocalGroup {
     const view = caches.get(key, this.#onCopyUsed, isPeer);
     if (view !== undefined) {
       this.counts.cacheHits++;
-      if (caches.foundStale) this.#loads.answeredStale(key);
+      if (caches.foundStale) this.#staleHit(key);
     }
     return view;
   }
@@ -203,15 +203,20 @@ export class LocalGroup {
       const key = entries.key(at);
       const value = this.#keeping.asPeerValue(key, entries.view(at), ttlMs);
       answers.stale(this.handOut(key, value, served));
-      if (caches.foundStale) this.#loads.answeredStale(key);
+      if (caches.foundStale) this.#staleHit(key);
       return true;
     }
     const leftMs = ttlMs === Infinity ? undefined : ttlMs;
     const isHot = this.#popularity.isHot(entries.hash(at), served, leftMs);
     answers.entry(entries, at, leftMs, isHot);
     // It goes stale at this moment.
-    if (caches.foundStale) this.#loads.answeredStale(entries.key(at));
+    if (caches.foundStale) this.#staleHit(entries.key(at));
     return true;
+  }
+
+  #staleHit(key: string): void {
+    this.counts.staleHits++;
+    this.#loads.answeredStale(key);
   }
 
   /**
@@ -408,10 +413,20 @@ export class LocalGroup {
     return this.#caches.keys();
   }
 
-  /** What main and hot hold and did. */
-  stats(): { main: CacheStats; hot: CacheStats } {
-    const { main, hot } = this.#caches;
-    return { main: main.stats(), hot: hot.stats() };
+  /** What memory holds and did: all of it, and main and hot. */
+  stats(): {
+    maxBytes: number;
+    bytes: number;
+    main: CacheStats;
+    hot: CacheStats;
+  } {
+    const { main, hot, bytes } = this.#caches;
+    return {
+      maxBytes: this.#options.maxBytes,
+      bytes: bytes + this.#loads.absentBytes,
+      main: main.stats(),
+      hot: hot.stats(),
+    };
   }
 }
 

@@ -2,6 +2,7 @@ import * as front from "../front.ts";
 import * as group from "../group.ts";
 import * as http from "../http.ts";
 import * as lru from "../lru.ts";
+import * as metrics from "../metrics.ts";
 import * as mod from "../mod.ts";
 import { assertEquals } from "./support/assert.ts";
 
@@ -14,6 +15,7 @@ Deno.test("mod.ts exports these names and no others", () => {
     "HTTPPool",
     "LRU",
     "LoadError",
+    "METRICS_TYPE",
     "NotFoundError",
     "PeerError",
     "RendezvousHash",
@@ -21,6 +23,7 @@ Deno.test("mod.ts exports these names and no others", () => {
     "crc32",
     "entryResponse",
     "errorResponse",
+    "metrics",
   ]);
 });
 
@@ -44,5 +47,9 @@ Deno.test("Every export of the files that can be imported alone is also in mod.t
     "entryResponse",
     "errorResponse",
   ]);
-  assertEquals({ ...mod, ...lru, ...group, ...front, ...http }, { ...mod });
+  assertEquals(Object.keys(metrics).sort(), ["METRICS_TYPE", "metrics"]);
+  assertEquals(
+    { ...mod, ...lru, ...group, ...front, ...http, ...metrics },
+    { ...mod },
+  );
 });

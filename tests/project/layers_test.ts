@@ -99,6 +99,11 @@ const ROOMS = [
   "handler/handler.ts",
   "pool/pool_options.ts",
   "http.ts",
+  "metrics/text.ts",
+  "metrics/histogram.ts",
+  "metrics/recorder.ts",
+  "metrics/families.ts",
+  "metrics.ts",
   "mod.ts",
 ];
 
@@ -131,7 +136,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
   handler: ["base", "group", "protocol"],
   pool: ["base", "protocol", "peer"],
   http: ["base", "group", "protocol", "peer", "handler", "pool"],
-  mod: ["base", "lru", "cache", "group", "front", "protocol", "peer", "http"],
+  // It asks a pool for what anybody may ask it.
+  metrics: ["base", "group", "peer", "http"],
+  mod: [
+    ...["base", "lru", "cache", "group", "front", "protocol", "peer", "http"],
+    "metrics",
+  ],
   node: [],
 };
 
