@@ -13,13 +13,13 @@ import {
   LegendDisplayMode,
   LegendPlacement,
   SortOrder,
+  StackingConfigBuilder,
   StackingMode,
   TooltipDisplayMode,
   VisibilityMode,
   VizLegendOptionsBuilder,
   VizTooltipOptionsBuilder,
 } from "@grafana/grafana-foundation-sdk/common";
-import { StackingConfigBuilder } from "@grafana/grafana-foundation-sdk/common";
 import {
   DashboardBuilder,
   DashboardCursorSync,
@@ -365,9 +365,10 @@ export function dashboard(): string {
       "group",
       `label_values(${requests}{${INSTANCE}}, group)`,
     ));
+  let id = 1;
   for (const [title, panels] of Object.entries(ROWS)) {
-    builder.withRow(new RowBuilder(title));
-    for (const panel of panels) builder.withPanel(panelOf(panel));
+    builder.withRow(new RowBuilder(title).id(id++));
+    for (const panel of panels) builder.withPanel(panelOf(panel).id(id++));
   }
   return `${JSON.stringify(builder.build(), null, 2)}\n`;
 }
