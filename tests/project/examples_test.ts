@@ -208,7 +208,10 @@ Deno.test("examples/metrics.ts shows what its processes did", () =>
     const keys = Array.from({ length: 12 }, (_, i) => `${i}`);
     for (const key of [...keys, ...keys]) {
       for (const url of urls) {
-        assertEquals(await textOf(`${url}/squares/${key}`), `${+key ** 2}`);
+        assertEquals(
+          await textOf(`${url}/squares/${key}`),
+          `${Number(key) ** 2}`,
+        );
       }
     }
     assertEquals(await textOf(`${urls[0]}/squares/none`), "no number\n");
