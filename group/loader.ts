@@ -133,37 +133,13 @@ export class Loader {
   }
 
   /** @param leave Gives up all places that the load has. */
-  #call(
+  async #call(
     getter: Getter,
     key: string,
     request: LoadRequest,
     leave?: () => void,
   ): Promise<PeerValue> {
-    if (!this.#watchers.hear("load")) {
-      return this.#get(getter, key, request, leave);
-    }
-    const reason = reasonOf(request);
-    const start = { group: this.#group, keys: [key], reason };
-    const work = this.inContext(() =>
-      this.#watchers.begin("load", start, this.#options.clock)
-    );
-    const loaded = this.#get(getter, key, request, leave, work);
-    loaded.then(() => work.done(), (error) => {
-      const isCanceled = request.flight.signal.aborted;
-      const thrown = error instanceof GetterFailure ? error.error : error;
-      // What a getter throws is its failure, whatever it is.
-      work.fail(thrown, isCanceled ? "canceled" : resultOf(error));
-    });
-    return loaded;
-  }
-
-  async #get(
-    getter: Getter,
-    key: string,
-    { flight, stale }: LoadRequest,
-    leave?: () => void,
-    work?: WatchedWork,
-  ): Promise<PeerValue> {
+    const { flight, stale } = request;
     const group = this.#group;
     const { loadTimeoutMs, clock, life } = this.#options;
     const limit = loadTimeoutMs === Infinity
@@ -176,26 +152,39 @@ export class Loader {
         return (limit ?? flight).signal;
       },
     };
-    const get = (): Loaded | Promise<Loaded> =>
-      work === undefined
-        ? getter(key, context)
-        : work.run(() => getter(key, context));
-    let loaded: Loaded;
+    let work: WatchedWork | undefined;
+    const get = (): Loaded | Promise<Loaded> => {
+      if (!this.#watchers.hear("load")) return getter(key, context);
+      const start = { group, keys: [key], reason: reasonOf(request) };
+      work = this.#watchers.begin("load", start, clock);
+      return work.run(() => getter(key, context));
+    };
+    const run = (): Loaded | Promise<Loaded> =>
+      this.inContext(
+        leave === undefined ? get : () => placeOfAsker.during(leave, get),
+      );
     try {
-      const run = (): Loaded | Promise<Loaded> =>
-        this.inContext(
-          leave === undefined ? get : () => placeOfAsker.during(leave, get),
-        );
-      loaded = await (limit === undefined ? run() : limit.run(
-        clock,
-        loadTimeoutMs,
-        () => tooSlow(group, key, loadTimeoutMs),
-        // A getter may throw at once.
-        async () => await run(),
-      ));
+      let loaded: Loaded;
+      try {
+        loaded = await (limit === undefined ? run() : limit.run(
+          clock,
+          loadTimeoutMs,
+          () => tooSlow(group, key, loadTimeoutMs),
+          // A getter may throw at once.
+          async () => await run(),
+        ));
+      } catch (error) {
+        throw failureOf(group, key, error);
+      }
+      const value = valueOf(group, key, loaded, life);
+      work?.done();
+      return value;
     } catch (error) {
-      throw failureOf(group, key, error);
+      const isCanceled = work !== undefined && flight.signal.aborted;
+      const thrown = error instanceof GetterFailure ? error.error : error;
+      // What a getter throws is its failure, whatever it is.
+      work?.fail(thrown, isCanceled ? "canceled" : resultOf(error));
+      throw error;
     }
-    return valueOf(group, key, loaded, life);
   }
 }

@@ -4,12 +4,7 @@ import fc from "fast-check";
 import { Group, HTTPPool, metrics, METRICS_TYPE } from "../mod.ts";
 import { GroupWork, Recorder } from "../metrics/recorder.ts";
 import { assert, assertEquals, assertThrows } from "./support/assert.ts";
-import {
-  Cluster,
-  keysOwnedBy,
-  ownerAndAsker,
-  withCluster,
-} from "./support/cluster.ts";
+import { keysOwnedBy, ownerAndAsker, withCluster } from "./support/cluster.ts";
 import { Page } from "./support/metrics.ts";
 import { FakeClock, gate, settle } from "./support/time.ts";
 
