@@ -2,6 +2,7 @@
 
 import fc from "fast-check";
 import { Group, HTTPPool, metrics, METRICS_TYPE } from "../mod.ts";
+import { OF_PEERS, type PeerNow } from "../metrics/families.ts";
 import { GroupWork, Recorder } from "../metrics/recorder.ts";
 import { assert, assertEquals, assertThrows } from "./support/assert.ts";
 import { keysOwnedBy, ownerAndAsker, withCluster } from "./support/cluster.ts";
@@ -140,6 +141,7 @@ Deno.test("A cluster's numbers are what was done: gets, questions, stand-ins, wr
     assertEquals(here.counts("geecache_loads_total", ["reason", "result"]), {
       "stand-in ok": 3,
     });
+    assertEquals(here.get("geecache_load_duration_seconds_count"), 3);
     const results = here.counts("geecache_peer_requests_total", ["result"]);
     assertEquals(results.ok, 7);
     assert(results.unreachable! >= 3);
@@ -177,6 +179,13 @@ Deno.test("A peer that drains, or has another list, shows that", () =>
     await cluster.clock.advance(1_000);
     await drained;
   }));
+
+Deno.test("A peer is up while it is asked and while it drains, and not while it is probed", () => {
+  const { of } = OF_PEERS.find(({ name }) => name === "geecache_peer_up")!;
+  const states = ["closed", "draining", "open", "half-open"] as const;
+  const up = states.map((state) => of({ stats: { state } } as PeerNow));
+  assertEquals(up, [1, 1, 0, 0]);
+});
 
 Deno.test("Memory is shown beside its budget, and what left it", async () => {
   const pool = new HTTPPool("http://a");
