@@ -121,6 +121,9 @@ async function configure(
   return file;
 }
 
+/** What runs still. */
+const programs = new Set<Program>();
+
 /** A Prometheus at a port of its own. */
 class Prometheus {
   readonly #origin: string;
@@ -139,11 +142,13 @@ class Prometheus {
         `--storage.tsdb.path=${folder}/data-${i}`,
         `--web.listen-address=127.0.0.1:${port}`,
       ], { path: "prometheus" });
+      programs.add(program);
       try {
         await program.said(/Server is ready to receive web requests/);
         return new Prometheus(port!, program);
       } catch (error) {
         await program.stop();
+        programs.delete(program);
         if (!/address already in use/.test(`${error}`)) throw error;
       }
     }
@@ -170,6 +175,7 @@ class Prometheus {
 
   async end(): Promise<void> {
     await this.#program.stop();
+    programs.delete(this.#program);
   }
 }
 
@@ -320,9 +326,13 @@ async function main(): Promise<number> {
 }
 
 if (import.meta.main) {
-  setTimeout(() => {
-    console.log(`The run takes more than ${LIMIT_MS} ms`);
+  const giveUp = (why: string) => (): void => {
+    console.log(why);
+    for (const program of programs) program.kill("SIGKILL");
     Deno.exit(1);
-  }, LIMIT_MS);
+  };
+  setTimeout(giveUp(`The run takes more than ${LIMIT_MS} ms`), LIMIT_MS);
+  Deno.addSignalListener("SIGINT", giveUp("Interrupted"));
+  Deno.addSignalListener("SIGTERM", giveUp("Terminated"));
   Deno.exit(await main());
 }
