@@ -33,8 +33,9 @@ import {
   encodeResponse,
   ProtobufError,
 } from "../protocol/protobuf.ts";
+import { readSettings } from "../serve/config.ts";
 import { Exit } from "../serve/exit.ts";
-import { readFlags } from "../serve/flags.ts";
+import { NAMES, variableOf } from "../serve/settings.ts";
 import {
   decodeKey,
   encodeKey,
@@ -415,9 +416,8 @@ const nodeRequests = fc.property(
   },
 );
 
-const FLAGS = ["port", "host", "self", "peers", "api", "db", "max-bytes"];
 const anyArgument = fc.oneof(
-  fc.constantFrom(...FLAGS, "verbose", "help", "__proto__", "no-port", "_")
+  fc.constantFrom(...NAMES, "help", "__proto__", "no-port", "_")
     .chain((name) =>
       fc.oneof(
         fc.constantFrom(`--${name}`, `-${name}`, `--${name}=`, `--${name}.x=1`),
@@ -429,25 +429,50 @@ const anyArgument = fc.oneof(
   anyText,
 );
 
-const flags = fc.property(fc.array(anyArgument, { maxLength: 6 }), (args) => {
-  const error = thrownBy(Exit, () => {
-    const { port, host, self, peers, api, db, maxBytes, verbose, help } =
-      readFlags(args);
-    for (const number of [port, api ?? 0]) {
-      assert(Number.isInteger(number) && number <= 65535, `port ${number}`);
+/** Bytes, or JSON of any kind, for a configuration file. */
+const anyFile = fc.oneof(
+  anyText,
+  fc.json(),
+  fc.record({
+    port: fc.anything(),
+    maxBytes: fc.anything(),
+    ttl: fc.anything(),
+    groups: fc.dictionary(anyText, fc.anything()),
+  }, { requiredKeys: [] }).map((file) => JSON.stringify(file) ?? ""),
+);
+
+const settings = fc.asyncProperty(
+  fc.array(anyArgument, { maxLength: 6 }),
+  fc.dictionary(fc.constantFrom(...NAMES.map(variableOf)), anyText),
+  anyFile,
+  async (args, env, file) => {
+    let error: unknown;
+    try {
+      const { port, host, api, verbose, help, groups } = await readSettings(
+        args,
+        env,
+        () => file,
+      );
+      for (const number of [port, api ?? 0]) {
+        assert(Number.isInteger(number) && number <= 65535, `port ${number}`);
+      }
+      assert(typeof host === "string" && host !== "", `not a text: ${host}`);
+      assert(groups.length > 0, "no group");
+      for (const { name, maxBytes, ttlMs } of groups) {
+        assert(typeof name === "string" && name !== "", `no name: ${name}`);
+        assert(maxBytes >= 0, `${maxBytes} bytes`);
+        assert(ttlMs >= 0, `${ttlMs} ms`);
+      }
+      assertEquals([typeof verbose, typeof help], ["boolean", "boolean"]);
+    } catch (caught) {
+      error = caught;
     }
-    assert(maxBytes >= 0, `${maxBytes} bytes`);
-    for (const text of [host, db, self ?? "-"]) {
-      assert(typeof text === "string" && text !== "", `not a text: ${text}`);
-    }
-    assert(Array.isArray(peers), `peers ${peers}`);
-    assertEquals([typeof verbose, typeof help], ["boolean", "boolean"]);
-  });
-  assert(
-    error === undefined || error.message !== "",
-    "an error without a message",
-  );
-});
+    assert(
+      error === undefined || error instanceof Exit && error.message !== "",
+      `not an error with a message: ${error}`,
+    );
+  },
+);
 
 /** The targets for parsers. */
 export const parsers: readonly Target[] = [
@@ -456,7 +481,7 @@ export const parsers: readonly Target[] = [
   { name: "frames of links", property: frames },
   { name: "protobuf", property: protobuf },
   { name: "requests of Node", property: nodeRequests },
-  { name: "flags", property: flags },
+  { name: "settings", property: settings },
 ].map(({ name, property }) => ({
   name,
   property: property as fc.IRawProperty<unknown>,

@@ -21,7 +21,10 @@ export const DENO_ONLY: Readonly<Record<string, string>> = {
   "project/package_json_test.ts": "it tests a script that Deno runs",
   "project/readme_test.ts": "it starts the README's programs with deno",
   "project/runtimes_test.ts": "it tests a script that Deno runs",
+  "serve/program_test.ts": "it starts deno task serve",
   "serve/serve_test.ts": "it starts deno task serve and deno task cluster",
+  "serve/secrets_test.ts": "it starts deno task serve",
+  "serve/sources/sqlite_test.ts": "it reads a database, which Node 20 cannot",
   "project/version_test.ts": "it tests a script that Deno runs",
 };
 
@@ -51,11 +54,12 @@ async function reaches(
 }
 
 /**
- * Whether the test file `name` reads other files of the repository. Such a test
- * cannot go into a package, which does not have those files.
+ * Whether the test file `name` reads other files of the repository, or tests the
+ * program. Such a test cannot go into a package, which has neither.
  */
-export function readsTheRepository(name: string): Promise<boolean> {
-  return reaches(new URL(name, TESTS), /\bimport\.meta\b/);
+export async function readsTheRepository(name: string): Promise<boolean> {
+  return name.startsWith("serve/") ||
+    await reaches(new URL(name, TESTS), /\bimport\.meta\b/);
 }
 
 /**

@@ -1,60 +1,166 @@
 /**
- * The front door: `/api?key=` answers clients from the whole cluster, so a client
- * needs to know nothing about nodes and owners.
+ * The front door answers clients from the whole cluster, so a client needs to know
+ * nothing about nodes and owners.
+ *
+ * | path               | what is asked for                       |
+ * | ------------------ | --------------------------------------- |
+ * | `/api?key=KEY`     | a key of the first group                |
+ * | `/api/GROUP/KEY`   | a key of any group                      |
+ * | `/api/GROUP?key=KEY` | the same, also for a key such as `..` |
  *
  * @module
  */
 
-import { STATUS_CODE, STATUS_TEXT } from "@std/http/status";
-import { entryResponse, errorResponse, type Group } from "../mod.ts";
+import { STATUS_CODE } from "@std/http/status";
+import {
+  type Entry,
+  entryResponse,
+  type EntryResponseOptions,
+  errorResponse,
+  type Group,
+} from "../mod.ts";
 import { messageOf } from "./exit.ts";
+import type { GroupSettings } from "./groups.ts";
+import { type Handler, statusResponse, type UnderWay } from "./handlers.ts";
+import { unwrap } from "./sources/wrapped.ts";
 
-/** Answers one request. */
-export type Answer = (request: Request) => Response | Promise<Response>;
+/** A group that clients may ask, with its settings. */
+export interface OpenGroup {
+  readonly group: Group;
+  readonly settings: GroupSettings;
+}
 
-/** Answers requests for `/api` from `scores`; `otherwise` answers the rest. */
-export function frontDoor(scores: Group, otherwise: Answer): Answer {
-  return (request) =>
-    new URL(request.url).pathname === "/api"
-      ? answerApi(request, scores)
-      : otherwise(request);
+/** What is asked for, or why that is not clear. */
+type Asked = { group: string; key: string } | { fault: string; status: number };
+
+/** What the front door works with. */
+export interface FrontDoorParts {
+  readonly groups: readonly OpenGroup[];
+  /** Counts the requests. */
+  readonly underWay: UnderWay;
+}
+
+/** Makes the front door. */
+export function frontDoor(
+  { groups, underWay }: FrontDoorParts,
+): Handler {
+  const byName = new Map(groups.map((open) => [open.group.name, open]));
+  const first = groups[0]!.group.name;
+  return (request) => {
+    const asked = askedOf(new URL(request.url), first);
+    if (asked === undefined) return undefined;
+    if (request.method !== "GET" && request.method !== "HEAD") {
+      return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
+        Allow: "GET, HEAD",
+      });
+    }
+    if ("fault" in asked) return statusResponse(asked.status, asked.fault);
+    const open = byName.get(asked.group);
+    if (open !== undefined) {
+      return underWay.run(() => answer(request, open, asked.key));
+    }
+    return statusResponse(
+      STATUS_CODE.NotFound,
+      `no such group: ${JSON.stringify(asked.group)}`,
+    );
+  };
+}
+
+/** What a URL asks for; `undefined` if its path is not the front door's. */
+export function askedOf(
+  { pathname, searchParams }: URL,
+  first: string,
+): Asked | undefined {
+  const [, path] = /^\/api(\/.*)?$/s.exec(pathname) ?? [];
+  if (path === undefined && pathname !== "/api") return undefined;
+  const [, group = "", rest = ""] = /^\/([^/]*)\/?(.*)$/s.exec(path ?? "") ??
+    [];
+  try {
+    const name = group === "" ? first : decodeURIComponent(group);
+    const key = rest === ""
+      ? searchParams.get("key")
+      : decodeURIComponent(rest);
+    if (key) return { group: name, key };
+    return { fault: "key is required", status: STATUS_CODE.BadRequest };
+  } catch {
+    return {
+      fault: "the path is not percent-encoded UTF-8",
+      status: STATUS_CODE.BadRequest,
+    };
+  }
+}
+
+async function answer(
+  request: Request,
+  { group, settings }: OpenGroup,
+  key: string,
+): Promise<Response> {
+  const { name } = group;
+  try {
+    const entry = await group.getEntry(key, { signal: request.signal });
+    const stored = group.peek(key) !== undefined;
+    const { value, ...options } = shownOf(entry, settings);
+    return await entryResponse(request, { ...entry, value, stored }, options);
+  } catch (error) {
+    const isDemo = settings.source.kind === "scores";
+    return errorResponse(request, error, {
+      asked: { group: name, key },
+      negativeTtlMs: settings.negativeTtlMs,
+      // The error may tell of a source what clients should not see. That of the scores
+      // is there to be looked at.
+      ...(isDemo ? { text: messageOf(error) } : {}),
+    });
+  }
 }
 
 /**
- * A client that sends the ETag of the current value gets 304 and no body. An error is
- * told as it is, since this program is there to be looked at.
+ * Of every value. It may be a page of a stranger, and should run nothing with the rights
+ * of this program's own pages.
  */
-async function answerApi(request: Request, scores: Group): Promise<Response> {
-  if (request.method !== "GET" && request.method !== "HEAD") {
-    return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
-      Allow: "GET, HEAD",
-    });
-  }
-  const key = new URL(request.url).searchParams.get("key");
-  if (!key) return statusResponse(STATUS_CODE.BadRequest, "key is required");
-  try {
-    const entry = await scores.getEntry(key, { signal: request.signal });
-    const stored = scores.peek(key) !== undefined;
-    return await entryResponse(request, { ...entry, stored }, {
-      // Scores never expire, and nobody tells other caches of removals.
-      headers: { "Cache-Control": "no-cache" },
-    });
-  } catch (error) {
-    return errorResponse(request, error, {
-      asked: { group: scores.name, key },
-      text: messageOf(error),
-    });
-  }
-}
+const SAFE = {
+  "Content-Security-Policy": "sandbox",
+  "X-Content-Type-Options": "nosniff",
+};
 
-/** A plain text response; without a message, the text is the name of the status. */
-export function statusResponse(
-  code: keyof typeof STATUS_TEXT,
-  message: string = STATUS_TEXT[code],
-  headers?: Record<string, string>,
-): Response {
-  return new Response(`${message}\n`, {
-    status: code as number,
-    headers: { "Content-Type": "text/plain; charset=utf-8", ...headers },
-  });
+/** What a client gets of an entry, and is told of it. */
+export function shownOf(
+  { value }: Pick<Entry, "value">,
+  { source, contentType, ttlMs, ...windows }: GroupSettings,
+): Pick<Entry, "value"> & EntryResponseOptions {
+  const { staleWhileRevalidateMs, staleIfErrorMs } = windows;
+  if (source.kind !== "http") {
+    return {
+      value,
+      staleWhileRevalidateMs,
+      staleIfErrorMs,
+      headers: {
+        ...SAFE,
+        "Content-Type": contentType,
+        // What never expires may be removed, and nobody tells other caches of that. A
+        // copy of it has an end.
+        ...(ttlMs === Infinity ? { "Cache-Control": "no-cache" } : {}),
+      },
+    };
+  }
+  const { headers, body } = unwrap(value);
+  const control = headers.get("cache-control") ?? "";
+  const window = (name: string, otherwise: number): number => {
+    const [, seconds] = new RegExp(`${name}=([\\d.]+)`).exec(control) ?? [];
+    return seconds === undefined ? otherwise : Number(seconds) * 1000;
+  };
+  const shown = new Headers({ ...SAFE, "Content-Type": contentType });
+  for (const [name, value] of headers) {
+    // The tag is of the bytes that this process sends, which may differ from those of
+    // the source, as where that compresses them.
+    if (name !== "cache-control" && name !== "etag") shown.set(name, value);
+  }
+  return {
+    value: body,
+    headers: shown,
+    staleWhileRevalidateMs: window(
+      "stale-while-revalidate",
+      staleWhileRevalidateMs,
+    ),
+    staleIfErrorMs: window("stale-if-error", staleIfErrorMs),
+  };
 }

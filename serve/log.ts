@@ -14,8 +14,12 @@ const IMPORT_TIMEOUT_MS = 500;
  * Opens the log. It goes through `@std/log` if that loads in time, and otherwise
  * prints the same lines through `console`.
  */
-export async function openLog(verbose: boolean): Promise<Logger> {
+export async function openLog(
+  verbose: boolean,
+  form: "text" | "json",
+): Promise<Logger> {
   const level = verbose ? "DEBUG" : "INFO";
+  const format = form === "json" ? jsonOf : lineOf;
   // With a variable, Deno does not look for the package until this line runs.
   const specifier = "@std/log";
   let timer: ReturnType<typeof setTimeout> | undefined;
@@ -31,7 +35,7 @@ export async function openLog(verbose: boolean): Promise<Logger> {
         default: new std.ConsoleHandler(level, {
           useColors: false,
           formatter: (record: { levelName: string; msg: string }) =>
-            lineOf(record.levelName, record.msg),
+            format(record.levelName, record.msg),
         }),
       },
       loggers: { default: { level, handlers: ["default"] } },
@@ -39,7 +43,7 @@ export async function openLog(verbose: boolean): Promise<Logger> {
     return std.getLogger();
   } catch {
     const write = (level: string) => (message: string): void =>
-      console.log(lineOf(level, message));
+      console.log(format(level, message));
     return {
       debug: verbose ? write("DEBUG") : () => {},
       info: write("INFO"),
@@ -59,4 +63,10 @@ function lineOf(level: string, message: string): string {
     (c) => JSON.stringify(c).slice(1, -1),
   );
   return `${new Date().toISOString()} ${level} ${oneLine}`;
+}
+
+/** One line of the log, as a JSON object. */
+function jsonOf(level: string, message: string): string {
+  const time = new Date().toISOString();
+  return JSON.stringify({ time, level: level.toLowerCase(), message });
 }

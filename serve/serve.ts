@@ -1,124 +1,56 @@
 /**
- * The program behind `deno task serve`: one node over a real embedded database,
- * with a front door for clients. It stops cleanly on SIGINT and SIGTERM.
+ * The program behind `deno task serve`: one node, with a front door for clients. Without
+ * flags it runs over a real embedded database. It stops cleanly on SIGINT and SIGTERM.
  *
  * @module
  */
 
-import { STATUS_CODE } from "@std/http/status";
-import { HTTPPool, type Logger } from "../mod.ts";
-import { Exit, messageOf } from "./exit.ts";
-import { type Flags, readFlags, USAGE } from "./flags.ts";
-import { type Answer, frontDoor, statusResponse } from "./front_door.ts";
+import { readSettings } from "./config.ts";
+import { Exit } from "./exit.ts";
+import { USAGE } from "./help.ts";
 import { openLog } from "./log.ts";
-import { openScores } from "./scores.ts";
+import { startProgram } from "./program.ts";
+import { signalReader } from "./stop.ts";
 
-/** How long a server may take to stop before its connections are cut. */
-const STOP_TIMEOUT_MS = 2_000;
+/** Their numbers on Unix. A process that one of them ends has 128 more as its code. */
+const SIGNALS = { SIGINT: 2, SIGTERM: 15 } as const;
 
-/** Resolves when the program is told to stop. */
+/** Resolves when the program is told to stop. If it is told again, it ends at once. */
 function stopSignal(): Promise<void> {
+  const read = signalReader(() => performance.now());
   return new Promise((resolve) => {
-    Deno.addSignalListener("SIGINT", resolve);
-    if (Deno.build.os !== "windows") Deno.addSignalListener("SIGTERM", resolve);
+    for (const [signal, number] of Object.entries(SIGNALS)) {
+      // Windows has no such signal.
+      if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
+      Deno.addSignalListener(signal as Deno.Signal, () => {
+        const meaning = read();
+        if (meaning === "stop") resolve();
+        if (meaning === "exit") Deno.exit(128 + number);
+      });
+    }
   });
 }
 
-function listen(
-  hostname: string,
-  port: number,
-  answer: Answer,
-): Deno.HttpServer<Deno.NetAddr> {
-  try {
-    return Deno.serve({ hostname, port, onListen: () => {} }, answer);
-  } catch (error) {
-    throw new Exit(
-      error instanceof Deno.errors.AddrInUse
-        ? `Cannot listen on ${hostname}:${port}: the port is in use, and --help says how to choose another`
-        : `Cannot listen on ${hostname}:${port}: ${messageOf(error)}`,
-    );
-  }
+/** The variables, if they may be read. */
+function variables(): Record<string, string> {
+  const { state } = Deno.permissions.querySync({ name: "env" });
+  return state === "granted" ? Deno.env.toObject() : {};
 }
 
-/**
- * `host` in the form that a URL needs. An address that stands for this machine
- * becomes `localhost`.
- */
-function urlHost(host: string): string {
-  if (isLoopback(host) || host === "0.0.0.0" || host === "::") {
-    return "localhost";
-  }
-  return host.includes(":") ? `[${host}]` : host;
-}
-
-function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
-}
-
-function openPool(flags: Flags, port: number, logger: Logger): HTTPPool {
-  const self = flags.self ?? `http://${urlHost(flags.host)}:${port}`;
-  try {
-    const pool = new HTTPPool(self, { logger });
-    pool.setPeers(flags.peers);
-    return pool;
-  } catch (error) {
-    throw new Exit(messageOf(error), 2);
-  }
-}
-
-async function main(args: string[]): Promise<void> {
-  const flags = readFlags(args);
-  if (flags.help) return console.log(USAGE);
+async function main(): Promise<void> {
+  const read = (file: string): string => Deno.readTextFileSync(file);
+  const settings = await readSettings(Deno.args, variables(), read);
+  if (settings.help) return console.log(USAGE);
   const stopped = stopSignal();
-  const database = openScores(flags.db);
-  const log = await openLog(flags.verbose);
-  // The pool needs the port, and with `--port 0` the port is known only once the
-  // server listens. Until the pool exists, the server answers 503.
-  let answer: Answer = () => statusResponse(STATUS_CODE.ServiceUnavailable);
-  const server = listen(
-    flags.host,
-    flags.port,
-    (request) => answer(request),
-  );
-  const pool = openPool(flags, server.addr.port, log);
-  const scores = pool.group("scores", (name) => {
-    log.info(`[SlowDB] search key ${name}`);
-    const score = database.scoreOf(name);
-    if (score === undefined) throw new Error(`${name} not exist`);
-    return score;
-  }, { maxBytes: flags.maxBytes });
-  answer = frontDoor(scores, pool.handler);
-  const servers = [server];
-  if (flags.api !== undefined) {
-    const notFound = (): Response => statusResponse(STATUS_CODE.NotFound);
-    const api = listen(flags.host, flags.api, frontDoor(scores, notFound));
-    servers.push(api);
-    const origin = `http://${urlHost(flags.host)}:${api.addr.port}`;
-    log.info(`the front door is open at ${origin}`);
-  }
-  if (!isLoopback(flags.host)) {
-    log.warn(
-      `listening on ${flags.host}: anybody who reaches port ${server.addr.port} may read every key`,
-    );
-  }
-  log.info(`geecache is running at ${pool.self}`);
-
+  const log = await openLog(settings.verbose, settings.log);
+  const program = await startProgram(settings, log);
   await stopped;
-  // The pool closes first. This ends the requests that wait for other nodes, so
-  // they cannot delay the shutdown of a server.
-  await pool.close();
-  // A client that has sent half a request would hold up a shutdown for ever. The
-  // program ends in any case once this is over.
-  await Promise.race([
-    Promise.all(servers.map((server) => server.shutdown())),
-    new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS)),
-  ]);
-  database.close();
+  await program.stop();
 }
 
 if (import.meta.main) {
   try {
-    await main(Deno.args);
+    await main();
     // Without this call, a client that has sent half a request would keep the
     // process alive, and so would an import of `@std/log` that never settles.
     Deno.exit(0);

@@ -6,7 +6,7 @@
  */
 
 import { DatabaseSync } from "node:sqlite";
-import { Exit, messageOf } from "./exit.ts";
+import { Exit, messageOf } from "../exit.ts";
 
 export interface Scores {
   /** The score of `name`; `undefined` if the database has none. */
