@@ -98,6 +98,13 @@ const SET_OPTIONS: Names<SetOptions> = { ...LIFE, unreachable: true };
 
 /** What a group did and holds, at one moment. */
 export interface GroupStats extends GroupCounts {
+  /** The group's budget, as its options say. */
+  maxBytes: number;
+  /**
+   * All memory that it holds, also for what is no entry: never more than `maxBytes`, once
+   * that has room for anything.
+   */
+  bytes: number;
   /** The store of the keys that this process owns. */
   main: CacheStats;
   /** The store of copies of keys that others own. */

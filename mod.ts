@@ -74,6 +74,7 @@ export {
   type Logger,
   type PoolStats,
 } from "./http.ts";
+export { metrics, METRICS_TYPE } from "./metrics.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
 export type {
   BatchContext,

@@ -222,25 +222,33 @@ export class Watchers {
   ): WatchedWork {
     const work = new WatchedWork(start.keys, clock);
     for (const begin of this.#methods[name] as readonly Begin<K>[]) {
-      work.watch(() => begin(start));
+      work.watch(begin, start);
     }
     return work;
   }
 
   evict(eviction: Eviction): void {
-    for (const evict of this.#methods.evict) quietly(() => evict(eviction));
+    for (const evict of this.#methods.evict) quietly(evict, eviction);
   }
 }
 
-/** Some work that is observed. */
+/** Without an observer that wants it otherwise. */
+const runHere: InContext = (run) => run();
+
+/**
+ * Some work that is observed. There is one for each load and question while somebody
+ * counts them, so it makes no function that it can do without.
+ */
 export class WatchedWork {
-  readonly #observers: WorkObserver[] = [];
+  /** Those who hear of its end. Nearly always there is one. */
+  #first: WorkObserver | undefined;
+  #others: WorkObserver[] | undefined;
   readonly #keys: readonly string[];
   readonly #clock: Clock;
   readonly #startedAt: number;
   #isOver = false;
   /** Runs a function as all observers want it to run. */
-  run: InContext = (run) => run();
+  run: InContext = runHere;
   /** What travels with a question to a peer: that of the first observer that has one. */
   traceparent: string | undefined;
 
@@ -251,11 +259,17 @@ export class WatchedWork {
   }
 
   /** What a later observer returns may rest on the context of those before it. */
-  watch(begin: () => WorkObserver | undefined | void): void {
-    const observer = this.run(() => quietly(begin));
+  watch<S>(
+    begin: (start: S) => WorkObserver | undefined | void,
+    start: S,
+  ): void {
+    const observer = this.run === runHere
+      ? quietly(begin, start)
+      : this.run(() => quietly(begin, start));
     if (typeof observer !== "object" || observer === null) return;
-    this.#observers.push(observer);
-    this.traceparent ??= quietly(() => readTraceparent(observer.traceparent));
+    if (this.#first === undefined) this.#first = observer;
+    else (this.#others ??= []).push(observer);
+    this.traceparent ??= quietly(traceparentOf, observer);
     if (observer.run !== undefined) {
       this.run = (run) => observer.run!(run);
     }
@@ -306,9 +320,8 @@ export class WatchedWork {
     this.#isOver = true;
     const ms = this.#clock.now() - this.#startedAt;
     const end: WorkEnd = { ms, result, keys, error };
-    for (const observer of this.#observers) {
-      quietly(() => observer.end?.(end));
-    }
+    if (this.#first !== undefined) tellEnd(this.#first, end);
+    for (const observer of this.#others ?? []) tellEnd(observer, end);
   }
 }
 
@@ -322,10 +335,22 @@ export function resultOf(error: unknown): WorkResult {
 }
 
 /** An observer must not disturb what it observes. */
-function quietly<T>(call: () => T): T | undefined {
+function quietly<A, T>(call: (about: A) => T, about: A): T | undefined {
   try {
-    return call();
+    return call(about);
   } catch {
     return undefined;
+  }
+}
+
+function traceparentOf({ traceparent }: WorkObserver): string | undefined {
+  return readTraceparent(traceparent);
+}
+
+function tellEnd(observer: WorkObserver, end: WorkEnd): void {
+  try {
+    observer.end?.(end);
+  } catch {
+    // As above.
   }
 }

@@ -133,40 +133,13 @@ export class Loader {
   }
 
   /** @param leave Gives up all places that the load has. */
-  #call(
+  async #call(
     getter: Getter,
     key: string,
     request: LoadRequest,
     leave?: () => void,
   ): Promise<PeerValue> {
-    if (!this.#watchers.hear("load")) {
-      return this.#get(getter, key, request, leave);
-    }
-    const reason = reasonOf(request);
-    const start = { group: this.#group, keys: [key], reason };
-    const work = this.inContext(() =>
-      this.#watchers.begin("load", start, this.#options.clock)
-    );
-    const { signal } = request.flight;
-    // A getter need not end when nobody waits any more.
-    const cancel = (): void => work.fail(signal.reason, "canceled");
-    signal.addEventListener("abort", cancel, { once: true });
-    const loaded = this.#get(getter, key, request, leave, work);
-    loaded.then(
-      () => work.done(),
-      // What a getter throws is its failure, whatever it is.
-      (error) => work.fail(thrownOf(error), resultOf(error)),
-    );
-    return loaded;
-  }
-
-  async #get(
-    getter: Getter,
-    key: string,
-    { flight, stale }: LoadRequest,
-    leave?: () => void,
-    work?: WatchedWork,
-  ): Promise<PeerValue> {
+    const { flight, stale } = request;
     const group = this.#group;
     const { loadTimeoutMs, clock, life } = this.#options;
     const limit = loadTimeoutMs === Infinity
@@ -180,24 +153,57 @@ export class Loader {
       },
     };
     const get = (): Loaded | Promise<Loaded> => getter(key, context);
-    // Within the context of the load, which may be one that was kept from before.
     const call = leave === undefined
       ? get
       : () => placeOfAsker.during(leave, get);
-    let loaded: Loaded;
+    let work: WatchedWork | undefined;
+    const begin = (): Loaded | Promise<Loaded> => {
+      if (!this.#watchers.hear("load")) return call();
+      work = this.#begin(key, request);
+      // That context may be one that was kept from before, so the place goes inside it.
+      return work.run(call);
+    };
+    const run = (): Loaded | Promise<Loaded> => this.inContext(begin);
     try {
-      const run = (): Loaded | Promise<Loaded> =>
-        this.inContext(work === undefined ? call : () => work.run(call));
-      loaded = await (limit === undefined ? run() : limit.run(
-        clock,
-        loadTimeoutMs,
-        () => tooSlow(group, key, loadTimeoutMs),
-        // A getter may throw at once.
-        async () => await run(),
-      ));
+      let loaded: Loaded;
+      try {
+        loaded = await (limit === undefined ? run() : limit.run(
+          clock,
+          loadTimeoutMs,
+          () => tooSlow(group, key, loadTimeoutMs),
+          // A getter may throw at once.
+          async () => await run(),
+        ));
+      } catch (error) {
+        throw failureOf(group, key, error);
+      }
+      const value = valueOf(group, key, loaded, life);
+      work?.done();
+      return value;
     } catch (error) {
-      throw failureOf(group, key, error);
+      // What a getter throws is its failure, whatever it is.
+      work?.fail(thrownOf(error), resultOf(error));
+      throw error;
     }
-    return valueOf(group, key, loaded, life);
+  }
+
+  /** Tells that the getter is about to be called. */
+  #begin(key: string, request: LoadRequest): WatchedWork {
+    const start = {
+      group: this.#group,
+      keys: [key],
+      reason: reasonOf(request),
+    };
+    const work = this.#watchers.begin("load", start, this.#options.clock);
+    // A getter need not end when nobody waits any more.
+    const leave = (reason: unknown): void => work.fail(reason, "canceled");
+    const { flight } = request;
+    if (flight.onLeave !== undefined) flight.onLeave({ leave });
+    else {
+      const { signal } = flight;
+      const onAbort = (): void => leave(signal.reason);
+      signal.addEventListener("abort", onAbort, { once: true });
+    }
+    return work;
   }
 }

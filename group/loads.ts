@@ -85,6 +85,11 @@ export class Loads {
     if (bytes > 0) this.#absent = new AbsentKeys(clock, bytes);
   }
 
+  /** What the keys take of which it is known that there are none. */
+  get absentBytes(): number {
+    return this.#absent?.bytes ?? 0;
+  }
+
   /** A key is written: what was known of its loads is so no more. */
   forget(key: string, what: "all" | "copies"): void {
     this.#loads.forget(key);

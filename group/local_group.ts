@@ -414,10 +414,20 @@ export class LocalGroup {
     return this.#caches.keys();
   }
 
-  /** What main and hot hold and did. */
-  stats(): { main: CacheStats; hot: CacheStats } {
-    const { main, hot } = this.#caches;
-    return { main: main.stats(), hot: hot.stats() };
+  /** What memory holds and did: all of it, and main and hot. */
+  stats(): {
+    maxBytes: number;
+    bytes: number;
+    main: CacheStats;
+    hot: CacheStats;
+  } {
+    const { main, hot, bytes } = this.#caches;
+    return {
+      maxBytes: this.#options.maxBytes,
+      bytes: bytes + this.#loads.absentBytes,
+      main: main.stats(),
+      hot: hot.stats(),
+    };
   }
 }
 

@@ -52,6 +52,16 @@ const STORIES: Readonly<Record<string, string>> = {
   const none = front.errorResponse(new Request(url), new front.NotFoundError("scores", "Tom"));
   same(none.status, 404);
 `,
+  "./metrics": `
+  const pool = new geecache.HTTPPool("http://localhost:9999");
+  const scores = pool.group("scores", () => "630");
+  metrics.metrics(pool);
+  await scores.get("Tom");
+  const miss = 'geecache_loads_total{group="scores",reason="miss",result="ok"} 1';
+  same(metrics.metrics(pool).includes(miss), true);
+  same(metrics.METRICS_TYPE, "text/plain; version=0.0.4; charset=utf-8");
+  await pool.close();
+`,
   "./http": `
   const url = "http://10.0.0.1:8080";
   const owner = new http.HTTPPool(url);

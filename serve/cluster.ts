@@ -215,7 +215,6 @@ async function main(): Promise<number> {
       traffic: () => traffic.state,
       setTraffic: (on) => traffic.set(on),
     },
-    maxBytesOf: () => FRONT_MAX_BYTES,
   });
   const door = frontDoor({
     groups,

@@ -20,6 +20,7 @@ import type { GroupSettings } from "./groups.ts";
 import { Page } from "./page/page.ts";
 import { type Handler, inOrder, statusResponse, UnderWay } from "./handlers.ts";
 import { health, type Surroundings } from "./health.ts";
+import { numbers } from "./numbers.ts";
 import { isLoopback, Servers } from "./servers.ts";
 import { loadLog } from "./load_log.ts";
 import { identityOf, trustOf } from "./secrets.ts";
@@ -99,6 +100,7 @@ export async function startProgram(
     underWay,
     asked: (group, key) => page.asked(group, key),
   });
+  (healthPort === undefined ? handlers : probes).push(numbers(pool));
   handlers.push((request) => page.handle(request), door, pool.handler);
   if (api !== undefined) {
     const { origin } = await servers.open(api, inOrder([door]));
@@ -169,13 +171,11 @@ function openPage(
   settings: Settings,
   fetch: HTTPPoolOptions["fetch"],
 ): Page {
-  const { host, admin, groups } = settings;
-  const budgets = new Map(groups.map(({ name, maxBytes }) => [name, maxBytes]));
+  const { host, admin } = settings;
   return new Page({
     pool,
     admin: admin || isLoopback(host),
     hosts: [host, new URL(pool.self).hostname],
-    maxBytesOf: (group) => budgets.get(group)!,
     ...(fetch === undefined ? {} : { fetch }),
   });
 }

@@ -122,7 +122,7 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
     { otherwise: "none" },
   ),
   "health-port": setting(port, [
-    "a port for /healthz and /readyz alone,",
+    "a port for /healthz, /readyz and /metrics alone,",
     "without TLS; they are not on the other ports then",
   ], { otherwise: "none" }),
   "origin": setting(text("URL"), [

@@ -16,6 +16,7 @@ import {
   assertStringIncludes,
   assertThrows,
 } from "./support/assert.ts";
+import { countsOf } from "./support/counts.ts";
 import { FakeClock, gate, settle } from "./support/time.ts";
 
 const SCORES = new Map([["Tom", "630"], ["Jack", "589"], ["Sam", "567"]]);
@@ -423,8 +424,8 @@ Deno.test("Group.stats() counts what happened", async () => {
   await group.get("Tom");
   await group.get("Tom");
   await assertRejects(() => group.get("kkk"), NotFoundError);
-  const { main, hot, ...counts } = group.stats();
-  assertEquals(counts, {
+  const { main, hot, bytes, maxBytes } = group.stats();
+  assertEquals(countsOf(group), {
     gets: 3,
     cacheHits: 1,
     staleHits: 0,
@@ -443,6 +444,8 @@ Deno.test("Group.stats() counts what happened", async () => {
   assertEquals([main.items, main.gets, main.hits], [1, 3, 1]);
   assertEquals([hot.items, hot.gets, hot.hits], [0, 2, 0]);
   assert(main.bytes > 6);
+  assertEquals(maxBytes, 64 * 1024 * 1024);
+  assert(bytes > main.bytes && bytes <= maxBytes);
 });
 
 Deno.test("Group.close() ends every wait with an error and keeps answering from memory", async () => {

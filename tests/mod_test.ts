@@ -3,6 +3,7 @@ import * as front from "../front.ts";
 import * as group from "../group.ts";
 import * as http from "../http.ts";
 import * as lru from "../lru.ts";
+import * as metrics from "../metrics.ts";
 import * as mod from "../mod.ts";
 import * as otel from "../otel.ts";
 import { assertEquals } from "./support/assert.ts";
@@ -16,6 +17,7 @@ Deno.test("mod.ts exports these names and no others", () => {
     "HTTPPool",
     "LRU",
     "LoadError",
+    "METRICS_TYPE",
     "NotFoundError",
     "PeerError",
     "RendezvousHash",
@@ -25,6 +27,7 @@ Deno.test("mod.ts exports these names and no others", () => {
     "entryResponse",
     "errorResponse",
     "filePeers",
+    "metrics",
   ]);
 });
 
@@ -49,9 +52,9 @@ Deno.test("Every export of the files that can be imported alone is also in mod.t
     "errorResponse",
   ]);
   assertEquals(Object.keys(discovery).sort(), ["dnsPeers", "filePeers"]);
-  assertEquals({
-    ...{ ...mod, ...lru, ...group, ...front, ...http, ...discovery },
-  }, { ...mod });
+  assertEquals(Object.keys(metrics).sort(), ["METRICS_TYPE", "metrics"]);
+  const all = { ...lru, ...group, ...front, ...http, ...discovery, ...metrics };
+  assertEquals({ ...mod, ...all }, { ...mod });
   // What few programs need is not loaded by those that do not.
   assertEquals(Object.keys(otel), ["instrument"]);
 });

@@ -35,12 +35,8 @@ export interface PageOptions {
   /** What the page can do to the processes of the nodes. */
   controls?: Controls;
   clock?: Clock;
-  /** The budget of a group; default: that of a group without options. */
-  maxBytesOf?: (group: string) => number;
 }
 
-/** The budget of a group without the option `maxBytes`. */
-const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 /** The longest body of a request. */
 const MAX_BODY_BYTES = 16 * 1024;
 /** How long a question of the page may take. */
@@ -65,7 +61,6 @@ export class Page {
   readonly #fetch: Fetch;
   readonly #controls: Controls | undefined;
   readonly #clock: Clock;
-  readonly #maxBytesOf: (group: string) => number;
   readonly #hottest: Hottest;
   readonly #recorder: Recorder;
   readonly #viewer: Viewer;
@@ -91,7 +86,6 @@ export class Page {
     this.#fetch = options.fetch ?? ((request) => fetch(request));
     this.#controls = controls;
     this.#clock = clock;
-    this.#maxBytesOf = options.maxBytesOf ?? (() => DEFAULT_MAX_BYTES);
     this.#hottest = new Hottest(now);
     this.#recorder = new Recorder(pool, now);
     this.#viewer = new Viewer(pool, new Ring(pool));
@@ -141,7 +135,6 @@ export class Page {
       this.#recorder,
       this.#hottest,
       this.#admin,
-      this.#maxBytesOf,
     );
   }
 

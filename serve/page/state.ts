@@ -62,20 +62,16 @@ export function stateOf(
   recorder: Recorder,
   hottest: Hottest,
   keys: boolean,
-  maxBytesOf: (group: string) => number,
 ): NodeState {
   const { loads, ...times } = recorder.look();
   const { draining } = pool.stats();
-  const numbers = { totals: totalsOf(pool, maxBytesOf), ...times, draining };
+  const numbers = { totals: totalsOf(pool), ...times, draining };
   if (!keys) return numbers;
   const groups = [...pool.groups()].map(({ name }) => name);
   return { ...numbers, groups, loads, hottest: hottest.top(HOTTEST) };
 }
 
-function totalsOf(
-  pool: HTTPPool,
-  maxBytesOf: (group: string) => number,
-): Totals {
+function totalsOf(pool: HTTPPool): Totals {
   const totals = { ...TOTALS };
   for (const { questions } of pool.stats().peers) totals.questions += questions;
   for (const group of pool.groups()) {
@@ -86,8 +82,8 @@ function totalsOf(
     totals.peerLoads += stats.peerLoads;
     totals.evictions += stats.main.evictions + stats.hot.evictions;
     totals.items += stats.main.items + stats.hot.items;
-    totals.bytes += stats.main.bytes + stats.hot.bytes;
-    totals.maxBytes += maxBytesOf(group.name);
+    totals.bytes += stats.bytes;
+    totals.maxBytes += stats.maxBytes;
   }
   return totals;
 }

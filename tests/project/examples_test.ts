@@ -10,6 +10,7 @@ import {
   textOf,
   withPrograms,
 } from "../support/examples.ts";
+import { Page } from "../support/metrics.ts";
 import { freePorts, Program, sendHalf } from "../support/process.ts";
 
 async function withProgram(
@@ -258,6 +259,37 @@ Deno.test("examples/otel.ts is one cache where OpenTelemetry does nothing", () =
         .filter((line) => /in trace undefined loading 12$/.test(line)).length,
       1,
     );
+  }));
+
+Deno.test("examples/metrics.ts shows what its processes did", () =>
+  withPeers("metrics.ts", 2, async (urls, programs) => {
+    const keys = Array.from({ length: 12 }, (_, i) => `${i}`);
+    for (const key of [...keys, ...keys]) {
+      for (const url of urls) {
+        assertEquals(
+          await textOf(`${url}/squares/${key}`),
+          `${Number(key) ** 2}`,
+        );
+      }
+    }
+    assertEquals(await textOf(`${urls[0]}/squares/none`), "no number\n");
+    let loads = 0;
+    let gets = 0;
+    for (const url of urls) {
+      const response = await fetch(`${url}/metrics`);
+      assertEquals(
+        response.headers.get("Content-Type"),
+        "text/plain; version=0.0.4; charset=utf-8",
+      );
+      const page = new Page(await response.text());
+      const own = (name: string) =>
+        page.all(name).reduce((sum, { value }) => sum + value, 0);
+      loads += own("geecache_loads_total");
+      gets += own("geecache_requests_total") -
+        own("geecache_server_requests_total");
+    }
+    assertEquals([loads, gets], [loadsOf(programs), 49]);
+    assertEquals(loads, 13);
   }));
 
 Deno.test("examples/hono.ts is one cache behind two Hono applications", () =>

@@ -107,6 +107,11 @@ const ROOMS = [
   "discovery/dns.ts",
   "discovery/file.ts",
   "discovery.ts",
+  "metrics/text.ts",
+  "metrics/histogram.ts",
+  "metrics/recorder.ts",
+  "metrics/families.ts",
+  "metrics.ts",
   "mod.ts",
 ];
 
@@ -166,9 +171,12 @@ const MAY_IMPORT: Readonly<Record<string, readonly string[]>> = {
     "peer",
     "http",
     "discovery",
+    "metrics",
   ],
   // It hears what a pool tells its observers, and reads what groups count.
   otel: ["base", "group", "http"],
+  // It asks a pool for what anybody may ask it.
+  metrics: ["base", "group", "peer", "http"],
   node: [],
 };
 

@@ -35,7 +35,6 @@ class Pages {
         admin: true,
         hosts: ["n0", "n1", "n2"],
         clock: this.cluster.clock,
-        maxBytesOf: () => 1_000,
         fetch: async (request) => {
           const { origin, pathname } = new URL(request.url);
           this.asked.push(`${request.method} ${origin}${pathname}`);
@@ -284,7 +283,7 @@ Deno.test("The stream tells of gets within a second, and of what was before", ()
     const { point, nodes, ring } = await events.view(pages);
     assertEquals([point.gets, point.loads], [4, 2]);
     assertEquals(point.hitRatio, 0.5);
-    assertEquals(point.maxBytes, 1_000);
+    assertEquals(point.maxBytes, 64 * 1024 * 1024);
     assert(point.loadP50 !== null && point.bytes > 0);
     assertEquals(nodes.map(({ health, items }) => [health, items]), [[
       "up",
