@@ -6,7 +6,7 @@
  */
 
 import type { HTTPPool } from "../../mod.ts";
-import { type Counts, Histogram } from "./histogram.ts";
+import { type Counts, Latencies } from "./latencies.ts";
 import { MAX_KEY_LENGTH } from "./hottest.ts";
 
 /** A load that ended. */
@@ -40,8 +40,8 @@ const LEASE_MS = 30_000;
 export class Recorder {
   readonly #pool: HTTPPool;
   readonly #now: () => number;
-  readonly #loadMs: Histogram;
-  readonly #peerMs: Histogram;
+  readonly #loadMs: Latencies;
+  readonly #peerMs: Latencies;
   #loads: (Omit<RecentLoad, "agoMs"> & { endedAt: number })[] = [];
   #stop: (() => void) | undefined;
   #lookedAt = -Infinity;
@@ -51,8 +51,8 @@ export class Recorder {
   constructor(pool: HTTPPool, now: () => number) {
     this.#pool = pool;
     this.#now = now;
-    this.#loadMs = new Histogram(now);
-    this.#peerMs = new Histogram(now);
+    this.#loadMs = new Latencies(now);
+    this.#peerMs = new Latencies(now);
   }
 
   /** Whether it observes the pool now. */

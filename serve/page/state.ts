@@ -6,7 +6,7 @@
  */
 
 import type { HTTPPool } from "../../mod.ts";
-import type { Counts } from "./histogram.ts";
+import type { Counts } from "./latencies.ts";
 import type { HotKey, Hottest } from "./hottest.ts";
 import type { RecentLoad, Recorder } from "./recorder.ts";
 

@@ -7,7 +7,7 @@
 
 import type { HTTPPool, PeerStats } from "../../mod.ts";
 import type { NodeAction, NodeProcess, TrafficState } from "./controls.ts";
-import { quantile } from "./histogram.ts";
+import { quantile } from "./latencies.ts";
 import type { HotKey } from "./hottest.ts";
 import type { Told } from "./nodes.ts";
 import type { Ring, Shares } from "./shares.ts";

@@ -1,6 +1,6 @@
 /** Times of the last seconds, and the quantiles of several processes. */
 
-import { Histogram, quantile } from "../../../serve/page/histogram.ts";
+import { Latencies, quantile } from "../../../serve/page/latencies.ts";
 import { assert, assertEquals } from "../../support/assert.ts";
 
 /** Whether an estimate is at or above what it stands for, and by a fifth at most. */
@@ -10,7 +10,7 @@ function isNear(estimate: number | undefined, ms: number): boolean {
 }
 
 Deno.test("quantile() finds the times of several processes to within a fifth", () => {
-  const [a, b] = [new Histogram(() => 0), new Histogram(() => 0)];
+  const [a, b] = [new Latencies(() => 0), new Latencies(() => 0)];
   for (let i = 1; i <= 50; i++) a.add(i);
   for (let i = 51; i <= 100; i++) b.add(i);
   const all = [a.counts(), b.counts()];
@@ -20,9 +20,9 @@ Deno.test("quantile() finds the times of several processes to within a fifth", (
   assertEquals(quantile([[]], 0.5), undefined);
 });
 
-Deno.test("Histogram forgets what is ten seconds ago", () => {
+Deno.test("Latencies forgets what is ten seconds ago", () => {
   let now = 0;
-  const times = new Histogram(() => now);
+  const times = new Latencies(() => now);
   times.add(5);
   now = 9_999;
   assertEquals(times.counts().length, 1);
@@ -32,8 +32,8 @@ Deno.test("Histogram forgets what is ten seconds ago", () => {
   assertEquals(times.counts().length, 1);
 });
 
-Deno.test("Histogram takes any time, and quantile() drops buckets that do not exist", () => {
-  const times = new Histogram(() => 0);
+Deno.test("Latencies takes any time, and quantile() drops buckets that do not exist", () => {
+  const times = new Latencies(() => 0);
   for (const ms of [0, -1, NaN, 1e-9, 1e12, Infinity]) times.add(ms);
   const sum = times.counts().reduce((sum, [, count]) => sum + count, 0);
   assertEquals(sum, 6);

@@ -16,7 +16,7 @@ const SECONDS = 10;
 export type Counts = readonly (readonly [bucket: number, count: number])[];
 
 /** The times of the last ten seconds. */
-export class Histogram {
+export class Latencies {
   readonly #now: () => number;
   readonly #seconds = Array.from(
     { length: SECONDS },
