@@ -7,25 +7,69 @@
  *     npm install geecache
  *     node cluster.ts 8000 8001,8002,8003,8004
  *     curl http://127.0.0.1:8000/squares/12
+ *
+ * On SIGHUP the workers are replaced one by one, each once the one before it
+ * takes requests: so they run the code of the file as it is by then. SIGTERM and
+ * Ctrl-C stop them all. A worker that stops hands over for two seconds, or for as
+ * many milliseconds as the third argument says.
  */
 
-import cluster from "node:cluster";
+import cluster, { type Worker } from "node:cluster";
+import { once } from "node:events";
 import { createServer } from "node:http";
 import process from "node:process";
 import { HTTPPool } from "geecache";
 import { keepAliveFetch, toNodeHandler } from "geecache/node";
 
-const [publicPort = "8000", ports = "8001,8002"] = process.argv.slice(2);
+const [publicPort = "8000", ports = "8001,8002", drainMs = "2000"] = process
+  .argv.slice(2);
+
+/** How long clients may take to send the rest of their requests. */
+const SHUTDOWN_MS = 2_000;
+/** A worker that ends sooner is followed after that time, and not at once. */
+const RESTART_MS = 1_000;
 
 function startPrimary(): void {
-  const portOf = new Map<number, string>();
-  const start = (port: string) => {
-    portOf.set(cluster.fork({ PEER_PORT: port }).id, port);
+  const workers = new Map<string, Worker>();
+  let stopping = false;
+  const start = (port: string): void => {
+    const worker = cluster.fork({ PEER_PORT: port });
+    const started = Date.now();
+    workers.set(port, worker);
+    // The new worker takes the port of the one that ended, so the list of peers
+    // stays correct.
+    worker.on("exit", () => {
+      workers.delete(port);
+      if (stopping) return;
+      const wait = Math.max(0, started + RESTART_MS - Date.now());
+      setTimeout(() => {
+        if (!stopping) start(port);
+      }, wait);
+    });
   };
   ports.split(",").forEach(start);
-  // The new worker takes the port of the one that died, so the list of peers
-  // stays correct.
-  cluster.on("exit", ({ id }) => start(portOf.get(id)!));
+
+  let replacing = false;
+  const replaceAll = async (): Promise<void> => {
+    if (replacing) return;
+    replacing = true;
+    for (const port of ports.split(",")) {
+      workers.get(port)?.process.kill("SIGTERM");
+      let ready: string;
+      do [ready] = await once(cluster, "message").then((
+        [, said],
+      ) => [said]); while (ready !== port);
+    }
+    replacing = false;
+    console.log("All workers were replaced");
+  };
+  process.on("SIGHUP", replaceAll);
+  const stop = (): void => {
+    stopping = true;
+    for (const worker of workers.values()) worker.process.kill("SIGTERM");
+  };
+  process.on("SIGTERM", stop);
+  process.on("SIGINT", stop);
 }
 
 function startWorker(port: string): void {
@@ -52,7 +96,24 @@ function startWorker(port: string): void {
     console.log(
       `[${port}] Listening on http://127.0.0.1:${publicPort}/, process ${process.pid}`,
     );
+    process.send?.(port);
   });
+
+  let stopping = false;
+  process.on("SIGTERM", async () => {
+    if (stopping) return;
+    stopping = true;
+    // It goes on answering meanwhile, and the others take over what is in memory.
+    await pool.drain({ timeoutMs: Number(drainMs) });
+    // From here on, the primary gives requests to the others.
+    await Promise.race([
+      new Promise((resolve) => server.close(resolve)),
+      new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS)),
+    ]);
+    process.exit(0);
+  });
+  // Ctrl-C reaches the workers, too. The primary is the one that stops them.
+  process.on("SIGINT", () => {});
 }
 
 if (cluster.isPrimary) startPrimary();
