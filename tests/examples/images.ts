@@ -133,10 +133,7 @@ Deno.test({
       const files = [...Deno.readDirSync(container.folder)];
       assertEquals(
         files.map(({ name }) => name).sort(),
-        [
-          ...["geecache.tgz", "node_modules", "package-lock.json"],
-          ...["package.json", "service.ts"],
-        ],
+        ["node_modules", "package-lock.json", "package.json", "service.ts"],
       );
       const [port] = freePorts(1);
       const { start, isHealthy } = starter(container, { PORT: `${port}` });
