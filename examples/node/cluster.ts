@@ -49,16 +49,18 @@ function startPrimary(): void {
   };
   ports.split(",").forEach(start);
 
+  /** Resolves when the worker of a port takes requests. */
+  const listening = async (port: string): Promise<void> => {
+    let said: unknown;
+    do [, said] = await once(cluster, "message"); while (said !== port);
+  };
   let replacing = false;
   const replaceAll = async (): Promise<void> => {
     if (replacing) return;
     replacing = true;
     for (const port of ports.split(",")) {
       workers.get(port)?.process.kill("SIGTERM");
-      let ready: string;
-      do [ready] = await once(cluster, "message").then((
-        [, said],
-      ) => [said]); while (ready !== port);
+      await listening(port);
     }
     replacing = false;
     console.log("All workers were replaced");

@@ -8,24 +8,23 @@ import { installRuntime, npmInstall } from "../../scripts/runtimes.ts";
 import { build, type Container } from "../support/dockerfile.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { freePorts, Program, sendHalf } from "../support/process.ts";
+import { inFolder } from "../support/serve.ts";
 import { packInto } from "../support/service.ts";
 
 const ROOT = new URL("../../", import.meta.url).pathname;
+/** What docs/deploy.md says that the program needs, beside budgets and garbage. */
+const PROGRAM_BYTES = 100 * 2 ** 20;
 /** Only root can become somebody else. */
 const isRoot = Deno.build.os !== "windows" && Deno.uid() === 0;
 const ignore = Deno.build.os === "windows";
 if (ignore) console.log("Images: left out: Windows has no /bin/sh");
 else if (!isRoot) console.log("Images: run as this user, who is not root");
 
-/** A folder that anybody may read, as those of an image. */
-async function inFolder(run: (folder: string) => Promise<void>): Promise<void> {
-  const folder = await Deno.makeTempDir();
-  await Deno.chmod(folder, 0o755);
-  try {
-    await run(folder);
-  } finally {
-    await Deno.remove(folder, { recursive: true });
-  }
+/** What a process has in memory; 0 where the system does not say it in a file. */
+function residentBytes(pid: number): number {
+  if (Deno.build.os !== "linux") return 0;
+  const status = Deno.readTextFileSync(`/proc/${pid}/status`);
+  return Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)![1]) * 1024;
 }
 
 /** What runs an image's commands with other variables and arguments. */
@@ -53,6 +52,8 @@ Deno.test({
   ignore,
   fn: () =>
     inFolder(async (root) => {
+      // Anybody may read an image.
+      await Deno.chmod(root, 0o755);
       const bin = `${root}/bin`;
       await Deno.mkdir(bin);
       await Deno.copyFile(Deno.execPath(), `${bin}/deno`);
@@ -81,6 +82,7 @@ Deno.test({
         const response = await fetch(`http://127.0.0.1:${port}/api/items/a`);
         assertEquals(await response.text(), "/a");
         assert(await isHealthy());
+        assert(residentBytes(program.pid) < PROGRAM_BYTES);
         const half = await sendHalf(port!);
         program.kill("SIGTERM");
         assertEquals(await program.ended, 0, program.lines.join("\n"));
@@ -106,6 +108,8 @@ Deno.test({
   ignore,
   fn: () =>
     inFolder(async (root) => {
+      // Anybody may read an image.
+      await Deno.chmod(root, 0o755);
       const context = `${root}/context`;
       await Deno.mkdir(context);
       // npm has put the package into its cache, and takes it from there as it would from

@@ -6,6 +6,7 @@
 import { installRuntime } from "../../scripts/runtimes.ts";
 import { assert, assertEquals } from "../support/assert.ts";
 import { freePorts, Program } from "../support/process.ts";
+import { inFolder } from "../support/serve.ts";
 import { packInto } from "../support/service.ts";
 
 const ignore = Deno.build.os === "windows";
@@ -15,52 +16,51 @@ Deno.test({
   name:
     "examples/node/cluster.ts replaces its workers on SIGHUP without a failed get, and stops on SIGTERM",
   ignore,
-  fn: async () => {
-    const folder = await Deno.makeTempDir();
-    await packInto(folder, ["cluster.ts"]);
-    const { path } = await installRuntime("node24", folder);
-    const [port, ...ports] = freePorts(4);
-    const args = ["cluster.ts", `${port}`, ports.join(), "1000"];
-    const program = new Program(args, { path, cwd: folder });
-    const ask = async (key: number): Promise<void> => {
-      const response = await fetch(`http://127.0.0.1:${port}/squares/${key}`);
-      assertEquals(await response.text(), `${key ** 2}`);
-    };
-    const pids = (): string[] =>
-      program.lines.flatMap((line) =>
-        / Listening on .*, process (\d+)$/.exec(line)?.slice(1) ?? []
-      );
-    try {
-      for (const port of ports) {
-        await program.said(new RegExp(`^\\[${port}\\] Listening`));
-      }
-      for (let key = 0; key < 24; key++) await ask(key);
-      assertEquals(program.count(/loading/), 24);
-      let over = false;
-      const replaced = program.said(/^All workers were replaced$/)
-        .finally(() => over = true);
-      program.kill("SIGHUP");
-      let asked = 0;
-      while (!over) await ask(asked++ % 24);
-      await replaced;
-      assert(asked > 24, `${asked}`);
-      assertEquals(new Set(pids()).size, 6, program.lines.join("\n"));
-      const again = program.count(/loading/) - 24;
-      console.log(`node:cluster: ${asked} gets, ${again} loads again`);
-      program.kill("SIGTERM");
-      assertEquals(await program.ended, 0);
-      const isAlive = (pid: string): boolean => {
-        try {
-          Deno.kill(Number(pid), "SIGCONT");
-          return true;
-        } catch {
-          return false;
-        }
+  fn: () =>
+    inFolder(async (folder) => {
+      await packInto(folder, ["cluster.ts"]);
+      const { path } = await installRuntime("node24", folder);
+      const [port, ...ports] = freePorts(4);
+      const args = ["cluster.ts", `${port}`, ports.join(), "1000"];
+      const program = new Program(args, { path, cwd: folder });
+      const ask = async (key: number): Promise<void> => {
+        const response = await fetch(`http://127.0.0.1:${port}/squares/${key}`);
+        assertEquals(await response.text(), `${key ** 2}`);
       };
-      assertEquals(pids().filter(isAlive), []);
-    } finally {
-      await program.stop();
-      await Deno.remove(folder, { recursive: true });
-    }
-  },
+      const pids = (): string[] =>
+        program.lines.flatMap((line) =>
+          / Listening on .*, process (\d+)$/.exec(line)?.slice(1) ?? []
+        );
+      try {
+        for (const port of ports) {
+          await program.said(new RegExp(`^\\[${port}\\] Listening`));
+        }
+        for (let key = 0; key < 24; key++) await ask(key);
+        assertEquals(program.count(/loading/), 24);
+        let over = false;
+        const replaced = program.said(/^All workers were replaced$/)
+          .finally(() => over = true);
+        program.kill("SIGHUP");
+        let asked = 0;
+        while (!over) await ask(asked++ % 24);
+        await replaced;
+        assert(asked > 24, `${asked}`);
+        assertEquals(new Set(pids()).size, 6, program.lines.join("\n"));
+        const again = program.count(/loading/) - 24;
+        console.log(`node:cluster: ${asked} gets, ${again} loads again`);
+        program.kill("SIGTERM");
+        assertEquals(await program.ended, 0);
+        const isAlive = (pid: string): boolean => {
+          try {
+            Deno.kill(Number(pid), "SIGCONT");
+            return true;
+          } catch {
+            return false;
+          }
+        };
+        assertEquals(pids().filter(isAlive), []);
+      } finally {
+        await program.stop();
+      }
+    }),
 });

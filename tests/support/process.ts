@@ -89,6 +89,10 @@ export class Program {
     return this.lines.filter((line) => pattern.test(line)).length;
   }
 
+  get pid(): number {
+    return this.#child.pid;
+  }
+
   kill(signal: Deno.Signal): void {
     this.#child.kill(signal);
   }
