@@ -139,8 +139,8 @@ Deno.test("A pod has time to stop, and memory for its budgets", async () => {
     (sum, { maxBytes }) => sum + maxBytes,
     0,
   );
-  const [, mebibytes] = /^(\d+)Mi$/.exec(resources.limits.memory)!;
-  assert(Number(mebibytes) * MIB > budgets + GARBAGE_BYTES + PROGRAM_BYTES);
+  const [, number] = /^(\d+)Mi$/.exec(resources.limits.memory)!;
+  assert(Number(number) * MIB > budgets + GARBAGE_BYTES + PROGRAM_BYTES);
   assertEquals(resources.requests.memory, resources.limits.memory);
 });
 

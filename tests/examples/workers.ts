@@ -27,7 +27,7 @@ Deno.test({
         const response = await fetch(`http://127.0.0.1:${port}/squares/${key}`);
         assertEquals(await response.text(), `${key ** 2}`);
       };
-      const pids = (): string[] =>
+      const processes = (): string[] =>
         program.lines.flatMap((line) =>
           / Listening on .*, process (\d+)$/.exec(line)?.slice(1) ?? []
         );
@@ -45,7 +45,7 @@ Deno.test({
         while (!over) await ask(asked++ % 24);
         await replaced;
         assert(asked > 24, `${asked}`);
-        assertEquals(new Set(pids()).size, 6, program.lines.join("\n"));
+        assertEquals(new Set(processes()).size, 6, program.lines.join("\n"));
         const again = program.count(/loading/) - 24;
         console.log(`node:cluster: ${asked} gets, ${again} loads again`);
         program.kill("SIGTERM");
@@ -58,7 +58,7 @@ Deno.test({
             return false;
           }
         };
-        assertEquals(pids().filter(isAlive), []);
+        assertEquals(processes().filter(isAlive), []);
       } finally {
         await program.stop();
       }
