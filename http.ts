@@ -68,6 +68,7 @@ export type {
   LoadStart,
   PeerStart,
   PoolObserver,
+  ServeStart,
   WorkEnd,
   WorkObserver,
   WorkResult,
@@ -173,7 +174,12 @@ export class HTTPPool {
     this.#absence = new AbsenceLog(settings.logger, this.self);
     this.#proxies = new ProxyCheck(settings);
     this.#admission = new Admission(settings, this.#members);
-    this.#handler = new Handler(settings, this.#admission, this.#locals);
+    this.#handler = new Handler(
+      settings,
+      this.#admission,
+      this.#locals,
+      this.#watchers,
+    );
     this.handler = (request) => this.#handler.handle(request);
   }
 
@@ -368,9 +374,9 @@ export class HTTPPool {
 
   /**
    * Tells `observer` of what somebody waits for from now on: gets that memory cannot
-   * answer, calls of getters, questions and writes to peers; and of evictions. Gets that
-   * memory answers are counted in {@linkcode Group.stats} and not told. Returns a function
-   * that ends it.
+   * answer, calls of getters, questions and writes to peers, questions of peers that wait
+   * for a load; and of evictions. Gets that memory answers are counted in
+   * {@linkcode Group.stats} and not told. Returns a function that ends it.
    *
    * @example The loads that took longest
    * ```ts

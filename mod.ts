@@ -100,6 +100,7 @@ export type {
   LoadStart,
   PeerStart,
   PoolObserver,
+  ServeStart,
   WorkEnd,
   WorkObserver,
   WorkResult,

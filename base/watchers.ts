@@ -1,6 +1,7 @@
 /**
  * Tells observers of the work that somebody waits for: gets that memory cannot answer,
- * calls of getters, questions and writes to peers. Evictions are told, too.
+ * calls of getters, questions and writes to peers, and questions of peers that wait for a
+ * load. Evictions are told, too.
  *
  * What is answered from memory is counted and never told: look at the stats for that.
  * Work that nobody observes costs one look at a field.
@@ -19,6 +20,7 @@ import {
   NotFoundError,
   PeerError,
 } from "./errors.ts";
+import { readTraceparent } from "./traceparent.ts";
 
 /** A get of one key or of many that are not in memory here. */
 export interface GetStart {
@@ -51,6 +53,18 @@ export interface PeerStart {
   group: string;
   /** The keys; of `"clear"`, none. */
   keys: readonly string[];
+}
+
+/** A question of another process that memory did not answer and that waits for a load. */
+export interface ServeStart {
+  /** The origin that the asker says it has; a program that is no peer says none. */
+  peer?: string;
+  /** The name of the group. */
+  group: string;
+  /** The key. */
+  keys: readonly string[];
+  /** The {@linkcode WorkObserver.traceparent} of the question, if the asker sent one. */
+  traceparent?: string;
 }
 
 /** An entry left memory to make room for another one. */
@@ -92,10 +106,17 @@ export interface WorkObserver {
   /** Hears of the end, once. */
   end?(end: WorkEnd): void;
   /**
-   * Calls a function and returns what that returns. A getter is called through this, so
-   * that it can run in some asynchronous context, such as that of a span.
+   * Calls a function and returns what that returns. A getter is called through this, and
+   * so is a request to a peer that serves nothing else, so that they can run in some
+   * asynchronous context, such as that of a span.
    */
   run?<T>(call: () => T): T;
+  /**
+   * Of a question to a peer: what it is to the peer that traces it, as `traceparent` of
+   * W3C Trace Context, in 55 characters. It travels with the question. Anything else is
+   * not sent.
+   */
+  readonly traceparent?: string | undefined;
 }
 
 /**
@@ -109,6 +130,11 @@ export interface PoolObserver {
   load?(start: LoadStart): WorkObserver | undefined | void;
   /** A peer is asked for a key, or told of a write. */
   peer?(start: PeerStart): WorkObserver | undefined | void;
+  /**
+   * A question of another process waits for a load. Where it is asked in a request that
+   * is told to ask again, it ends as `"canceled"` and begins again.
+   */
+  serve?(start: ServeStart): WorkObserver | undefined | void;
   /** An entry was evicted. */
   evict?(eviction: Eviction): void;
 }
@@ -118,6 +144,7 @@ export interface Starts {
   get: GetStart;
   load: LoadStart;
   peer: PeerStart;
+  serve: ServeStart;
 }
 
 type Begin<K extends keyof Starts> = (
@@ -129,10 +156,11 @@ class Methods {
   get: readonly Begin<"get">[] = [];
   load: readonly Begin<"load">[] = [];
   peer: readonly Begin<"peer">[] = [];
+  serve: readonly Begin<"serve">[] = [];
   evict: readonly ((eviction: Eviction) => void)[] = [];
 }
 
-const NAMES = ["get", "load", "peer", "evict"] as const;
+const NAMES = ["get", "load", "peer", "serve", "evict"] as const;
 
 /**
  * Checks what is to observe.
@@ -213,6 +241,8 @@ export class WatchedWork {
   #isOver = false;
   /** Runs a function as all observers want it to run. */
   run: InContext = (run) => run();
+  /** What travels with a question to a peer: that of the first observer that has one. */
+  traceparent: string | undefined;
 
   constructor(keys: readonly string[], clock: Clock) {
     this.#keys = keys;
@@ -225,6 +255,7 @@ export class WatchedWork {
     const observer = this.run(() => quietly(begin));
     if (typeof observer !== "object" || observer === null) return;
     this.#observers.push(observer);
+    this.traceparent ??= quietly(() => readTraceparent(observer.traceparent));
     if (observer.run !== undefined) {
       this.run = (run) => observer.run!(run);
     }

@@ -15,7 +15,7 @@ import type {
   PeerPicker,
   PeerValue,
 } from "../base/peers.ts";
-import { GetterFailure } from "./getter.ts";
+import { thrownOf } from "./getter.ts";
 import type { GroupOptions } from "./group_options.ts";
 import type { About } from "./entry.ts";
 import type { LocalGroup } from "./local_group.ts";
@@ -161,7 +161,7 @@ export class Asking implements Asker {
       flight.resolve(value, { from, ttlMs });
     } catch (error) {
       // Callers here get what the getter threw, as it is.
-      flight.reject(error instanceof GetterFailure ? error.error : error);
+      flight.reject(thrownOf(error));
     }
   }
 }

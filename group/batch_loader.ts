@@ -134,6 +134,8 @@ class Batch implements Leaver {
   #aborted: { reason: unknown } | undefined;
   #stale: Map<string, ByteView> | undefined;
   #cancelLimit: (() => void) | undefined;
+  /** Whether it took longer than its limit. */
+  isLate = false;
 
   /** @param onFree The place of the call is free, whether it has ended or not. */
   constructor(missing: readonly MissingKey[], onFree: () => void) {
@@ -181,6 +183,7 @@ class Batch implements Leaver {
    */
   limit(clock: Clock, ms: number, late: (key: string) => Error): void {
     this.#cancelLimit = clock.after(ms, () => {
+      this.isLate = true;
       const errors = this.missing.map(({ key }) => late(key));
       // Before the signal fires, or what the getter makes of that would come first.
       for (const [i, { reject }] of this.missing.entries()) {
@@ -384,6 +387,11 @@ export class BatchLoader {
           const start = { group, keys, reason: reasonOf(missing[0]!) };
           work = this.#watchers.begin("load", start, clock);
           results = new Map();
+          // A getter need not end when nobody waits any more.
+          batch.signal.addEventListener("abort", () => {
+            const result = batch.isLate ? "failed" : "canceled";
+            work!.fail(batch.signal.reason, result);
+          }, { once: true });
           return work.run(load);
         },
         batch.free,

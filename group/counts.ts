@@ -10,6 +10,8 @@ export interface GroupCounts {
   gets: number;
   /** Keys answered from memory, main or hot. */
   cacheHits: number;
+  /** Those of them that were answered with a stale value. */
+  staleHits: number;
   /** Keys that were not in memory. */
   loads: number;
   /** What those misses began once they had joined each other: questions to an owner and calls of the getter. */
@@ -39,6 +41,7 @@ export function noCounts(): GroupCounts {
   return {
     gets: 0,
     cacheHits: 0,
+    staleHits: 0,
     loads: 0,
     loadsDeduped: 0,
     peerLoads: 0,

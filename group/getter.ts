@@ -177,6 +177,11 @@ export class GetterFailure {
   }
 }
 
+/** What a getter threw, without what it travels in; any other error as it is. */
+export function thrownOf(error: unknown): unknown {
+  return error instanceof GetterFailure ? error.error : error;
+}
+
 /**
  * What a key's answer means.
  *

@@ -20,8 +20,8 @@ import {
   failureOf,
   type Getter,
   type GetterContext,
-  GetterFailure,
   type Loaded,
+  thrownOf,
   tooSlow,
   valueOf,
 } from "./getter.ts";
@@ -147,13 +147,16 @@ export class Loader {
     const work = this.inContext(() =>
       this.#watchers.begin("load", start, this.#options.clock)
     );
+    const { signal } = request.flight;
+    // A getter need not end when nobody waits any more.
+    const cancel = (): void => work.fail(signal.reason, "canceled");
+    signal.addEventListener("abort", cancel, { once: true });
     const loaded = this.#get(getter, key, request, leave, work);
-    loaded.then(() => work.done(), (error) => {
-      const isCanceled = request.flight.signal.aborted;
-      const thrown = error instanceof GetterFailure ? error.error : error;
+    loaded.then(
+      () => work.done(),
       // What a getter throws is its failure, whatever it is.
-      work.fail(thrown, isCanceled ? "canceled" : resultOf(error));
-    });
+      (error) => work.fail(thrownOf(error), resultOf(error)),
+    );
     return loaded;
   }
 
@@ -176,16 +179,15 @@ export class Loader {
         return (limit ?? flight).signal;
       },
     };
-    const get = (): Loaded | Promise<Loaded> =>
-      work === undefined
-        ? getter(key, context)
-        : work.run(() => getter(key, context));
+    const get = (): Loaded | Promise<Loaded> => getter(key, context);
+    // Within the context of the load, which may be one that was kept from before.
+    const call = leave === undefined
+      ? get
+      : () => placeOfAsker.during(leave, get);
     let loaded: Loaded;
     try {
       const run = (): Loaded | Promise<Loaded> =>
-        this.inContext(
-          leave === undefined ? get : () => placeOfAsker.during(leave, get),
-        );
+        this.inContext(work === undefined ? call : () => work.run(call));
       loaded = await (limit === undefined ? run() : limit.run(
         clock,
         loadTimeoutMs,

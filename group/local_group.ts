@@ -138,7 +138,7 @@ export class LocalGroup {
     const view = caches.get(key, this.#onCopyUsed, isPeer);
     if (view !== undefined) {
       this.counts.cacheHits++;
-      if (caches.foundStale) this.#loads.answeredStale(key);
+      if (caches.foundStale) this.#hitStale(key);
     }
     return view;
   }
@@ -203,15 +203,21 @@ export class LocalGroup {
       const key = entries.key(at);
       const value = this.#keeping.asPeerValue(key, entries.view(at), ttlMs);
       answers.stale(this.handOut(key, value, served));
-      if (caches.foundStale) this.#loads.answeredStale(key);
+      if (caches.foundStale) this.#hitStale(key);
       return true;
     }
     const leftMs = ttlMs === Infinity ? undefined : ttlMs;
     const isHot = this.#popularity.isHot(entries.hash(at), served, leftMs);
     answers.entry(entries, at, leftMs, isHot);
     // It goes stale at this moment.
-    if (caches.foundStale) this.#loads.answeredStale(entries.key(at));
+    if (caches.foundStale) this.#hitStale(entries.key(at));
     return true;
+  }
+
+  /** Memory answered with a stale value. */
+  #hitStale(key: string): void {
+    this.counts.staleHits++;
+    this.#loads.answeredStale(key);
   }
 
   /**

@@ -28,10 +28,13 @@ import {
 import { Bodies, type BodiesOptions } from "./bodies.ts";
 import type { Admission } from "./admission.ts";
 import { Links } from "./links.ts";
-import { Waits } from "./waits.ts";
+import { beginServe, Waits } from "./waits.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import { keyRule } from "../base/names.ts";
 import type { PeerValue } from "../base/peers.ts";
+import { readTraceparent } from "../base/traceparent.ts";
+import { resultOf, type WatchedWork, type Watchers } from "../base/watchers.ts";
+import { thrownOf } from "../group/getter.ts";
 import type { Protocol } from "../protocol/protocols.ts";
 import {
   decodeCount,
@@ -69,6 +72,7 @@ export class Handler {
   readonly #options: HandlerOptions;
   readonly #admission: Admission;
   readonly #locals: ReadonlyMap<string, LocalGroup>;
+  readonly #watchers: Watchers;
   readonly #waits: Waits;
   readonly #bodies: Bodies;
   readonly #links: Links;
@@ -80,15 +84,17 @@ export class Handler {
     options: HandlerOptions,
     admission: Admission,
     locals: ReadonlyMap<string, LocalGroup>,
+    watchers: Watchers,
   ) {
     this.#options = options;
+    this.#watchers = watchers;
     this.#admission = admission;
     this.#locals = locals;
     this.#waits = new Waits(options.clock, !options.protocol.native);
     this.#bodies = new Bodies(options);
     const { clock } = options;
     const waits = this.#waits;
-    this.#links = new Links({ admission, locals, waits, clock });
+    this.#links = new Links({ admission, locals, waits, watchers, clock });
   }
 
   /** How many links of peers are open. */
@@ -258,20 +264,40 @@ export class Handler {
     if (signal.aborted) return failure(request, local, undefined, protocol);
     // Only our own peers are limited, and nobody else takes room from them.
     const onEnd = waitMs === undefined ? undefined : this.#admission.serve();
+    const work = this.#beginServe(request, local.name, key);
     try {
       const answer = waitMs === undefined
         ? await local.load(key, { signal, isPatient: !protocol.native })
         : await this.#loadWithin(waitMs, askerOf(request), signal, local, key);
       if (answer !== PENDING) {
+        work?.done();
         const given = local.handOut(key, answer, servedOf(request));
         return value(request, given, protocol);
       }
+      work?.fail(new Error("the asker was told to ask again"), "canceled");
       return text(request, 202, "still loading: ask again", "pending");
     } catch (error) {
+      work?.fail(
+        thrownOf(error),
+        signal.aborted ? "canceled" : resultOf(error),
+      );
       return failure(request, local, error, protocol);
     } finally {
       onEnd?.();
     }
+  }
+
+  #beginServe(
+    request: Request,
+    group: string,
+    key: string,
+  ): WatchedWork | undefined {
+    const watchers = this.#watchers;
+    if (!watchers.hear("serve")) return undefined;
+    const given = request.headers.get(HEADER.traceparent);
+    const trace = readTraceparent(given);
+    const { clock } = this.#options;
+    return beginServe(watchers, clock, askerOf(request), group, key, trace);
   }
 
   /** Waits for a load for `waitMs`; past that the load goes on without the asker. */

@@ -13,8 +13,10 @@ import type { Clock } from "../base/clock.ts";
 import type { Duplex, DuplexListener } from "../base/duplex.ts";
 import { BusyError, messageOf, NotFoundError } from "../base/errors.ts";
 import type { PeerValue } from "../base/peers.ts";
+import { readTraceparent } from "../base/traceparent.ts";
+import { resultOf, type WatchedWork, type Watchers } from "../base/watchers.ts";
 import { afterListening } from "../base/watchdog.ts";
-import { GetterFailure } from "../group/getter.ts";
+import { thrownOf } from "../group/getter.ts";
 import type {
   EntryWriter,
   LocalGroup,
@@ -36,7 +38,7 @@ import {
 } from "../protocol/link.ts";
 import { decodeKey } from "../protocol/wire.ts";
 import type { Admission } from "./admission.ts";
-import type { Wait, Waits } from "./waits.ts";
+import { beginServe, type Wait, type Waits } from "./waits.ts";
 
 /** How many links are served at a time. */
 const MAX_LINKS = 4096;
@@ -62,6 +64,7 @@ export interface LinkContext {
   /** The pool's groups by name, as they are at each question. */
   readonly locals: ReadonlyMap<string, LocalGroup>;
   readonly waits: Waits;
+  readonly watchers: Watchers;
   readonly clock: Clock;
 }
 
@@ -69,6 +72,8 @@ export interface LinkContext {
 interface Loading {
   readonly wait: Wait;
   readonly onEnd: () => void;
+  /** What observes it, if anything does. */
+  readonly work: WatchedWork | undefined;
 }
 
 /** All links of one process. */
@@ -141,6 +146,8 @@ class ServedLink implements DuplexListener, EntryWriter {
   readonly #groups: string[] = [];
   #nameCharacters = 0;
   readonly #loading = new Map<number, Loading>();
+  /** Of the question that comes next, if somebody here wants to know. */
+  #trace: { id: number; traceparent: string | undefined } | undefined;
   #fingerprint: string | undefined;
   #duplex: Duplex | undefined;
   #mayWrite = true;
@@ -252,13 +259,18 @@ class ServedLink implements DuplexListener, EntryWriter {
         this.#writer.head(ANSWER.pong, id);
         break;
       case ASK.cancel:
-        this.#settle(id)?.wait.leave(new Error("the asker left"));
+        this.#leave(this.#settle(id), new Error("the asker left"));
         break;
       case ASK.group:
         this.#name(id, textOf(bytes, from, end));
         break;
       case ASK.list:
         this.#fingerprint = textOf(bytes, from, end);
+        break;
+      case ASK.trace:
+        this.#trace = this.#context.watchers.hear("serve")
+          ? { id, traceparent: readTraceparent(textOf(bytes, from, end)) }
+          : undefined;
         break;
       default:
         throw new FrameError(`${kind} is no kind of question`);
@@ -293,6 +305,8 @@ class ServedLink implements DuplexListener, EntryWriter {
     end: number,
   ): void {
     const at = from + QUESTION_BYTES;
+    const trace = this.#trace;
+    if (trace !== undefined) this.#trace = undefined;
     if (at > end) throw new FrameError("a question is cut short");
     if (this.#loading.has(id)) {
       throw new FrameError(`question ${id} was asked twice`);
@@ -319,7 +333,8 @@ class ServedLink implements DuplexListener, EntryWriter {
     }
     const refusal = this.#context.admission.refusesLoad();
     if (refusal !== undefined) return this.#writer.head(ANSWER[refusal], id);
-    this.#load(id, local, key, served);
+    const traceparent = trace?.id === id ? trace.traceparent : undefined;
+    this.#load(id, local, key, served, traceparent);
   }
 
   /** The answer to the question that is being answered, from memory. */
@@ -368,13 +383,23 @@ class ServedLink implements DuplexListener, EntryWriter {
     );
   }
 
-  #load(id: number, local: LocalGroup, key: string, served: number): void {
-    const { admission, waits, clock } = this.#context;
+  #load(
+    id: number,
+    local: LocalGroup,
+    key: string,
+    served: number,
+    traceparent: string | undefined,
+  ): void {
+    const { admission, waits, clock, watchers } = this.#context;
     const askedAt = clock.now();
-    const wait = waits.join(this.#asker, local, key);
-    this.#loading.set(id, { wait, onEnd: admission.serve() });
+    const asker = this.#asker;
+    const { name } = local;
+    const work = beginServe(watchers, clock, asker, name, key, traceparent);
+    const wait = waits.join(asker, local, key);
+    this.#loading.set(id, { wait, onEnd: admission.serve(), work });
     wait.load.then((loaded) => {
       if (this.#settle(id) === undefined) return;
+      work?.done();
       const value = local.handOut(key, loaded, served);
       const { byteLength } = value.value;
       if (this.#isFull || byteLength > MAX_VALUE_BYTES) this.#alone(id, wait);
@@ -382,6 +407,7 @@ class ServedLink implements DuplexListener, EntryWriter {
       this.#flushLater();
     }, (error) => {
       if (this.#settle(id) === undefined) return;
+      work?.fail(thrownOf(error), resultOf(error));
       if (this.#isFull) this.#alone(id, wait);
       else this.#failure(id, local, error);
       this.#flushLater();
@@ -407,8 +433,7 @@ class ServedLink implements DuplexListener, EntryWriter {
       return this.#writer.head(ANSWER.notFound, id);
     }
     // Whatever a getter threw is a failed load, even a `BusyError`.
-    const thrown = error instanceof GetterFailure ? error.error : error;
-    this.#writer.text(ANSWER.failed, id, messageOf(thrown));
+    this.#writer.text(ANSWER.failed, id, messageOf(thrownOf(error)));
   }
 
   /** The question needs no load any more; `undefined`: it needed none. */
@@ -418,6 +443,12 @@ class ServedLink implements DuplexListener, EntryWriter {
     this.#loading.delete(id);
     loading.onEnd();
     return loading;
+  }
+
+  /** The asker does not wait any more. */
+  #leave(loading: Loading | undefined, reason: unknown): void {
+    loading?.work?.fail(reason, "canceled");
+    loading?.wait.leave(reason);
   }
 
   /** Loads that end together are answered together. */
@@ -441,10 +472,13 @@ class ServedLink implements DuplexListener, EntryWriter {
   #end(how: "leave" | "linger", reason: unknown): void {
     if (this.#over) return;
     this.#over = true;
-    for (const { wait, onEnd } of this.#loading.values()) {
-      onEnd();
-      if (how === "linger") wait.linger();
-      else wait.leave(reason);
+    for (const loading of this.#loading.values()) {
+      loading.onEnd();
+      if (how === "leave") this.#leave(loading, reason);
+      else {
+        loading.work?.fail(reason, "canceled");
+        loading.wait.linger();
+      }
     }
     this.#loading.clear();
     this.#rest = undefined;

@@ -11,6 +11,7 @@ import type { Clock } from "../base/clock.ts";
 import { afterListening } from "../base/watchdog.ts";
 import type { LocalGroup } from "../group/local_group.ts";
 import type { PeerValue } from "../base/peers.ts";
+import type { ServeStart, WatchedWork, Watchers } from "../base/watchers.ts";
 import { aged } from "../protocol/wire.ts";
 
 /**
@@ -18,6 +19,27 @@ import { aged } from "../protocol/wire.ts";
  * living asker does so at once.
  */
 const LINGER_MS = 5_000;
+
+/**
+ * A question of another process is about to wait for a load. Returns what to tell the
+ * end, if it is observed.
+ *
+ * @param asker What it says that it is, or an empty string.
+ */
+export function beginServe(
+  watchers: Watchers,
+  clock: Clock,
+  asker: string,
+  group: string,
+  key: string,
+  traceparent: string | undefined,
+): WatchedWork | undefined {
+  if (!watchers.hear("serve")) return undefined;
+  const start: ServeStart = { group, keys: [key] };
+  if (asker !== "") start.peer = asker;
+  if (traceparent !== undefined) start.traceparent = traceparent;
+  return watchers.begin("serve", start, clock);
+}
 
 /** One asker's wait for one load. */
 export interface Wait {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { contextOfNow } from "../base/context.ts";
 import type {
   Asker,
   DirectPeer,
@@ -70,10 +71,12 @@ export class HTTPPeer implements Peer, DirectPeer {
   constructor(id: string, options: PeerOptions, missed?: MissedRemoves) {
     this.id = id;
     this.#transport = options.transport;
+    // Whoever noticed that it answers again has nothing to do with what it missed.
+    const inContext = contextOfNow();
     this.#requests = new Requests(
       id,
       options,
-      () => this.#writes.deliver(),
+      () => inContext(() => this.#writes.deliver()),
     );
     this.#questions = new Questions(
       this.#requests,

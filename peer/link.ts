@@ -193,8 +193,11 @@ export class Link implements DuplexListener {
     const id = this.#unanswered.add(question);
     question.link = this;
     question.askedAt = this.#askedAt;
-    const { peeks, group, served, key } = question;
+    const { peeks, group, served, key, work } = question;
     const number = this.#groups.numberOf(group, this.#writer);
+    if (work?.traceparent !== undefined) {
+      this.#writer.text(ASK.trace, id, work.traceparent);
+    }
     const kind = peeks ? ASK.peek : ASK.get;
     this.#writer.question(kind, id, number, served, key);
     if (this.#writer.size >= FLUSH_BYTES) this.#flush();

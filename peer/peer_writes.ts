@@ -195,7 +195,7 @@ export class PeerWrites {
     const { id, transport } = this.#requests;
     const start = { peer: id, kind, group, keys };
     const work = this.#watchers.begin("peer", start, transport.clock);
-    const done = run();
+    const done = work.run(run);
     work.follow(done, signal);
     await done;
   }

@@ -8,6 +8,7 @@
  * @module
  */
 
+import { contextOfNow, type InContext } from "../base/context.ts";
 import type { Asker, PeerValue } from "../base/peers.ts";
 import type { Watchers } from "../base/watchers.ts";
 import { IDLE_MS, Link, type LinkEnd, type LinkOwner } from "./link.ts";
@@ -45,6 +46,8 @@ export class Questions implements LinkOwner {
   readonly #random: () => number;
   readonly #watchers: Watchers;
   readonly #isNative: boolean;
+  /** A link belongs to nobody who asks, so it is opened in no asker's context. */
+  readonly #inContext: InContext = contextOfNow();
   #asked = 0;
   /** Those for which there is no way yet, in the order in which they came. */
   #waiting = new Set<Question>();
@@ -289,7 +292,7 @@ export class Questions implements LinkOwner {
     const link = new Link(this.#requests, this, this.#random);
     this.#opening = link;
     try {
-      await link.open();
+      await this.#inContext(() => link.open());
     } catch (error) {
       if (this.#opening !== link) return;
       this.#opening = undefined;

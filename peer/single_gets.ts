@@ -37,7 +37,7 @@ export class SingleGets {
    * @throws As `Peer.get()` does.
    */
   async get(
-    { group, key, peeks, served }: Question,
+    { group, key, peeks, served, work }: Question,
     signal: AbortSignal,
     rivals: number,
   ): Promise<PeerValue | undefined> {
@@ -51,10 +51,19 @@ export class SingleGets {
     const headers: Record<string, string> = { [HEADER.wait]: String(waitMs) };
     if (peeks) headers[HEADER.peek] = "1";
     if (served > 0) headers[HEADER.served] = String(served);
-    const answer = await this.#requests.ask(
-      { ...this.#requestOf(group, key), headers, repeatable: true },
-      signal,
-    );
+    if (work?.traceparent !== undefined) {
+      headers[HEADER.traceparent] = work.traceparent;
+    }
+    const request = {
+      ...this.#requestOf(group, key),
+      headers,
+      repeatable: true,
+    };
+    const requests = this.#requests;
+    const answer =
+      await (work === undefined
+        ? requests.ask(request, signal)
+        : work.run(() => requests.ask(request, signal)));
     switch (answer.meaning) {
       case "200 value":
         return this.#value(answer);

@@ -30,6 +30,8 @@ export const ASK = {
   ping: 5,
   /** The fingerprint of the asker's list of nodes, once it has changed. */
   list: 6,
+  /** The `traceparent` of the question with that number, which comes next. */
+  trace: 7,
 } as const;
 
 /** What a server sends. */

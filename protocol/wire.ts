@@ -24,6 +24,8 @@ export const HEADER = {
   peek: "Geecache-Peek",
   /** On a request: how often the asker's last copy of the key was used since it came. */
   served: "Geecache-Served",
+  /** On a question: what it is to the asker's tracing, by W3C Trace Context. */
+  traceparent: "traceparent",
   /** On a request, and on its answer: the {@linkcode markOf} of what the URL names. */
   target: "Geecache-Target",
   /**

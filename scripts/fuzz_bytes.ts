@@ -158,6 +158,8 @@ function framesOf(
   });
 }
 
+const TRACEPARENT = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
 /** What an asker may say, in an order that need not make sense. */
 export const anyAsks: fc.Arbitrary<Uint8Array<ArrayBuffer>> = framesOf(
   fc.oneof(
@@ -179,6 +181,10 @@ export const anyAsks: fc.Arbitrary<Uint8Array<ArrayBuffer>> = framesOf(
     ) =>
     (to: FrameWriter) => to.head(kind, id)),
     anyText.map((text) => (to: FrameWriter) => to.text(ASK.list, 0, text)),
+    fc.tuple(anyId, fc.oneof(anyText, fc.constant(TRACEPARENT))).map((
+      [id, text],
+    ) =>
+    (to: FrameWriter) => to.text(ASK.trace, id, text)),
   ),
 );
 

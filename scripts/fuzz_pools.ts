@@ -7,6 +7,7 @@
 
 import fc from "fast-check";
 import { encodeKeys } from "../protocol/key_lists.ts";
+import { readTraceparent } from "../base/traceparent.ts";
 import { ANSWER, ASK, FrameReader, HOT } from "../protocol/link.ts";
 import {
   HTTPPool,
@@ -174,6 +175,9 @@ const anyRequest = fc.record({
     [HEADER.method]: fc.constantFrom("GET", "PUT", "DELETE"),
     [HEADER.ttl]: fc.nat(5_000).map(String),
     [HEADER.write]: anyWrite,
+    [HEADER.traceparent]: fc.constant(
+      "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+    ),
     "Content-Length": fc.nat(200).map(String),
     "Content-Encoding": fc.constantFrom("gzip", "identity"),
   }),
@@ -466,6 +470,15 @@ const servedLinks = fc.asyncProperty(
         });
       });
     });
+    let served = 0;
+    const traces = new Set<string | undefined>([undefined]);
+    pool.observe({
+      serve: ({ traceparent }) => {
+        served++;
+        traces.add(traceparent);
+        return { end: () => served-- };
+      },
+    });
     const asker = await Asker.open(pool, { reads });
     const said = new Said();
     let isReading = reads;
@@ -521,6 +534,8 @@ const servedLinks = fc.asyncProperty(
     await pool.close();
     await settle();
     assertEquals([pool.stats().links, pool.stats().serving], [0, 0]);
+    assertEquals(served, 0, "the end of questions that waited");
+    for (const trace of traces) assertEquals(trace, readTraceparent(trace));
     assertEquals(clock.pending, 0, "timers are left over");
   },
 );

@@ -78,6 +78,27 @@ const STORIES: Readonly<Record<string, string>> = {
     break;
   }
 `,
+  "./otel": `
+  const ended = ["none"];
+  const span = (name = "") => ({
+    spanContext: () => ({ traceId: "", spanId: "", traceFlags: 0 }),
+    setAttribute: () => {},
+    setStatus: () => {},
+    end: () => void ended.push(name),
+  });
+  const pool = new geecache.HTTPPool("http://localhost:9999");
+  const stop = otel.instrument(pool, {
+    tracer: {
+      startSpan: (name) => span(name),
+      startActiveSpan: (name, _options, run) => run(span(name)),
+    },
+  });
+  const scores = pool.group("scores", () => "630");
+  same((await scores.get("Tom")).text(), "630");
+  stop();
+  same(ended, ["none", "geecache.load", "cache.get scores"]);
+  await pool.close();
+`,
   "./node": `
   const { createServer } = await import("node:http");
   const owner = new geecache.HTTPPool("http://127.0.0.1:9999");

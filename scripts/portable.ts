@@ -57,11 +57,12 @@ async function reaches(
 }
 
 /**
- * Whether the test file `name` reads other files of the repository. Such a test
- * cannot go into a package, which does not have those files.
+ * Whether the test file `name` reads other files of the repository, or tests the
+ * program. Such a test cannot go into a package, which has neither.
  */
-export function readsTheRepository(name: string): Promise<boolean> {
-  return reaches(new URL(name, TESTS), /\bimport\.meta\b/);
+export async function readsTheRepository(name: string): Promise<boolean> {
+  return name.startsWith("serve/") ||
+    await reaches(new URL(name, TESTS), /\bimport\.meta\b/);
 }
 
 /**

@@ -18,6 +18,10 @@ export type Handler = (
 /** Asks the handlers in order. What none of them answers is not found. */
 export function inOrder(handlers: readonly Handler[]): Answer {
   return (request) => {
+    // Deno's server passes on whatever a client asks for.
+    if (!URL.canParse(request.url)) {
+      return statusResponse(STATUS_CODE.BadRequest);
+    }
     for (const handler of handlers) {
       const answer = handler(request);
       if (answer !== undefined) return answer;

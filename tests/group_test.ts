@@ -427,6 +427,7 @@ Deno.test("Group.stats() counts what happened", async () => {
   assertEquals(counts, {
     gets: 3,
     cacheHits: 1,
+    staleHits: 0,
     loads: 2,
     loadsDeduped: 2,
     peerLoads: 0,

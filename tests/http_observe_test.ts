@@ -2,7 +2,12 @@
 
 import { AsyncLocalStorage } from "node:async_hooks";
 import { HTTPPool, type PoolObserver } from "../mod.ts";
-import { assertEquals, assertRejects, assertThrows } from "./support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertRejects,
+  assertThrows,
+} from "./support/assert.ts";
 import { keysOwnedBy, ownerAndAsker, withCluster } from "./support/cluster.ts";
 import { FakeClock, settle } from "./support/time.ts";
 
@@ -145,6 +150,38 @@ Deno.test("A pool tells of a caller that left, and of the load that nobody waits
       ]);
     }
     await pool.close();
+  }
+});
+
+Deno.test("A pool tells the end of a load whose getter never ends, when nobody waits or its time is over", async () => {
+  for (const isBatch of [false, true]) {
+    const clock = new FakeClock();
+    const pool = new HTTPPool("http://a", { clock });
+    const notes = new Notes();
+    pool.observe({ load: notes.load });
+    const never = () => new Promise<never>(() => {});
+    const getter = isBatch ? { loadMany: never } : never;
+    const left = pool.group("left", getter);
+    const late = pool.group("late", getter, { loadTimeoutMs: 100 });
+    const leaver = new AbortController();
+    const gets = Promise.allSettled([
+      left.get("k", { signal: leaver.signal }),
+      late.get("k"),
+      settle().then(() => left.get("l")),
+    ]);
+    await settle();
+    leaver.abort(new Error("gone"));
+    await clock.advance(100);
+    await settle();
+    const [gone, slow] = notes.take();
+    assertEquals(gone, 'load left miss k canceled {"canceled":1} 0: gone');
+    assert(slow!.startsWith('load late miss k failed {"failed":1} 100: '));
+    await pool.close();
+    await gets;
+    assertEquals(
+      notes.take().map((line) => line.replace(/(?<=100): .*/, "")),
+      ['load left miss l canceled {"canceled":1} 100'],
+    );
   }
 });
 

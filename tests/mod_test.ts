@@ -4,6 +4,7 @@ import * as group from "../group.ts";
 import * as http from "../http.ts";
 import * as lru from "../lru.ts";
 import * as mod from "../mod.ts";
+import * as otel from "../otel.ts";
 import { assertEquals } from "./support/assert.ts";
 
 Deno.test("mod.ts exports these names and no others", () => {
@@ -27,7 +28,7 @@ Deno.test("mod.ts exports these names and no others", () => {
   ]);
 });
 
-Deno.test("Every export of the files that can be imported alone is also in mod.ts", () => {
+Deno.test("Every export of the files that can be imported alone is also in mod.ts, but those of otel.ts", () => {
   const ofGroup = [
     "BusyError",
     "ByteView",
@@ -51,4 +52,6 @@ Deno.test("Every export of the files that can be imported alone is also in mod.t
   assertEquals({
     ...{ ...mod, ...lru, ...group, ...front, ...http, ...discovery },
   }, { ...mod });
+  // What few programs need is not loaded by those that do not.
+  assertEquals(Object.keys(otel), ["instrument"]);
 });

@@ -6,7 +6,7 @@
 
 import type { Getter, Logger } from "../../mod.ts";
 import type { GroupSettings } from "../groups.ts";
-import { httpGetter } from "./http.ts";
+import { httpGetter } from "./http_getter.ts";
 import { openScores } from "./scores.ts";
 import { openSqlite } from "./sqlite.ts";
 

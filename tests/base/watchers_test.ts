@@ -47,7 +47,7 @@ Deno.test("Watchers tell all observers of work, its end and its time, until they
 
 Deno.test("Watchers are heard only while somebody observes just that", () => {
   const watchers = new Watchers();
-  const names = ["get", "load", "peer", "evict"] as const;
+  const names = ["get", "load", "peer", "serve", "evict"] as const;
   const heard = () => names.filter((name) => watchers.hear(name));
   assertEquals(heard(), []);
   const stop = watchers.add(noting("one", []));

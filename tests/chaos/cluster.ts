@@ -14,6 +14,7 @@ import { Promises } from "./promises.ts";
 import { Proxy } from "./proxy.ts";
 import type { Settings } from "./settings.ts";
 
+const PROGRAM = new URL("node.ts", import.meta.url).href;
 const NODES = 5;
 const LOOK_EVERY_MS = 120;
 
@@ -65,12 +66,21 @@ export class Cluster {
       "the cut node",
     ];
     this.members = names.map((name, i) =>
-      new Member(name, origins[i]!, ports[i]!, [
-        ...["--peers", origins.join(), "--origin", origin.url],
-        ...["--without", settings.without],
-        ...["--timeoutMs", String(settings.timeoutMs)],
-        ...["--mirrorTtlMs", String(settings.mirrorTtlMs)],
-      ], resolve)
+      new Member({
+        name,
+        origin: origins[i]!,
+        port: ports[i]!,
+        command: [
+          Deno.execPath(),
+          ...["run", "--quiet", "--allow-net=127.0.0.1", PROGRAM],
+          ...["--self", origins[i]!, "--port", String(ports[i])],
+          ...["--peers", origins.join(), "--origin", origin.url],
+          ...["--without", settings.without],
+          ...["--timeoutMs", String(settings.timeoutMs)],
+          ...["--mirrorTtlMs", String(settings.mirrorTtlMs)],
+        ],
+        onCrash: resolve,
+      })
     );
     this.#ring = new RendezvousHash(origins);
     this.promises = new Promises({

@@ -7,53 +7,60 @@
 import { linesOf } from "../../serve/lines.ts";
 
 const ROOT = new URL("../../", import.meta.url);
-const PROGRAM = new URL("node.ts", import.meta.url).href;
 /** Far longer than any answer takes: a get without an answer fails after it. */
 const PATIENCE_MS = 15_000;
 
 /** What a process can be, as the run knows it. */
 export type State = "up" | "paused" | "down";
 
-/** One process. */
-export class Member {
+/** Settings of a {@linkcode Member}. */
+export interface MemberOptions {
+  readonly name: string;
   /** The origin by which its peers know it: its own, or that of the proxy before it. */
   readonly origin: string;
+  /** Where it listens itself. */
+  readonly port: number;
+  /** The program to start, and its arguments. It says `running` when it listens. */
+  readonly command: readonly [program: string, ...args: string[]];
+  /** Is told if it ends by itself. */
+  readonly onCrash: (what: string) => void;
+}
+
+/** One process. */
+export class Member {
+  readonly origin: string;
   readonly name: string;
-  readonly #port: number;
-  readonly #args: readonly string[];
+  readonly port: number;
+  readonly #command: MemberOptions["command"];
+  readonly #onCrash: MemberOptions["onCrash"];
   #child: Deno.ChildProcess | undefined;
   #client: Deno.HttpClient | undefined;
   #state: State = "down";
   /** Changes with each change of its state: a request that was under way then may get any answer. */
   life = 0;
 
-  readonly #onCrash: (what: string) => void;
-
-  constructor(
-    name: string,
-    origin: string,
-    port: number,
-    flags: string[],
-    onCrash: (what: string) => void,
-  ) {
-    this.#onCrash = onCrash;
+  constructor({ name, origin, port, command, onCrash }: MemberOptions) {
     this.name = name;
     this.origin = origin;
-    this.#port = port;
-    this.#args = [
-      ...["run", "--quiet", "--allow-net=127.0.0.1", PROGRAM],
-      ...["--self", origin, "--port", String(port), ...flags],
-    ];
+    this.port = port;
+    this.#command = command;
+    this.#onCrash = onCrash;
   }
 
   get state(): State {
     return this.#state;
   }
 
+  /** The id of its process, which runs. */
+  get pid(): number {
+    return this.#child!.pid;
+  }
+
   /** Starts it, and waits until it answers. */
   async start(): Promise<void> {
-    const child = new Deno.Command(Deno.execPath(), {
-      args: [...this.#args],
+    const [program, ...args] = this.#command;
+    const child = new Deno.Command(program, {
+      args,
       cwd: ROOT,
       env: { NO_COLOR: "1", NO_PROXY: "127.0.0.1" },
       // Held open as long as this process lives: the child ends when it closes.
@@ -78,11 +85,18 @@ export class Member {
   }
 
   /** Asks its front door. */
-  async door(path: string): Promise<Response> {
-    return await fetch(`http://127.0.0.1:${this.#port}${path}`, {
+  async door(path: string, init: RequestInit = {}): Promise<Response> {
+    return await fetch(`http://127.0.0.1:${this.port}${path}`, {
+      ...init,
       client: this.#client!,
       signal: AbortSignal.timeout(PATIENCE_MS),
     });
+  }
+
+  /** Closes the connections of those who asked it; it is asked over new ones. */
+  hangUp(): void {
+    this.#client!.close();
+    this.#client = Deno.createHttpClient({});
   }
 
   /** Ends it at once, by its id. */

@@ -16,16 +16,19 @@ export function between([from, to]: readonly [number, number]): number {
   return from + Math.floor(Math.random() * (to - from + 1));
 }
 
+/** The settings of a source. */
+export type OriginSettings = Pick<Settings, "keys" | "originMs" | "heldMs">;
+
 /** Each key has a version, which a write raises; its value is `key@version`. */
 export class Origin {
-  readonly #settings: Settings;
+  readonly #settings: OriginSettings;
   readonly #versions = new Map<string, number>();
   readonly #loads = new Map<string, number>();
   /** The keys whose next load is to take long, and what to call when it has begun. */
   readonly #held = new Map<string, () => void>();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
 
-  constructor(settings: Settings) {
+  constructor(settings: OriginSettings) {
     this.#settings = settings;
     for (const key of settings.keys) {
       this.#versions.set(key, 1);

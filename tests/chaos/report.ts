@@ -10,11 +10,7 @@ import type { Member } from "./member.ts";
 import type { Origin } from "./origin.ts";
 import { MAX_QUESTIONS, type Plan } from "./plan.ts";
 import type { Settings } from "./settings.ts";
-
-/** The value below which so many percent lie. */
-function percentile(sorted: readonly number[], percent: number): number {
-  return sorted[Math.floor((sorted.length - 1) * percent / 100)] ?? 0;
-}
+import { percentile, print, type Row } from "./table.ts";
 
 function inMs(ms: number, maxMs: number): string {
   const limit = maxMs === Infinity ? "" : ` of at most ${maxMs}`;
@@ -92,7 +88,7 @@ export function report(
   const { promises, cutting, errors } = cluster;
   const { resolved, rejected, owed } = promises.counts;
   const { pause, kill, drain, skipped } = plan.counts;
-  const rows: [what: string, seen: string, isKept?: boolean | undefined][] = [
+  const rows: Row[] = [
     ["gets", `${tally.gets}`],
     ["  whose node was ended or paused meanwhile", `${tally.caught}`],
     [`  that took ${timeoutMs} ms or more`, `${tally.slow}`],
@@ -134,9 +130,5 @@ export function report(
   ];
   console.log(without === "" ? "" : `\nwithout ${without}`);
   for (const complaint of tally.complaints) console.log(complaint);
-  for (const [what, seen, isKept] of rows) {
-    const verdict = isKept === undefined ? "" : isKept ? "ok" : "BROKEN";
-    console.log(`${verdict.padEnd(7)}${what.padEnd(46)}${seen}`);
-  }
-  return rows.every(([, , isKept]) => isKept !== false);
+  return print(rows);
 }

@@ -44,6 +44,7 @@ const PACKAGES = [
   "fastify",
   "hono",
   "@hono/node-server",
+  "@opentelemetry/api",
   "selfsigned",
 ] as const;
 

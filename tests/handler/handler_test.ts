@@ -229,6 +229,7 @@ Deno.test("A peer's questions are counted as gets, and as questions of peers", a
   assertEquals(counts, {
     gets: 3,
     cacheHits: 2,
+    staleHits: 0,
     loads: 1,
     loadsDeduped: 1,
     peerLoads: 0,

@@ -625,7 +625,7 @@ Deno.test("What is malformed ends its link at once, with its loads, and no other
     ["a question that is cut short", question([0, 0, 0])],
     ["a number that is asked with", rawFrame(ASK.get, 1, [0, 0, 0, 0, 107])],
     ["kind 0", rawFrame(0, 9)],
-    ["kind 7", rawFrame(7, 9)],
+    ["kind 8", rawFrame(8, 9)],
     ["kind 130", rawFrame(130, 9)],
     ["kind 255", rawFrame(255, 9)],
   ];

@@ -207,6 +207,7 @@ Deno.test("Group.stats() counts the questions to peers and their answers", () =>
     assertEquals(counts, {
       gets: 2,
       cacheHits: 0,
+      staleHits: 0,
       loads: 2,
       // Two questions and one call of the getter.
       loadsDeduped: 3,

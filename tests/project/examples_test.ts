@@ -247,6 +247,19 @@ Deno.test("examples/front_door.ts says how long a note may be kept, and takes ne
   }
 });
 
+Deno.test("examples/otel.ts is one cache where OpenTelemetry does nothing", () =>
+  withPeers("otel.ts", 2, async (urls, programs) => {
+    for (const url of [...urls, ...urls]) {
+      assertEquals(await textOf(`${url}/squares/12`), "144");
+    }
+    assertEquals(loadsOf(programs), 1);
+    assertEquals(
+      programs.flatMap(({ lines }) => lines)
+        .filter((line) => /in trace undefined loading 12$/.test(line)).length,
+      1,
+    );
+  }));
+
 Deno.test("examples/hono.ts is one cache behind two Hono applications", () =>
   answersAsOne(onDeno, "hono.ts"));
 

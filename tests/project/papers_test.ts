@@ -48,6 +48,13 @@ Deno.test("The vectors of docs/PROTOCOL.md are what is sent", async () => {
     frame((to) => to.question(ASK.get, 3, 0, 40, "Sam")),
     frame((to) => to.head(ASK.cancel, 3)),
     frame((to) => to.text(ASK.list, 0, "ba799250")),
+    frame((to) =>
+      to.text(
+        ASK.trace,
+        4,
+        "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+      )
+    ),
     frame((to) => to.head(ANSWER.pong, 0)),
     frame((to) => to.value(ANSWER.value, 1, value)),
     frame((to) => to.value(ANSWER.value | HOT, 1, value)),
@@ -219,6 +226,7 @@ const IN_TABLES = [
         ["front.ts", "interface EntryResponseOptions "],
       ],
       "`errorResponse(": [["front.ts", "interface ErrorResponseOptions "]],
+      "`instrument(": [["otel.ts", "interface InstrumentOptions "]],
       "`new LRU(": [
         ["lru.ts", "interface LRUOptions<"],
         ["lru.ts", "class LRU<"],
@@ -235,6 +243,7 @@ const IN_TABLES = [
   {
     paper: "docs/operations.md",
     sections: {
+      "Observing": [["base/watchers.ts", "interface PoolObserver "]],
       "Stats": [
         ["group/counts.ts", "interface GroupCounts "],
         ["group.ts", "interface GroupStats "],

@@ -252,6 +252,34 @@ async function open(port: number, text: string): Promise<Deno.Conn> {
   return socket;
 }
 
+Deno.test("What is no URL is a bad request, on every port", () =>
+  inFolder(async (folder) => {
+    const flags = [
+      "--db",
+      `${folder}/s.db`,
+      "--api",
+      "0",
+      "--health-port",
+      "0",
+    ];
+    await withProgram({ flags }, async ({ program, url }) => {
+      const [, api] = await program.said(/the front door is open at (\S+)$/);
+      const [, health] = await program.said(/health is told at (\S+)$/);
+      for (const origin of [url, api!, health!]) {
+        const port = Number(new URL(origin).port);
+        const asked = "GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n";
+        const socket = await open(port, asked);
+        const answer = new Uint8Array(1024);
+        const length = await socket.read(answer);
+        const head = new TextDecoder().decode(answer.subarray(0, length!));
+        assertMatch(head, /^HTTP\/1.1 400 /);
+        socket.close();
+      }
+      // None of them printed a stack.
+      assertEquals(program.count(/TypeError/), 0);
+    });
+  }));
+
 Deno.test("A node that is told to stop is unready, finishes what runs, and exits with 0", async () => {
   const began = gate();
   const opened = gate();

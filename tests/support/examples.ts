@@ -160,6 +160,8 @@ export const NODE_EXAMPLES: Record<string, (start: Start) => Promise<void>> = {
   "node/express.ts": (start) => answersAsOne(start, "node/express.ts"),
   "node/fastify.ts": (start) => answersAsOne(start, "node/fastify.ts"),
   "node/hono.ts": (start) => answersAsOne(start, "node/hono.ts"),
+  // Without an SDK, nothing is measured or traced.
+  "node/otel.ts": (start) => answersAsOne(start, "node/otel.ts"),
   "node/mutual_tls.ts": (start) =>
     answersOverTls(start, "node/mutual_tls.ts", {
       asker: (read) => ({

@@ -6,7 +6,7 @@ import {
   Group,
   type Loaded,
 } from "../../../mod.ts";
-import { httpGetter, urlOf } from "../../../serve/sources/http.ts";
+import { httpGetter, urlOf } from "../../../serve/sources/http_getter.ts";
 import { unwrap } from "../../../serve/sources/wrapped.ts";
 import { assert, assertEquals, assertRejects } from "../../support/assert.ts";
 import { FakeClock } from "../../support/time.ts";
