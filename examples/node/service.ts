@@ -1,6 +1,5 @@
 /**
- * Shows a service as Docker, PM2 and systemd run it: variables say who it is and who the
- * others are, two paths say how it is, and a signal stops it without harm. Node 22.18
+ * Shows a service as Docker and PM2 run it: variables say who it is and who the others are, two paths say how it is, and a signal stops it without harm. Node 22.18
  * and later run this file without a build:
  *
  *     npm install geecache
@@ -48,7 +47,12 @@ const server = createServer(async (request, response) => {
   }
   const key = /^\/squares\/(\d+)$/.exec(path)?.[1];
   if (key === undefined) return response.writeHead(404).end("not found\n");
-  response.end((await squares.get(key)).bytes());
+  try {
+    response.end((await squares.get(key)).bytes());
+  } catch (error) {
+    console.error(`[${port}] cannot load ${key}: ${error}`);
+    response.writeHead(500).end("internal error\n");
+  }
 });
 server.listen(Number(port), host, () => {
   console.log(`Listening on http://${host}:${port}/, process ${process.pid}`);
@@ -72,6 +76,6 @@ async function stop(): Promise<void> {
   ]);
   process.exit(0);
 }
-// Docker and systemd send SIGTERM, PM2 and Ctrl-C send SIGINT.
+// Docker sends SIGTERM, PM2 and Ctrl-C send SIGINT.
 process.on("SIGTERM", stop);
 process.on("SIGINT", stop);
