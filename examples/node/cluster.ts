@@ -18,6 +18,7 @@ import cluster, { type Worker } from "node:cluster";
 import { once } from "node:events";
 import { createServer } from "node:http";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { HTTPPool } from "geecache";
 import { keepAliveFetch, toNodeHandler } from "geecache/node";
 
@@ -88,7 +89,10 @@ function startWorker(port: string): void {
   // `exclusive` keeps this port from being shared with the other workers.
   peers.listen({ host: "127.0.0.1", port: Number(port), exclusive: true });
 
+  let stopping = false;
   const server = createServer(async (request, response) => {
+    // The client's next request goes to another worker.
+    if (stopping) response.setHeader("Connection", "close");
     const key = /^\/squares\/(\d+)$/.exec(request.url ?? "/")?.[1];
     if (key === undefined) return response.writeHead(404).end("not found\n");
     response.setHeader("X-Worker", port);
@@ -101,16 +105,18 @@ function startWorker(port: string): void {
     process.send?.(port);
   });
 
-  let stopping = false;
   process.on("SIGTERM", async () => {
     if (stopping) return;
     stopping = true;
-    // It goes on answering meanwhile, and the others take over what is in memory.
-    await pool.drain({ timeoutMs: Number(drainMs) });
+    // The others take over what is in memory, while this worker goes on answering
+    // clients. At the end of it the pool closes, and no get is answered any more. So
+    // the clients are done before that.
+    pool.drain({ timeoutMs: Number(drainMs) + 2 * SHUTDOWN_MS });
+    await sleep(Number(drainMs));
     // From here on, the primary gives requests to the others.
     await Promise.race([
       new Promise((resolve) => server.close(resolve)),
-      new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS)),
+      sleep(SHUTDOWN_MS),
     ]);
     process.exit(0);
   });

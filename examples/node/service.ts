@@ -1,6 +1,7 @@
 /**
- * Shows a service as Docker and PM2 run it: variables say who it is and who the others are, two paths say how it is, and a signal stops it without harm. Node 22.18
- * and later run this file without a build:
+ * Shows a service as Docker and PM2 run it: variables say who it is and who the others
+ * are, two paths say how it is, and a signal stops it without harm. Node 22.18 and later
+ * run this file without a build:
  *
  *     npm install geecache
  *     PORT=8001 PEERS=http://127.0.0.1:8001,http://127.0.0.1:8002 node service.ts
@@ -14,6 +15,7 @@
 
 import { createServer } from "node:http";
 import process from "node:process";
+import { setTimeout as sleep } from "node:timers/promises";
 import { HTTPPool } from "geecache";
 import { keepAliveFetch, toNodeHandler } from "geecache/node";
 
@@ -40,6 +42,8 @@ let stopping = false;
 const answerPeers = toNodeHandler(pool.handler);
 const server = createServer(async (request, response) => {
   const path = request.url ?? "/";
+  // The client's next request goes elsewhere.
+  if (stopping) response.setHeader("Connection", "close");
   if (path.startsWith("/_geecache/")) return answerPeers(request, response);
   if (path === "/healthz") return response.end("ok\n");
   if (path === "/readyz") {
@@ -66,13 +70,16 @@ const SHUTDOWN_MS = 2_000;
 async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
-  // It goes on answering clients meanwhile. The others take over what is in memory.
   if (pool.stats().peers.length > 0) {
-    await pool.drain({ timeoutMs: Number(drainMs) });
+    // The others take over what is in memory, while this process goes on answering
+    // clients. At the end of it the pool closes, and no get is answered any more. So
+    // the clients are done before that.
+    pool.drain({ timeoutMs: Number(drainMs) + 2 * SHUTDOWN_MS });
+    await sleep(Number(drainMs));
   }
   await Promise.race([
     new Promise((resolve) => server.close(resolve)),
-    new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS)),
+    sleep(SHUTDOWN_MS),
   ]);
   process.exit(0);
 }
