@@ -113,11 +113,11 @@ function startWorker(port: string): void {
     // the clients are done before that.
     pool.drain({ timeoutMs: Number(drainMs) + 2 * SHUTDOWN_MS });
     await sleep(Number(drainMs));
-    // From here on, the primary gives requests to the others.
-    await Promise.race([
-      new Promise((resolve) => server.close(resolve)),
-      sleep(SHUTDOWN_MS),
-    ]);
+    // The primary gives connections to the others from here on, and takes back those
+    // that were on their way. A worker that only ended would leave them hanging.
+    const disconnected = once(process, "disconnect");
+    cluster.worker!.disconnect();
+    await Promise.race([disconnected, sleep(SHUTDOWN_MS)]);
     process.exit(0);
   });
   // Ctrl-C reaches the workers, too. The primary is the one that stops them.

@@ -9,6 +9,9 @@ import { freePorts, Program } from "../support/process.ts";
 import { inFolder } from "../support/serve.ts";
 import { packInto } from "../support/service.ts";
 
+/** A get that takes so long has failed. */
+const HANGS_MS = 10_000;
+
 const ignore = Deno.build.os === "windows";
 if (ignore) console.log("node:cluster: left out: Windows has no SIGHUP");
 
@@ -23,8 +26,13 @@ Deno.test({
       const [port, ...ports] = freePorts(4);
       const args = ["cluster.ts", `${port}`, ports.join(), "1000"];
       const program = new Program(args, { path, cwd: folder });
+      // Each request on a connection of its own: the primary hands those out in turn.
+      const client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
       const ask = async (key: number): Promise<void> => {
-        const response = await fetch(`http://127.0.0.1:${port}/squares/${key}`);
+        const response = await fetch(
+          `http://127.0.0.1:${port}/squares/${key}`,
+          { client, signal: AbortSignal.timeout(HANGS_MS) },
+        );
         assertEquals(await response.text(), `${key ** 2}`);
       };
       const processes = (): string[] =>
@@ -42,7 +50,10 @@ Deno.test({
           .finally(() => over = true);
         program.kill("SIGHUP");
         let asked = 0;
-        while (!over) await ask(asked++ % 24);
+        const askOn = async (): Promise<void> => {
+          while (!over) await ask(asked++ % 24);
+        };
+        await Promise.all(Array.from({ length: 8 }, askOn));
         await replaced;
         assert(asked > 24, `${asked}`);
         assertEquals(new Set(processes()).size, 6, program.lines.join("\n"));
@@ -60,6 +71,7 @@ Deno.test({
         };
         assertEquals(processes().filter(isAlive), []);
       } finally {
+        client.close();
         await program.stop();
       }
     }),
