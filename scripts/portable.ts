@@ -12,6 +12,9 @@ import { readdir, readFile } from "node:fs/promises";
 
 /** The test files that only Deno can run, each with the reason. */
 export const DENO_ONLY: Readonly<Record<string, string>> = {
+  "examples/dockerfiles_test.ts": "it asks deno what the program imports",
+  "examples/kubernetes_test.ts": "it uses schemas that only Deno installs",
+  "examples/systemd_test.ts": "it starts systemd-analyze",
   "peer/links_serve_test.ts": "it tests sockets of Deno's own server",
   "project/build_npm_test.ts": "it starts the script behind deno task npm",
   "project/check_workflows_test.ts": "it tests a script that Deno runs",

@@ -22,12 +22,20 @@ export class Program {
       cwd?: string | URL;
       path?: string;
       env?: Record<string, string>;
+      /** Whether it gets no other variables. */
+      clearEnv?: boolean;
+      /** The user that it runs as, and the group of the same number. */
+      uid?: number | undefined;
     } = {},
   ) {
     this.#child = new Deno.Command(options.path ?? Deno.execPath(), {
       args,
       cwd: options.cwd ?? root,
       env: { NO_COLOR: "1", ...options.env },
+      clearEnv: options.clearEnv ?? false,
+      ...(options.uid === undefined
+        ? {}
+        : { uid: options.uid, gid: options.uid }),
       stdin: "null",
       stdout: "piped",
       stderr: "piped",
@@ -79,6 +87,10 @@ export class Program {
   /** How many of its lines match `pattern`. */
   count(pattern: RegExp): number {
     return this.lines.filter((line) => pattern.test(line)).length;
+  }
+
+  get pid(): number {
+    return this.#child.pid;
   }
 
   kill(signal: Deno.Signal): void {
