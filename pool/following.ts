@@ -153,8 +153,12 @@ export class Following {
       if (isError(answer)) throw answer;
       const names = this.#namesOf(answer);
       if (names.size === 0) throw new Error("the answer has no peers");
-      const list = this.#roster.after(this.#follower.nodes(), names);
-      this.#follower.setPeers(list);
+      const nodes = this.#follower.nodes();
+      const list = this.#roster.after(nodes, names);
+      // Most answers change nothing, and to set a long list takes milliseconds.
+      const isSame = list.size === nodes.length &&
+        nodes.every((node) => list.has(node));
+      if (!isSame) this.#follower.setPeers(list);
     } catch (error) {
       if (!this.#failing) {
         logger.warn(

@@ -215,6 +215,20 @@ Deno.test("A pool that follows goes on from the list that it was given", () =>
     assertEquals(nodes(), [A, C]);
   }));
 
+Deno.test("An answer that changes nothing sets no list", () =>
+  follows(async ({ pool, lists }) => {
+    const set: string[][] = [];
+    const setPeers = pool.setPeers.bind(pool);
+    pool.setPeers = (urls) => {
+      set.push([...urls]);
+      setPeers(urls);
+    };
+    for (const list of [[A, B], [B, A], [A], [A, C], [C, A]]) {
+      await lists.answer(list);
+    }
+    assertEquals(set, [[A, B], [A, C]]);
+  }));
+
 Deno.test("A list that setPeers() refuses counts as failed", () =>
   follows(async ({ pool, lists, nodes, lines }) => {
     const { setPeers } = pool;
