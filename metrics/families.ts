@@ -37,7 +37,7 @@ export interface PeerNow {
   readonly work: PeerWork;
 }
 
-/** For a number that is of both stores. */
+/** A number that each store has. */
 function stores(
   { main, hot }: GroupStats,
   name: "bytes" | "items" | "evictions",
