@@ -57,7 +57,10 @@ export interface PeerStart {
 
 /** A question of another process that memory did not answer and that waits for a load. */
 export interface ServeStart {
-  /** The origin that the asker says it has; a program that is no peer says none. */
+  /**
+   * The origin that the asker says it has, which may be any text; a program that is no
+   * peer says none.
+   */
   peer?: string;
   /** The name of the group. */
   group: string;

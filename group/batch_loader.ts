@@ -378,15 +378,16 @@ export class BatchLoader {
         (key) => tooSlow(group, key, loadTimeoutMs),
       );
     }
-    const { keys } = batch;
     let work: WatchedWork | undefined;
     let results: Map<string, WorkResult> | undefined;
     try {
       const found = await this.#call(
-        () => this.#getter.loadMany(keys, context),
+        () => this.#getter.loadMany(batch.keys, context),
         batch.free,
         (load) => {
           if (!this.#watchers.hear("load")) return load();
+          // A list of its own: a getter may change the one that it is given.
+          const { keys } = batch;
           const start = { group, keys, reason: reasonOf(missing[0]!) };
           work = this.#watchers.begin("load", start, clock);
           results = new Map();

@@ -120,6 +120,23 @@ Deno.test("A pool tells of the keys of a getMany that memory does not have, and 
   await pool.close();
 });
 
+Deno.test("A batch getter may use up its list of keys, which changes nothing of what is told", async () => {
+  const pool = new HTTPPool("http://a", { clock: new FakeClock() });
+  const notes = new Notes();
+  pool.observe({ load: notes.load });
+  const group = pool.group("g", {
+    loadMany: (keys) => {
+      (keys as string[]).length = 0;
+      throw new Error("no such table");
+    },
+  });
+  await group.getMany(["a", "b"]);
+  assertEquals(notes.take(), [
+    'load g miss a,b failed {"failed":2} 0: no such table',
+  ]);
+  await pool.close();
+});
+
 Deno.test("A pool tells of a caller that left, and of the load that nobody waits for any more", async () => {
   for (const isBatch of [false, true]) {
     const clock = new FakeClock();
