@@ -124,7 +124,7 @@ export class Following {
         if (next?.done ?? true) return;
         this.#take(next!.value);
         // If all answers are there at once, nothing else would get its turn.
-        await new Promise<void>(afterTurn);
+        await new Promise<void>((resolve) => afterTurn(resolve));
       }
       release(iterator);
     } catch (error) {
