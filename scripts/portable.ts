@@ -1,7 +1,8 @@
 /**
  * Lists the test files that run on every runtime, and says why the others do not.
  *
- * A file is portable if it and its imports use nothing of Deno but `Deno.test`.
+ * A file is portable if it and its imports use nothing of Deno but `Deno.test`, and
+ * import no file as text.
  * Other runtimes get that one function from `test_preload.ts`.
  *
  * @module
@@ -21,6 +22,9 @@ export const DENO_ONLY: Readonly<Record<string, string>> = {
   "project/package_json_test.ts": "it tests a script that Deno runs",
   "project/readme_test.ts": "it starts the README's programs with deno",
   "project/runtimes_test.ts": "it tests a script that Deno runs",
+  "serve/page/cluster_test.ts": "it starts deno task cluster",
+  "serve/page/serve_test.ts": "it starts deno task serve",
+  "serve/page/page_test.ts": "the page's files are imported as text",
   "serve/program_test.ts": "it starts deno task serve",
   "serve/serve_test.ts": "it starts deno task serve and deno task cluster",
   "serve/secrets_test.ts": "it starts deno task serve",
@@ -29,7 +33,7 @@ export const DENO_ONLY: Readonly<Record<string, string>> = {
 };
 
 const TESTS = new URL("../tests/", import.meta.url);
-const DENO = /\bDeno\.(?!test\b)/;
+const DENO = /\bDeno\.(?!test\b)|\bwith \{ type: "text" \}/;
 const IMPORT = /^(?:import|export)\b(?:[^;"]*\bfrom)?\s*"(\.[^"]+\.ts)"/gm;
 
 /** `code` without its comments. Text in a string that looks like one goes, too. */

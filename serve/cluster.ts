@@ -1,153 +1,284 @@
 /**
  * The program behind `deno task cluster`: three nodes on one database, like the
- * script of the original GeeCache. It stops all of them on Ctrl-C, or if one cannot
- * start. If one is killed later, the others go on.
+ * script of the original GeeCache, and their page. It starts the nodes as processes of
+ * their own and serves the front door and the page itself, so that both live on whatever
+ * becomes of a node. It stops all of them on Ctrl-C, or if one cannot start.
  *
  * @module
  */
 
 import { parseArgs } from "@std/cli/parse-args";
-import { linesOf } from "./lines.ts";
+import { HTTPPool } from "../mod.ts";
+import { readSettings } from "./config.ts";
+import { Exit, messageOf } from "./exit.ts";
+import { frontDoor, type OpenGroup } from "./front_door.ts";
+import { DEMO_GROUP } from "./groups.ts";
+import { inOrder, UnderWay } from "./handlers.ts";
+import type { Controls, NodeAction } from "./page/controls.ts";
+import { Page } from "./page/page.ts";
+import { Traffic } from "./page/traffic.ts";
+import { NodeChild, type NodeEnd } from "./processes.ts";
 
 const USAGE = `Usage: deno task cluster [flags]
 
-Runs three GeeCache nodes over one SQLite file. The last one also opens the
-front door.
+Runs three GeeCache nodes over one SQLite file, and a front door with a page that
+shows them: http://localhost:9999/
 
   --ports A,B,C   the ports of the nodes (default 8001,8002,8003)
-  --api PORT      the port of the front door (default 9999)
+  --api PORT      the port of the front door and the page (default 9999)
   --db FILE       the database (default scores.db)
   --verbose       also log each request
   --help          show this help`;
 
-const flags = parseArgs(Deno.args, {
-  string: ["ports", "api", "db"],
-  boolean: ["verbose", "help"],
-  default: { ports: "8001,8002,8003", api: "9999", db: "scores.db" },
-  unknown: (flag: string) => {
-    console.error(`Unknown argument ${flag}: see --help`);
-    Deno.exit(2);
-  },
-});
-if (flags.help) {
-  console.log(USAGE);
-  Deno.exit(0);
-}
-
-const ports: string[] = flags.ports.split(",");
-const origins = ports.map((port) => `http://localhost:${port}`);
-const serve = new URL("./serve.ts", import.meta.url);
 /** How long a node may take to stop before it is killed. */
 const STOP_TIMEOUT_MS = 5_000;
+/** How long a frozen node holds up those who ask it. */
+const PEER_TIMEOUT_MS = 1_000;
+/** What the front door keeps of others' values. */
+const FRONT_MAX_BYTES = 64 * 1024;
 
-let stopping = false;
-/** Whether all nodes have started. */
-let started = false;
-/** How many nodes have not ended. */
-let alive = ports.length;
-
-/** What `serve.ts` is told. */
-function argsOf(port: string): string[] {
-  const last = port === ports.at(-1);
-  return [
-    ...["--port", port, "--peers", origins.join(), "--db", flags.db],
-    ...(last ? ["--api", flags.api] : []),
-    ...(flags.verbose ? ["--verbose"] : []),
-  ];
+interface Flags {
+  ports: string;
+  api: string;
+  db: string;
+  verbose: boolean;
+  help: boolean;
 }
 
-function start(port: string): Deno.ChildProcess {
-  return new Deno.Command(Deno.execPath(), {
-    args: [
-      ...["run", "--quiet", "--allow-net", "--allow-read"],
-      ...["--allow-write", serve.href, ...argsOf(port)],
-    ],
-    stdin: "null",
-    stdout: "piped",
-    stderr: "piped",
-  }).spawn();
+function readFlags(): Flags {
+  return parseArgs(Deno.args, {
+    string: ["ports", "api", "db"],
+    boolean: ["verbose", "help"],
+    default: { ports: "8001,8002,8003", api: "9999", db: "scores.db" },
+    unknown: (flag: string) => {
+      throw new Exit(`Unknown argument ${flag}: see --help`, 2);
+    },
+  });
 }
 
-function stop(signal: Deno.Signal): void {
-  stopping = true;
-  for (const child of nodes) {
-    try {
-      child.kill(signal);
-    } catch {
-      // The node has already ended.
+/** The nodes of the cluster. */
+class Cluster implements Pick<Controls, "nodes" | "act"> {
+  readonly children: readonly NodeChild[];
+  readonly #ends: (() => void)[] = [];
+  /** Whether all nodes have started. */
+  #started = false;
+  #stopping = false;
+  #code = 0;
+
+  constructor({ ports: list, db, verbose }: Flags) {
+    const ports = list.split(",");
+    const origins = ports.map((port) => `http://localhost:${port}`).join();
+    this.children = ports.map((port) =>
+      new NodeChild(port, [
+        ...["--port", port, "--peers", origins, "--db", db, "--demo"],
+        ...(verbose ? ["--verbose"] : []),
+      ], (node, end) => this.#ended(node, end))
+    );
+  }
+
+  /** Starts all nodes. Resolves with whether all of them run. */
+  async start(): Promise<boolean> {
+    const all = await Promise.all(this.children.map((child) => child.start()));
+    this.#started = all.every(Boolean);
+    return this.#started;
+  }
+
+  nodes(): ReturnType<Controls["nodes"]> {
+    return this.children.map((child) => {
+      const { origin, process } = child;
+      const can = child.can.filter((action) =>
+        this.#rule(child, action) === undefined
+      );
+      return { origin, process, can };
+    });
+  }
+
+  async act(origin: string, action: NodeAction): Promise<void> {
+    const child = this.children.find((each) => each.origin === origin)!;
+    const rule = child.can.includes(action)
+      ? this.#rule(child, action)
+      : `it is ${child.process}`;
+    if (rule !== undefined) {
+      throw new Error(`Cannot ${action} ${origin}: ${rule}`);
     }
+    await child.act(action);
   }
-}
 
-/**
- * Prints the output of a node. Resolves with `true` when the node is running, and
- * with `false` if it ends first.
- */
-function follow(child: Deno.ChildProcess, port: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const print = async (output: ReadableStream<Uint8Array>): Promise<void> => {
-      for await (const line of linesOf(output)) {
-        console.log(`[${port}] ${line}`);
-        if (line.includes("geecache is running")) resolve(true);
-      }
-      resolve(false);
-    };
-    print(child.stdout);
-    print(child.stderr);
-  });
-}
-
-/** Waits until a node ends. Resolves with its exit code if that counts for ours. */
-async function end(child: Deno.ChildProcess, port: string): Promise<number> {
-  const { code } = await child.status;
-  alive--;
-  // A node that is stopped before it listens for signals ends with code 143.
-  if (stopping) return code;
-  const what = `[${port}] ended with exit code ${code}`;
-  if (!started) {
-    console.log(`${what}: stopping all`);
-    stop("SIGTERM");
-    return 1;
+  /** Why something is not done, though it could be. */
+  #rule(child: NodeChild, action: NodeAction): string | undefined {
+    const others = this.children.filter((other) =>
+      other !== child && other.process === "running"
+    );
+    return others.length === 0 && (action === "kill" || action === "freeze")
+      ? "no other node is running"
+      : undefined;
   }
-  if (alive === 0) {
-    console.log(`${what}: no node is left`);
-    return 1;
-  }
-  console.log(`${what}: the others go on. To start it again:
 
-  deno task serve ${argsOf(port).join(" ")}
+  /** Sends a signal to all nodes. */
+  stop(signal: Deno.Signal): void {
+    this.#stopping = true;
+    for (const child of this.children) child.kill(signal);
+  }
+
+  /** Resolves with the exit code once all nodes have ended. */
+  async whenOver(): Promise<number> {
+    while (this.#alive > 0) {
+      await new Promise<void>((resolve) => this.#ends.push(resolve));
+    }
+    return this.#code;
+  }
+
+  get #alive(): number {
+    return this.children.filter(({ process }) => process !== "ended").length;
+  }
+
+  #ended({ port, args }: NodeChild, { code, wasAsked }: NodeEnd): void {
+    const what = `[${port}] ended with exit code ${code}`;
+    if (this.#stopping) {
+      // A node that is stopped before it listens for signals ends with code 143.
+      if (this.#code !== 1) this.#code = Math.max(this.#code, code);
+    } else if (!this.#started) {
+      console.log(`${what}: stopping all`);
+      this.#code = 1;
+      this.stop("SIGTERM");
+    } else if (this.#alive === 0) {
+      console.log(`${what}: no node is left`);
+      this.#code = 1;
+    } else if (wasAsked) {
+      console.log(`${what}: the others go on`);
+    } else {
+      console.log(`${what}: the others go on. To start it again:
+
+  deno task serve ${args.join(" ")}
 `);
-  return 0;
+    }
+    for (const resolve of this.#ends.splice(0)) resolve();
+  }
 }
 
-const nodes = ports.map(start);
-const ended = nodes.map((child, i) => end(child, ports[i]!));
-for (const signal of ["SIGINT", "SIGTERM"] as const) {
-  if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
-  Deno.addSignalListener(signal, () => {
-    stop("SIGTERM");
-    setTimeout(() => stop("SIGKILL"), STOP_TIMEOUT_MS);
+/** A pool that is no node: it only asks them. */
+function openFrontPool(origins: readonly string[]): HTTPPool {
+  const pool = new HTTPPool("http://front-door.invalid", {
+    timeoutMs: PEER_TIMEOUT_MS,
+    // What a node that is down misses is told once it is back.
+    unreachable: "later",
   });
+  pool.setPeers(origins);
+  return pool;
 }
 
-const running = await Promise.all(nodes.map((c, i) => follow(c, ports[i]!)));
-if (running.every(Boolean)) {
-  started = true;
-  const kill = Deno.build.os === "windows" ? "taskkill /F /PID" : "kill -9";
-  const kills = nodes.map(({ pid }, i) => `  ${kill} ${pid}   # ${ports[i]}`);
-  console.log(`
-All nodes are running. Ask twice: only one node loads Tom, and only once.
+/** The groups of the nodes, as the front door has them. */
+async function openGroups(pool: HTTPPool, flags: Flags): Promise<OpenGroup[]> {
+  const { groups } = await readSettings(["--db", flags.db, "--demo"], {}, read);
+  const getter = (): never => {
+    throw new Error("no node can be reached");
+  };
+  return groups.map((settings) => ({
+    settings,
+    group: pool.group(settings.name, getter, { maxBytes: FRONT_MAX_BYTES }),
+  }));
+}
 
-  curl 'http://localhost:${flags.api}/api?key=Tom'
-  curl 'http://localhost:${ports[0]}/api?key=Tom'
-  curl http://localhost:${ports[0]}/_geecache/scores/Tom   # asks that node only
+/** There is no configuration file. */
+function read(file: string): never {
+  throw new Error(`Cannot read ${file}`);
+}
+
+async function main(): Promise<number> {
+  const flags = readFlags();
+  if (flags.help) {
+    console.log(USAGE);
+    return 0;
+  }
+  const cluster = new Cluster(flags);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
+    Deno.addSignalListener(signal, () => {
+      cluster.stop("SIGTERM");
+      setTimeout(() => cluster.stop("SIGKILL"), STOP_TIMEOUT_MS);
+    });
+  }
+  const pool = openFrontPool(cluster.children.map(({ origin }) => origin));
+  const groups = await openGroups(pool, flags);
+  const traffic = new Traffic(
+    pool.getGroup(DEMO_GROUP)!,
+    (key) => page.asked(DEMO_GROUP, key),
+    () => page.isSampling,
+  );
+  const page: Page = new Page({
+    pool,
+    admin: true,
+    hosts: [],
+    controls: {
+      nodes: () => cluster.nodes(),
+      act: (origin, action) => cluster.act(origin, action),
+      traffic: () => traffic.state,
+      setTraffic: (on) => traffic.set(on),
+    },
+  });
+  const door = frontDoor({
+    groups,
+    underWay: new UnderWay(),
+    asked: (group, key) => page.asked(group, key),
+  });
+  const server = listen(
+    Number(flags.api),
+    inOrder([(request) => page.handle(request), door]),
+  );
+  if (await cluster.start()) {
+    traffic.set(true);
+    console.log(greeting(flags.api, cluster.children));
+  }
+  const code = await cluster.whenOver();
+  traffic.set(false);
+  page.close();
+  await pool.close();
+  await Promise.race([
+    server.shutdown(),
+    new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS)),
+  ]);
+  return code;
+}
+
+function listen(
+  port: number,
+  answer: (request: Request) => Response | Promise<Response>,
+): Deno.HttpServer {
+  const hostname = "127.0.0.1";
+  try {
+    return Deno.serve({ hostname, port, onListen: () => {} }, answer);
+  } catch (error) {
+    throw new Exit(`Cannot listen on ${hostname}:${port}: ${messageOf(error)}`);
+  }
+}
+
+function greeting(api: string, children: readonly NodeChild[]): string {
+  const [{ port: first }] = children as [NodeChild];
+  const kill = Deno.build.os === "windows" ? "taskkill /F /PID" : "kill -9";
+  const kills = children.map(({ pid, port }) => `  ${kill} ${pid}   # ${port}`);
+  return `
+All nodes are running. See them live:
+
+  http://localhost:${api}/
+
+Ask twice: only one node loads Tom, and only once.
+
+  curl 'http://localhost:${api}/api?key=Tom'
+  curl 'http://localhost:${first}/api?key=Tom'
+  curl http://localhost:${first}/_geecache/scores/Tom   # asks that node only
 
 Kill one and ask again: the others stand in for it.
 
 ${kills.join("\n")}
 
 Ctrl-C stops them.
-`);
+`;
 }
-const codes = await Promise.all(ended);
-Deno.exit(codes.includes(1) ? 1 : Math.max(...codes));
+
+try {
+  Deno.exit(await main());
+} catch (error) {
+  if (!(error instanceof Exit)) throw error;
+  console.error(error.message);
+  Deno.exit(error.code);
+}

@@ -38,11 +38,13 @@ export interface FrontDoorParts {
   readonly groups: readonly OpenGroup[];
   /** Counts the requests. */
   readonly underWay: UnderWay;
+  /** Hears of each key that a client asks for. */
+  readonly asked?: (group: string, key: string) => void;
 }
 
 /** Makes the front door. */
 export function frontDoor(
-  { groups, underWay }: FrontDoorParts,
+  { groups, underWay, asked: hear }: FrontDoorParts,
 ): Handler {
   const byName = new Map(groups.map((open) => [open.group.name, open]));
   const first = groups[0]!.group.name;
@@ -57,6 +59,7 @@ export function frontDoor(
     if ("fault" in asked) return statusResponse(asked.status, asked.fault);
     const open = byName.get(asked.group);
     if (open !== undefined) {
+      hear?.(asked.group, asked.key);
       return underWay.run(() => answer(request, open, asked.key));
     }
     return statusResponse(

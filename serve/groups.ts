@@ -13,7 +13,9 @@ export type Source =
   /** The scores of a few people, in a database that is made if it is missing. */
   | { readonly kind: "scores"; readonly db: string }
   | { readonly kind: "sqlite"; readonly db: string; readonly query: string }
-  | { readonly kind: "http"; readonly url: string };
+  | { readonly kind: "http"; readonly url: string }
+  /** A value for any key, after a moment. */
+  | { readonly kind: "demo" };
 
 /** One group. Times are milliseconds. */
 export interface GroupSettings {
@@ -28,12 +30,23 @@ export interface GroupSettings {
   readonly contentType: string;
 }
 
+/** The group of `--demo`. */
+export const DEMO_GROUP = "demo";
+
 /** How long a value is fresh if neither its source nor a setting says it. */
 const HTTP_TTL_MS = 60_000;
 /** How long it is at hand then, for an outage and to ask whether it has changed. */
 const HTTP_STALE_MS = 300_000;
 const SCORES_BYTES = 2 << 10;
 const MAX_BYTES = 64 << 20;
+
+/** The budgets of groups without one, by where their values come from. */
+const DEFAULT_BYTES: Readonly<Record<Source["kind"], number>> = {
+  scores: SCORES_BYTES,
+  sqlite: MAX_BYTES,
+  http: MAX_BYTES,
+  demo: 256 << 10,
+};
 
 /**
  * The groups that settings ask for.
@@ -42,6 +55,15 @@ const MAX_BYTES = 64 << 20;
  * @throws {Exit} with code 2, if they are said in two ways, or a source is not valid
  */
 export function groupSettings(
+  values: Values,
+  inFile?: Readonly<Record<string, GroupFields>>,
+): GroupSettings[] {
+  const groups = sourcedGroups(values, inFile);
+  if (!values.demo) return groups;
+  return [...groups, ofGroup(DEMO_GROUP, { kind: "demo" }, values)];
+}
+
+function sourcedGroups(
   values: Values,
   inFile?: Readonly<Record<string, GroupFields>>,
 ): GroupSettings[] {
@@ -148,7 +170,7 @@ function ofGroup(
     name,
     source,
     maxBytes: of("max-bytes") ??
-      (source.kind === "scores" ? SCORES_BYTES : MAX_BYTES),
+      DEFAULT_BYTES[source.kind],
     ttlMs: of("ttl") ?? (isHttp ? HTTP_TTL_MS : Infinity),
     staleWhileRevalidateMs: of("stale-while-revalidate"),
     staleIfErrorMs: of("stale-if-error") ?? (isHttp ? HTTP_STALE_MS : 0),

@@ -5,12 +5,19 @@
  */
 
 import { STATUS_CODE } from "@std/http/status";
-import { type Clock, type Group, HTTPPool, type Logger } from "../mod.ts";
+import {
+  type Clock,
+  type Group,
+  HTTPPool,
+  type HTTPPoolOptions,
+  type Logger,
+} from "../mod.ts";
 import type { Settings } from "./config.ts";
 import { listsOf } from "./discover.ts";
 import { Exit, messageOf } from "./exit.ts";
 import { frontDoor, type OpenGroup } from "./front_door.ts";
 import type { GroupSettings } from "./groups.ts";
+import { Page } from "./page/page.ts";
 import { type Handler, inOrder, statusResponse, UnderWay } from "./handlers.ts";
 import { health, type Surroundings } from "./health.ts";
 import { numbers } from "./numbers.ts";
@@ -83,6 +90,7 @@ export async function startProgram(
     ...trust,
     logger: log,
   });
+  const page = openPage(pool, settings, trust.fetch);
   // The demo tells of its loads by itself, and its errors are a part of it.
   const isDemo = settings.groups[0]!.source.kind === "scores";
   if (!isDemo) pool.observe(loadLog(log, clock.now));
@@ -90,9 +98,10 @@ export async function startProgram(
   const door = frontDoor({
     groups: openGroups(pool, settings.groups, sources),
     underWay,
+    asked: (group, key) => page.asked(group, key),
   });
   (healthPort === undefined ? handlers : probes).push(numbers(pool));
-  handlers.push(door, pool.handler);
+  handlers.push((request) => page.handle(request), door, pool.handler);
   if (api !== undefined) {
     const { origin } = await servers.open(api, inOrder([door]));
     log.info(`the front door is open at ${origin}`);
@@ -106,7 +115,11 @@ export async function startProgram(
     stop: async () => {
       log.info("geecache is stopping");
       await stop({
-        beUnready: () => state.stopping = true,
+        beUnready: () => {
+          state.stopping = true;
+          // Those who watch would hold up the end.
+          page.close();
+        },
         hasPeers: () => pool.stats().peers.length > 0,
         drain: (timeoutMs) => pool.drain({ timeoutMs }),
         finish: () => underWay.close(),
@@ -151,6 +164,20 @@ function openPool(
   } catch (error) {
     throw new Exit(messageOf(error), 2);
   }
+}
+
+function openPage(
+  pool: HTTPPool,
+  settings: Settings,
+  fetch: HTTPPoolOptions["fetch"],
+): Page {
+  const { host, admin } = settings;
+  return new Page({
+    pool,
+    admin: admin || isLoopback(host),
+    hosts: [host, new URL(pool.self).hostname],
+    ...(fetch === undefined ? {} : { fetch }),
+  });
 }
 
 function openGroups(

@@ -75,6 +75,8 @@ export interface Values {
   "tls-ca": string | undefined;
   "drain-timeout": number;
   "stop-timeout": number;
+  "admin": boolean;
+  "demo": boolean;
   "log": "text" | "json";
   "verbose": boolean;
   "config": string | undefined;
@@ -188,6 +190,13 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   "stop-timeout": setting(time, [
     "how long it takes to stop at most, drain included",
   ], { default: "4s" }),
+  "admin": setting(onOff, [
+    "let the page at / show keys, ask and change something",
+    "beyond this machine, too",
+  ], { default: "false" }),
+  "demo": setting(onOff, [
+    "add the group demo, which has a value for any key",
+  ], { default: "false" }),
   "log": setting(oneOf("text", "json"), ["the form of the log's lines"], {
     default: "text",
   }),

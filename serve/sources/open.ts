@@ -6,6 +6,7 @@
 
 import type { Getter, Logger } from "../../mod.ts";
 import type { GroupSettings } from "../groups.ts";
+import { demoValue } from "./demo.ts";
 import { httpGetter } from "./http_getter.ts";
 import { openScores } from "./scores.ts";
 import { openSqlite } from "./sqlite.ts";
@@ -37,6 +38,7 @@ export function openSource(
       close: () => scores.close(),
     };
   }
+  if (source.kind === "demo") return { getter: demoValue, close: () => {} };
   if (source.kind === "http") {
     return { getter: httpGetter(source.url), close: () => {} };
   }

@@ -17,9 +17,14 @@ const FILES: Readonly<Record<string, string>> = {
   "direct_test.ts": `Deno.test("b", () => Deno${".exit"}());`,
   "indirect_test.ts": `import { go } from "./_one.ts";`,
   "_one.ts": `export * from "./_two.ts";`,
+  "text_test.ts": `import a from "./a.css" with { ${'type: "text"'} };`,
   "_two.ts": `import "./_one.ts";\nexport const go = Deno${".serve"};`,
 };
-const BOTH = { "direct_test.ts": "exits", "indirect_test.ts": "listens" };
+const ALL = {
+  "direct_test.ts": "exits",
+  "indirect_test.ts": "listens",
+  "text_test.ts": "imports text",
+};
 
 async function withFiles(run: (tests: URL) => Promise<void>): Promise<void> {
   const folder = await mkdtemp(join(tmpdir(), "geecache-"));
@@ -41,9 +46,9 @@ Deno.test("Every test file runs on every runtime or is listed with the reason", 
   }
 });
 
-Deno.test("A test file needs Deno if it, or a file that it imports, names more than Deno.test", async () => {
+Deno.test("A test file needs Deno if it, or a file that it imports, names more than Deno.test or imports text", async () => {
   await withFiles(async (tests) => {
-    assertEquals(await portableTests(tests, BOTH), ["plain_test.ts"]);
+    assertEquals(await portableTests(tests, ALL), ["plain_test.ts"]);
   });
 });
 
@@ -51,17 +56,17 @@ Deno.test("A list of Deno's tests that does not match the files is refused", asy
   await withFiles(async (tests) => {
     const refused = (ofDeno: Record<string, string>, fault: string) =>
       assertRejects(() => portableTests(tests, ofDeno), Error, fault);
-    const { "direct_test.ts": exits, ...rest } = BOTH;
+    const { "direct_test.ts": exits, ...rest } = ALL;
     await refused(rest, "direct_test.ts needs Deno and is not listed");
     await refused(
       { "direct_test.ts": exits },
       "indirect_test.ts needs Deno and is not listed",
     );
     await refused(
-      { ...BOTH, "plain_test.ts": "for fun" },
+      { ...ALL, "plain_test.ts": "for fun" },
       "plain_test.ts is listed and needs no Deno",
     );
-    await refused({ ...BOTH, "gone_test.ts": "" }, "gone_test.ts does not");
+    await refused({ ...ALL, "gone_test.ts": "" }, "gone_test.ts does not");
   });
 });
 

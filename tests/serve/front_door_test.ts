@@ -30,7 +30,12 @@ function doorOf(...groups: [GroupSettings, Load][]) {
     const group = new Group(name, load, { ttlMs, negativeTtlMs });
     return { settings, group };
   });
-  const door = frontDoor({ groups: open, underWay });
+  const heard: string[] = [];
+  const door = frontDoor({
+    groups: open,
+    underWay,
+    asked: (group, key) => heard.push(`${group}/${key}`),
+  });
   const ask = async (path: string, init?: RequestInit) => {
     const answer = await door(
       new Request(`http://localhost:9999${path}`, init),
@@ -39,7 +44,7 @@ function doorOf(...groups: [GroupSettings, Load][]) {
     const { status, headers } = answer;
     return { status, headers, text: await answer.text() };
   };
-  return { ask, underWay };
+  return { ask, underWay, heard };
 }
 
 Deno.test("A path asks for a key of the first group or of any", () => {
@@ -67,6 +72,15 @@ Deno.test("A path asks for a key of the first group or of any", () => {
   }
   const { fault } = asked("/api/items/%ff") as { fault: string };
   assertEquals(fault, "the path is not percent-encoded UTF-8");
+});
+
+Deno.test("The front door tells of each key that it is asked for, and of nothing else", async () => {
+  const { ask, heard } = doorOf([await settingsOf(`rows=${QUERY}`), () => "v"]);
+  for (
+    const path of ["/api?key=a", "/api/rows/b", "/api", "/api/none/c", "/other"]
+  ) await ask(path);
+  await ask("/api?key=d", { method: "POST" });
+  assertEquals(heard, ["rows/a", "rows/b"]);
 });
 
 Deno.test("A value of an HTTP source has its type, its life, and a tag of its own", async () => {

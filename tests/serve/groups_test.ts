@@ -35,6 +35,16 @@ Deno.test("--query is the group scores over a database that is only read", async
   assertEquals([group!.ttlMs, group!.maxBytes], [Infinity, 64 * 1024 * 1024]);
 });
 
+Deno.test("--demo adds the group demo behind those that are there", async () => {
+  const names = async (...args: string[]) =>
+    (await groupsOf(args)).map(({ name }) => name);
+  assertEquals(await names(), ["scores"]);
+  assertEquals(await names("--demo"), ["scores", "demo"]);
+  assertEquals(await names("--origin", URL, "--demo"), ["items", "demo"]);
+  const [, demo] = await groupsOf(["--demo"]);
+  assertEquals([demo!.source, demo!.maxBytes], [{ kind: "demo" }, 256 * 1024]);
+});
+
 Deno.test("--group names groups of both kinds, and a flag is for all of them", async () => {
   const groups = await groupsOf([
     ...["--group", `items=${URL}`, "--group", `people=a.db#${SQL} and a = '#'`],
