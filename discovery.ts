@@ -9,7 +9,7 @@
  * import { dnsPeers } from "@geecache/geecache/discovery";
  * import { assertEquals } from "@std/assert";
  *
- * // In the place of DNS; without it, the runtime asks.
+ * // Stands in for DNS. Without it, the runtime's own lookup is used.
  * const lookup = () => Promise.resolve([{ address: "10.0.0.1" }, { address: "10.0.0.2" }]);
  *
  * const pool = new HTTPPool("http://10.0.0.1:8080");

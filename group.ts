@@ -217,7 +217,7 @@ export class Group {
     if (entry !== undefined) return Promise.resolve(entry);
     const error = this.#keyError(key, "get", options);
     if (error !== undefined) return Promise.reject(error);
-    const work = this.#local.beginGet([key]);
+    const work = this.#local.beginGet(key);
     const waited = new Promise<Entry>((resolve, reject) => {
       const leave = (): void => {
         leaver?.leave(signal!.reason);
@@ -423,7 +423,7 @@ export class Group {
   #load(key: string, options?: GetOptions): Promise<ByteView> {
     const error = this.#keyError(key, "get", options);
     if (error !== undefined) return Promise.reject(error);
-    const work = this.#local.beginGet([key]);
+    const work = this.#local.beginGet(key);
     const value = this.#local.join(
       key,
       (flight) => this.#ask(key, flight),

@@ -218,7 +218,7 @@ export class HTTPPool {
 
   /**
    * Calls {@linkcode HTTPPool.setPeers} for you, with what a discovery answers: each
-   * answer has the origins of all processes, or is the error for which there is none.
+   * answer is a list of the origins of all processes, or an error if there is no list.
    *
    * Who is new in an answer joins at once. Who is missing leaves when `leaveAfter`
    * answers in a row did not have it: answers may be partial. An answer that is empty or

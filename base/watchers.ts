@@ -57,7 +57,10 @@ export interface PeerStart {
 
 /** A question of another process that memory did not answer and that waits for a load. */
 export interface ServeStart {
-  /** The origin that the asker says it has; a program that is no peer says none. */
+  /**
+   * The origin that the asker says it has, which may be any text; a program that is no
+   * peer says none.
+   */
   peer?: string;
   /** The name of the group. */
   group: string;
@@ -108,7 +111,8 @@ export interface WorkObserver {
   /**
    * Calls a function and returns what that returns. A getter is called through this, and
    * so is a request to a peer that serves nothing else, so that they can run in some
-   * asynchronous context, such as that of a span.
+   * asynchronous context, such as that of a span. Of several observers, each calls the
+   * next one.
    */
   run?<T>(call: () => T): T;
   /**
@@ -121,7 +125,7 @@ export interface WorkObserver {
 
 /**
  * Hears of the work of a pool and its groups. Each method is called when work begins, and
- * may return what hears of its end. What a method throws is dropped.
+ * may return what hears of its end. What a method throws, or rejects with, is dropped.
  */
 export interface PoolObserver {
   /** A get waits, in the context of its caller. */
@@ -233,7 +237,7 @@ export class Watchers {
 }
 
 /** Without an observer that wants it otherwise. */
-const runHere: InContext = (run) => run();
+const runHere: InContext = (call) => call();
 
 /**
  * Some work that is observed. There is one for each load and question while somebody
@@ -270,9 +274,11 @@ export class WatchedWork {
     if (this.#first === undefined) this.#first = observer;
     else (this.#others ??= []).push(observer);
     this.traceparent ??= quietly(traceparentOf, observer);
-    if (observer.run !== undefined) {
-      this.run = (run) => observer.run!(run);
-    }
+    if (observer.run === undefined) return;
+    const outer = this.run;
+    this.run = outer === runHere
+      ? (call) => runBy(observer, call)
+      : (call) => outer(() => runBy(observer, call));
   }
 
   /** It has an answer for each of its keys. */
@@ -334,13 +340,33 @@ export function resultOf(error: unknown): WorkResult {
   return error instanceof PeerError ? "unreachable" : "failed";
 }
 
-/** An observer must not disturb what it observes. */
+/** An observer must not disturb what it observes. It may be asynchronous. */
 function quietly<A, T>(call: (about: A) => T, about: A): T | undefined {
   try {
-    return call(about);
+    const returned = call(about);
+    if (returned instanceof Promise) returned.catch(() => {});
+    return returned;
   } catch {
     return undefined;
   }
+}
+
+/** Calls a function, once, whatever `observer.run()` does: what the call comes to counts. */
+function runBy<T>(observer: WorkObserver, call: () => T): T {
+  let outcome: { value: T } | { error: unknown } | undefined;
+  const callOnce = (): T => {
+    if (outcome === undefined) {
+      try {
+        outcome = { value: call() };
+      } catch (error) {
+        outcome = { error };
+      }
+    }
+    if ("error" in outcome) throw outcome.error;
+    return outcome.value;
+  };
+  quietly(() => observer.run!(callOnce), undefined);
+  return callOnce();
 }
 
 function traceparentOf({ traceparent }: WorkObserver): string | undefined {
@@ -348,9 +374,5 @@ function traceparentOf({ traceparent }: WorkObserver): string | undefined {
 }
 
 function tellEnd(observer: WorkObserver, end: WorkEnd): void {
-  try {
-    observer.end?.(end);
-  } catch {
-    // As above.
-  }
+  quietly((end) => observer.end?.(end), end);
 }

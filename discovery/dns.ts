@@ -27,8 +27,8 @@ export interface DnsHost {
    */
   protocol?: "http" | "https";
   /**
-   * The version of IP. Say it where processes have an address of each: they would be
-   * listed twice.
+   * The version of IP. Choose one where processes have an IPv4 and an IPv6 address:
+   * otherwise they are listed twice.
    *
    * @default {0} both
    */
@@ -96,8 +96,8 @@ interface DnsModule {
 /**
  * The processes that a name in DNS has, asked for again and again, for
  * {@linkcode HTTPPool.follow}: those at its A and AAAA records, or the targets of its
- * SRV records, by their names. A question that fails is answered with its error, and is
- * asked again.
+ * SRV records, by their names. A question that fails gives its error in place of a list,
+ * and is asked again.
  *
  * The `self` of each process must be its origin as it stands in the list: its address,
  * or the target's name.
@@ -168,12 +168,17 @@ export function dnsPeers(
   }, options);
 }
 
-/** Each once, in an order of their own: resolvers answer in any. */
+/** Each origin once, sorted: resolvers answer in any order. */
 function listOf(origins: readonly string[]): string[] {
   return [...new Set(origins)].sort();
 }
 
-/** The runtime's DNS, which `option` would do without. */
+/**
+ * The runtime's DNS.
+ *
+ * @param option What can be given instead.
+ * @throws {TypeError} If there is none.
+ */
 function moduleOf(option: string): DnsModule {
   const dns = builtinModule("dns/promises");
   if (dns === undefined) {

@@ -36,7 +36,7 @@ interface FileModule {
 /**
  * The processes in a file, which is read again and again, for
  * {@linkcode HTTPPool.follow}. It has one origin a line; what follows a `#` is a comment.
- * A file that cannot be read is answered with the error, and is read again.
+ * If it cannot be read, that gives an error in place of a list, and it is read again.
  *
  * Write a new list into another file and rename that one: a reader may otherwise see
  * half of it.

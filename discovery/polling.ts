@@ -48,7 +48,7 @@ export const POLL_OPTIONS = {
   random: true,
 } as const;
 
-/** The answers of a source: lists, and errors in the place of lists that were not got. */
+/** The answers of a source: lists, and an error wherever there was none. */
 export type PeerLists = AsyncIterable<string[] | Error>;
 
 /** Asks a source once. The signal says that nobody waits for its answer any more. */
@@ -61,8 +61,8 @@ const LIMIT_MS = 30_000;
 const JITTER = 0.1;
 
 /**
- * Asks again and again, as long as somebody goes through the answers. Each who does
- * begins anew. No wait keeps the process alive.
+ * Asks again and again, as long as somebody goes through the answers. Each iterator asks
+ * on its own. No wait keeps the process alive.
  *
  * @throws {TypeError} If an option is of the wrong kind.
  * @throws {RangeError} If `everyMs` is not greater than 0.

@@ -10,6 +10,7 @@
 
 import type { ByteView } from "../base/byte_view.ts";
 import { afterTurn, type Clock } from "../base/clock.ts";
+import type { InContext } from "../base/context.ts";
 import { BusyError, describe, isError, quote } from "../base/errors.ts";
 import type { Leaver, PeerValue } from "../base/peers.ts";
 import {
@@ -79,10 +80,12 @@ export interface BatchOptions {
  * Calls what a user wrote, in the group's context.
  *
  * @param leave Gives up the place of the call, once it waits for another load.
+ * @param observed Calls it as those who observe the load want it.
  */
 export type Call = <T>(
   run: () => Promise<T> | T,
   leave: () => void,
+  observed: InContext,
 ) => Promise<T>;
 
 /** A key that is to be loaded. */
@@ -375,15 +378,16 @@ export class BatchLoader {
         (key) => tooSlow(group, key, loadTimeoutMs),
       );
     }
-    const { keys } = batch;
     let work: WatchedWork | undefined;
     let results: Map<string, WorkResult> | undefined;
     try {
       const found = await this.#call(
-        () => {
-          const load = (): ReturnType<BatchGetter["loadMany"]> =>
-            this.#getter.loadMany(keys, context);
+        () => this.#getter.loadMany(batch.keys, context),
+        batch.free,
+        (load) => {
           if (!this.#watchers.hear("load")) return load();
+          // A list of its own: a getter may change the one that it is given.
+          const { keys } = batch;
           const start = { group, keys, reason: reasonOf(missing[0]!) };
           work = this.#watchers.begin("load", start, clock);
           results = new Map();
@@ -394,7 +398,6 @@ export class BatchLoader {
           }, { once: true });
           return work.run(load);
         },
-        batch.free,
       );
       for (const { key, resolve, reject } of missing) {
         let result: WorkResult = "ok";

@@ -55,3 +55,33 @@ export function noCounts(): GroupCounts {
     serverRequests: 0,
   };
 }
+
+/** What a get came to, once memory had been asked. */
+export type RequestType = "hit" | "stale" | "miss" | "negative";
+
+/** Sorts the gets of one group by what they came to. */
+export class RequestTypes {
+  /** How many gets waited, as it was said last. */
+  #misses = 0;
+
+  /**
+   * How many gets came to what. Together they are all gets. A get is counted as negative
+   * a moment after it is counted as a get, but no number here ever goes back: a counter
+   * that does would look as if the process had started anew.
+   */
+  of(
+    { gets, cacheHits, staleHits, negativeHits }: Pick<
+      GroupCounts,
+      "gets" | "cacheHits" | "staleHits" | "negativeHits"
+    >,
+  ): Readonly<Record<RequestType, number>> {
+    const waited = gets - cacheHits - negativeHits;
+    this.#misses = Math.max(this.#misses, waited);
+    return {
+      hit: cacheHits - staleHits,
+      stale: staleHits,
+      miss: this.#misses,
+      negative: negativeHits,
+    };
+  }
+}

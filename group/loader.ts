@@ -74,7 +74,10 @@ export class Loader {
       getter,
       { ...options, maxWaiting },
       watchers,
-      (run, leave) => this.inContext(() => placeOfAsker.during(leave, run)),
+      // An observer's context may be one that was kept from before, so the place goes
+      // inside it.
+      (run, leave, observed) =>
+        this.inContext(() => observed(() => placeOfAsker.during(leave, run))),
     );
   }
 
@@ -153,6 +156,7 @@ export class Loader {
       },
     };
     const get = (): Loaded | Promise<Loaded> => getter(key, context);
+    // As above: the place goes inside an observer's context.
     const call = leave === undefined
       ? get
       : () => placeOfAsker.during(leave, get);
@@ -160,7 +164,6 @@ export class Loader {
     const begin = (): Loaded | Promise<Loaded> => {
       if (!this.#watchers.hear("load")) return call();
       work = this.#begin(key, request);
-      // That context may be one that was kept from before, so the place goes inside it.
       return work.run(call);
     };
     const run = (): Loaded | Promise<Loaded> => this.inContext(begin);

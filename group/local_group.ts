@@ -256,8 +256,9 @@ export class LocalGroup {
   }
 
   /** Keys are about to be waited for. Returns what to tell the end, if it is observed. */
-  beginGet(keys: readonly string[]): WatchedWork | undefined {
+  beginGet(about: string | readonly string[]): WatchedWork | undefined {
     if (!this.watchers.hear("get")) return undefined;
+    const keys = typeof about === "string" ? [about] : about;
     const start = { group: this.name, keys };
     return this.watchers.begin("get", start, this.#options.clock);
   }

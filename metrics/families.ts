@@ -37,7 +37,7 @@ export interface PeerNow {
   readonly work: PeerWork;
 }
 
-/** For a number that is of both stores. */
+/** A number that each store has. */
 function stores(
   { main, hot }: GroupStats,
   name: "bytes" | "items" | "evictions",
@@ -54,12 +54,10 @@ export const OF_GROUPS: readonly Family<GroupNow>[] = [
     name: "geecache_requests_total",
     type: "counter",
     help: "Keys asked for here, by callers and by peers.",
-    of: ({ stats, work }) => [
-      [stats.cacheHits - stats.staleHits, label("type", "hit")],
-      [stats.staleHits, label("type", "stale")],
-      [work.misses(stats), label("type", "miss")],
-      [stats.negativeHits, label("type", "negative")],
-    ],
+    of: ({ stats, work }) =>
+      Object.entries(work.requests.of(stats)).map(([type, count]) =>
+        [count, label("type", type)] as const
+      ),
   },
   {
     name: "geecache_server_requests_total",

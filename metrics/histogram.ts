@@ -1,5 +1,5 @@
 /**
- * How long things took: how many of them took at most so long, for several times.
+ * How long things took: for each of several times, how many took at most that long.
  *
  * @module
  */

@@ -16,6 +16,7 @@ import type {
   WorkResult,
 } from "../base/watchers.ts";
 import type { Group } from "../group.ts";
+import { RequestTypes } from "../group/counts.ts";
 import type { HTTPPool } from "../http.ts";
 import { Histogram } from "./histogram.ts";
 
@@ -59,7 +60,7 @@ class Loads implements WorkObserver {
   }
 }
 
-/** The loads of one group. */
+/** The gets and the loads of one group. */
 export class GroupWork {
   /** How long each call of the getter took. */
   readonly times: Histogram = new Histogram();
@@ -68,25 +69,7 @@ export class GroupWork {
     refresh: new Loads(this.times),
     "stand-in": new Loads(this.times),
   };
-  /** How many gets waited, as it was written last. */
-  #misses = 0;
-
-  /**
-   * How many gets waited. An absent key may be counted as such after the get, but a
-   * counter that goes back by one would look as if the process had started anew.
-   */
-  misses(
-    { gets, cacheHits, negativeHits }: {
-      gets: number;
-      cacheHits: number;
-      negativeHits: number;
-    },
-  ): number {
-    return this.#misses = Math.max(
-      this.#misses,
-      gets - cacheHits - negativeHits,
-    );
-  }
+  readonly requests: RequestTypes = new RequestTypes();
 }
 
 /** The requests to one peer. */

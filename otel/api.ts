@@ -8,7 +8,7 @@
 /** What is said about a span or a measurement. */
 export type Attributes = Record<string, string | number | boolean | string[]>;
 
-/** What names a span everywhere. */
+/** What identifies a span in all processes. */
 export interface SpanContext {
   /** 32 hexadecimal digits. */
   traceId: string;
@@ -20,7 +20,7 @@ export interface SpanContext {
   isRemote?: boolean;
 }
 
-/** A span that another one has to do with. */
+/** A related span. */
 export interface Link {
   /** Which one. */
   context: SpanContext;
@@ -32,7 +32,7 @@ export interface SpanOptions {
   kind?: number;
   /** What is known of it at its begin. */
   attributes?: Attributes;
-  /** The spans that it has to do with. */
+  /** Related spans. */
   links?: Link[];
   /** Whether it has no parent, whatever span is the current one. */
   root?: boolean;
@@ -40,7 +40,7 @@ export interface SpanOptions {
 
 /** Some work, with its begin and its end. */
 export interface Span {
-  /** What names it. */
+  /** What identifies it. */
   spanContext(): SpanContext;
   /** Adds what became known of it. */
   setAttribute(key: string, value: string | number): unknown;
@@ -70,7 +70,7 @@ export interface MetricOptions {
   description?: string;
   /** Its unit, such as `s`. */
   unit?: string;
-  /** What suits it, unless the program says something else. */
+  /** The buckets of a histogram, unless the program chooses others. */
   advice?: { explicitBucketBoundaries?: number[] };
 }
 
@@ -91,7 +91,7 @@ export interface ObservableResult {
 
 /** Makes instruments. */
 export interface Meter {
-  /** Makes one for measurements of which the distribution counts. */
+  /** Makes one for measurements whose distribution matters. */
   createHistogram(name: string, options?: MetricOptions): Histogram;
   /** Makes one for a number that only grows. */
   createObservableCounter(name: string, options?: MetricOptions): Observable;

@@ -12,6 +12,7 @@ import type {
   WorkObserver,
 } from "../base/watchers.ts";
 import type { Group } from "../group.ts";
+import { RequestTypes } from "../group/counts.ts";
 import type {
   Attributes,
   Histogram,
@@ -37,6 +38,8 @@ export class Instruments implements PoolObserver {
   readonly #bytes: Observable;
   readonly #entries: Observable;
   readonly #evictions: Observable;
+  /** By group, since another one may have the name later. */
+  readonly #requestTypes = new WeakMap<Group, RequestTypes>();
   readonly #collect = (result: ObservableResult): void => {
     for (const group of this.#groups()) this.#collectGroup(group, result);
   };
@@ -103,13 +106,12 @@ export class Instruments implements PoolObserver {
   #collectGroup(group: Group, result: ObservableResult): void {
     const stats = group.stats();
     const about = { "geecache.group": group.name };
-    const requests = {
-      hit: stats.cacheHits - stats.staleHits,
-      stale: stats.staleHits,
-      negative: stats.negativeHits,
-      miss: stats.loads - stats.negativeHits,
-    };
-    for (const [type, count] of Object.entries(requests)) {
+    let requests = this.#requestTypes.get(group);
+    if (requests === undefined) {
+      requests = new RequestTypes();
+      this.#requestTypes.set(group, requests);
+    }
+    for (const [type, count] of Object.entries(requests.of(stats))) {
       const attributes = { ...about, "geecache.request.type": type };
       result.observe(this.#requests, count, attributes);
     }

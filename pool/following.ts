@@ -15,6 +15,7 @@ import {
   checkOptions,
   signalRule,
 } from "../base/checks.ts";
+import { afterTurn } from "../base/clock.ts";
 import { describe, isError, lineOf, messageOf } from "../base/errors.ts";
 import type { SafeLogger } from "../base/logger.ts";
 import { FOLLOW_OPTIONS, type FollowOptions } from "./pool_options.ts";
@@ -31,9 +32,9 @@ export function followSettings(
   options: FollowOptions,
 ): { signal: AbortSignal | undefined; leaveAfter: number } {
   checkAsyncIterable(action, "lists", lists);
+  checkOptions(action, options, FOLLOW_OPTIONS);
   const rule = signalRule(options);
   if (rule !== undefined) throw new TypeError(`${action}: ${rule}`);
-  checkOptions(action, options, FOLLOW_OPTIONS);
   const { signal, leaveAfter = 2 } = options;
   checkNumbers(action, "a number of at least 1", { leaveAfter });
   return { signal, leaveAfter };
@@ -116,12 +117,16 @@ export class Following {
     const { self, logger } = this.#follower;
     try {
       const iterator = lists[Symbol.asyncIterator]();
-      for (;;) {
+      // It may be stopped by what an answer leads to, such as a line in the log.
+      while (this.#active) {
         const next = await this.#next(iterator);
-        if (!this.#active) return release(iterator);
+        if (!this.#active) break;
         if (next?.done ?? true) return;
         this.#take(next!.value);
+        // If all answers are there at once, nothing else would get its turn.
+        await new Promise<void>((resolve) => afterTurn(resolve));
       }
+      release(iterator);
     } catch (error) {
       logger.error(
         `[Pool ${self}] follows no lists of peers any more: ${reasonOf(error)}`,
@@ -148,8 +153,12 @@ export class Following {
       if (isError(answer)) throw answer;
       const names = this.#namesOf(answer);
       if (names.size === 0) throw new Error("the answer has no peers");
-      const list = this.#roster.after(this.#follower.nodes(), names);
-      this.#follower.setPeers(list);
+      const nodes = this.#follower.nodes();
+      const list = this.#roster.after(nodes, names);
+      // Most answers change nothing, and to set a long list takes milliseconds.
+      const isSame = list.size === nodes.length &&
+        nodes.every((node) => list.has(node));
+      if (!isSame) this.#follower.setPeers(list);
     } catch (error) {
       if (!this.#failing) {
         logger.warn(

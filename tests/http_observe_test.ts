@@ -1,7 +1,7 @@
 /** What a pool tells those who observe it. */
 
 import { AsyncLocalStorage } from "node:async_hooks";
-import { HTTPPool, type PoolObserver } from "../mod.ts";
+import { type Group, HTTPPool, type PoolObserver } from "../mod.ts";
 import {
   assert,
   assertEquals,
@@ -117,6 +117,23 @@ Deno.test("A pool tells of the keys of a getMany that memory does not have, and 
   ]);
   await one.getMany(["a", "b"]);
   assertEquals(notes.take(), []);
+  await pool.close();
+});
+
+Deno.test("A batch getter may use up its list of keys, which changes nothing of what is told", async () => {
+  const pool = new HTTPPool("http://a", { clock: new FakeClock() });
+  const notes = new Notes();
+  pool.observe({ load: notes.load });
+  const group = pool.group("g", {
+    loadMany: (keys) => {
+      (keys as string[]).length = 0;
+      throw new Error("no such table");
+    },
+  });
+  await group.getMany(["a", "b"]);
+  assertEquals(notes.take(), [
+    'load g miss a,b failed {"failed":2} 0: no such table',
+  ]);
   await pool.close();
 });
 
@@ -281,6 +298,25 @@ Deno.test("A getter runs as its observer wants, in the context of its group", as
   }
   const each = ["the program", undefined, "the program", "span"];
   assertEquals(seen, [...each, ...each]);
+});
+
+Deno.test("A getter gives up its place for another load, also in a context that its observer kept from before", async () => {
+  const kept = AsyncLocalStorage.snapshot();
+  for (const isBatch of [false, true]) {
+    const pool = new HTTPPool("http://a");
+    pool.observe({ load: () => ({ run: (call) => kept(call) }) });
+    const load = async (key: string): Promise<string> =>
+      key === "outer" ? (await group.get("inner")).text() : "v";
+    const loadMany = async ([key]: readonly string[]) =>
+      new Map([[key!, await load(key!)]]);
+    const getter = isBatch ? { loadMany, maxKeys: 1 } : load;
+    const group: Group = pool.group("g", getter, { maxConcurrentLoads: 1 });
+    const outer = group.get("outer").then((value) => value.text());
+    await settle();
+    // A get that still waits fails when the pool closes.
+    await pool.close();
+    assertEquals(await outer, "v");
+  }
 });
 
 Deno.test("A pool tells of each entry that leaves to make room", async () => {

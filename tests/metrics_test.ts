@@ -3,7 +3,7 @@
 import fc from "fast-check";
 import { Group, HTTPPool, metrics, METRICS_TYPE } from "../mod.ts";
 import { OF_PEERS, type PeerNow } from "../metrics/families.ts";
-import { GroupWork, Recorder } from "../metrics/recorder.ts";
+import { Recorder } from "../metrics/recorder.ts";
 import { assert, assertEquals, assertThrows } from "./support/assert.ts";
 import { keysOwnedBy, ownerAndAsker, withCluster } from "./support/cluster.ts";
 import { Page } from "./support/metrics.ts";
@@ -319,14 +319,6 @@ Deno.test("The series of a group that was removed end, and another one of that n
   const loads = pageOf(pool).counts("geecache_loads_total", ["group"]);
   assertEquals(loads, { g: 1 });
   await pool.close();
-});
-
-Deno.test("Misses never go back, although a get may turn out later to be negative", () => {
-  const work = new GroupWork();
-  const counts = { gets: 5, cacheHits: 1, negativeHits: 1 };
-  assertEquals(work.misses(counts), 3);
-  assertEquals(work.misses({ ...counts, negativeHits: 2 }), 3);
-  assertEquals(work.misses({ ...counts, gets: 8 }), 6);
 });
 
 Deno.test("Groups with any names are told apart", async () => {

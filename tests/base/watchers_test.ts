@@ -10,8 +10,8 @@ import {
   NotFoundError,
   PeerError,
 } from "../../base/errors.ts";
-import { assertEquals } from "../support/assert.ts";
-import { FakeClock } from "../support/time.ts";
+import { assertEquals, assertThrows } from "../support/assert.ts";
+import { FakeClock, nextTask } from "../support/time.ts";
 
 const start = { group: "g", keys: ["a", "b"] };
 
@@ -142,10 +142,51 @@ Deno.test("Work runs as all of its observers want it to", () => {
     });
   }
   const work = watchers.begin("get", start, new FakeClock());
-  // The inner one begins in the context of the outer one, so its own has both.
+  // The inner one begins in the context of the outer one, too.
   assertEquals(order, ["begin outer", "outer", "begin inner"]);
-  assertEquals(work.run(() => order.push("work")), 5);
-  assertEquals(order.slice(3), ["inner", "work"]);
+  assertEquals(work.run(() => order.push("work")), 6);
+  assertEquals(order.slice(3), ["outer", "inner", "work"]);
+});
+
+Deno.test("Work runs once and comes to what it comes to, whatever an observer does with it", () => {
+  const broken = new Error("no");
+  const wrong: unknown[] = [
+    () => {
+      throw broken;
+    },
+    (run: () => unknown) => {
+      run();
+      throw broken;
+    },
+    (run: () => unknown) => [run(), run()],
+    () => 7,
+    7,
+  ];
+  for (const run of wrong) {
+    const watchers = new Watchers();
+    watchers.add({ get: () => ({ run: run as never }) });
+    const work = watchers.begin("get", start, new FakeClock());
+    let runs = 0;
+    assertEquals(work.run(() => ++runs), 1);
+    const failure = new Error("the getter's own");
+    const fail = () => {
+      throw failure;
+    };
+    assertThrows(() => work.run(fail), Error, "the getter's own");
+    assertEquals(runs, 1);
+  }
+});
+
+Deno.test("What an asynchronous observer rejects with is dropped", async () => {
+  const wrong = () => Promise.reject(new Error("no"));
+  const watchers = new Watchers();
+  watchers.add({ get: () => wrong() as never });
+  watchers.add({ get: () => ({ end: wrong }), evict: wrong });
+  const work = watchers.begin("get", start, new FakeClock());
+  work.done();
+  watchers.evict({ group: "g", store: "hot" });
+  // A rejection that nobody handles would fail this test.
+  await nextTask();
 });
 
 Deno.test("resultOf() says what an error means", () => {

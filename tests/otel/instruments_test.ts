@@ -3,7 +3,7 @@
 import { DataPointType } from "@opentelemetry/sdk-metrics";
 import { HTTPPool } from "../../mod.ts";
 import { instrument } from "../../otel.ts";
-import { assert, assertEquals } from "../support/assert.ts";
+import { assert, assertEquals, assertRejects } from "../support/assert.ts";
 import { keysOwnedBy, ownerAndAsker, withCluster } from "../support/cluster.ts";
 import { Measured } from "../support/otel.ts";
 import { FakeClock, settle } from "../support/time.ts";
@@ -24,13 +24,15 @@ Deno.test("Requests are counted by how they were answered, each once", async () 
   await group.get("a");
   await pool.handler(new Request("http://a/_geecache/g/b"));
   await pool.handler(new Request("http://a/_geecache/g/b"));
+  // No key: it is in no memory, either.
+  await assertRejects(() => group.get(""), TypeError);
   assertEquals(await measured.points("geecache.requests"), {
     "g hit": 3,
     "g stale": 1,
     "g negative": 1,
-    "g miss": 3,
+    "g miss": 4,
   });
-  assertEquals(group.stats().gets, 8);
+  assertEquals(group.stats().gets, 9);
   await clock.advance(0);
   await pool.close();
 });

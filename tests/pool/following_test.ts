@@ -10,7 +10,7 @@ import {
   assertStringIncludes,
 } from "../support/assert.ts";
 import { SILENT } from "../support/logger.ts";
-import { FakeClock, gate, settle } from "../support/time.ts";
+import { FakeClock, gate, nextTask, settle } from "../support/time.ts";
 
 const [A, B, C] = ["http://a:1", "http://b:1", "http://c:1"] as const;
 
@@ -215,6 +215,20 @@ Deno.test("A pool that follows goes on from the list that it was given", () =>
     assertEquals(nodes(), [A, C]);
   }));
 
+Deno.test("An answer that changes nothing sets no list", () =>
+  follows(async ({ pool, lists }) => {
+    const set: string[][] = [];
+    const setPeers = pool.setPeers.bind(pool);
+    pool.setPeers = (urls) => {
+      set.push([...urls]);
+      setPeers(urls);
+    };
+    for (const list of [[A, B], [B, A], [A], [A, C], [C, A]]) {
+      await lists.answer(list);
+    }
+    assertEquals(set, [[A, B], [A, C]]);
+  }));
+
 Deno.test("A list that setPeers() refuses counts as failed", () =>
   follows(async ({ pool, lists, nodes, lines }) => {
     const { setPeers } = pool;
@@ -374,6 +388,43 @@ for (
   });
 }
 
+Deno.test("HTTPPool.follow() ends when a line in the log, or the lists themselves, fire its signal", async () => {
+  for (const when of ["warn", "begin"]) {
+    const controller = new AbortController();
+    const abort = (): void => controller.abort();
+    const pool = new HTTPPool(A, { logger: { ...SILENT, warn: abort } });
+    const lists = new ListsByHand();
+    const iterator = lists[Symbol.asyncIterator]();
+    const followed = pool.follow({
+      [Symbol.asyncIterator]: () => {
+        if (when === "begin") abort();
+        return iterator;
+      },
+    }, { signal: controller.signal });
+    await lists.answer([]);
+    await settle();
+    assertEquals([when, lists.released], [when, 1]);
+    await followed;
+    await pool.close();
+  }
+});
+
+Deno.test("Lists that are all there at once leave time for everything else", async () => {
+  let count = 0;
+  async function* lists(): AsyncGenerator<string[]> {
+    while (count < 10_000) {
+      count++;
+      yield [A, B];
+    }
+  }
+  const pool = new HTTPPool(A, { logger: SILENT });
+  const followed = pool.follow(lists());
+  await nextTask();
+  await pool.close();
+  await followed;
+  assert(count < 10, `${count} answers were taken`);
+});
+
 Deno.test("HTTPPool.follow() lets go of its signal when it ends", async () => {
   const counts = { added: 0, removed: 0 };
   const { signal } = new AbortController();
@@ -422,6 +473,11 @@ Deno.test("HTTPPool.follow() refuses bad arguments, a second source, and a close
     [lists, { signal: 5 }],
     TypeError,
     "signal must be an AbortSignal: received 5",
+  );
+  await refused(
+    [lists, null],
+    TypeError,
+    "options must be an object: received null",
   );
   await refused(
     [lists, { leavesAfter: 3 }],
