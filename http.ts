@@ -26,7 +26,12 @@
  * @module
  */
 
-import { checkList, checkNumbers, checkOptions } from "./base/checks.ts";
+import {
+  checkBooleans,
+  checkList,
+  checkNumbers,
+  checkOptions,
+} from "./base/checks.ts";
 import { describe } from "./base/errors.ts";
 import { originOf } from "./base/names.ts";
 import { Observer } from "./base/observer.ts";
@@ -42,9 +47,9 @@ import {
 } from "./group/local_group.ts";
 import { Admission } from "./handler/admission.ts";
 import { Handler } from "./handler/handler.ts";
-import type { PeerStats } from "./peer/http_peer.ts";
 import { Transport } from "./peer/transport.ts";
 import { AbsenceLog, logEvents } from "./pool/log.ts";
+import type { PoolStats } from "./pool/pool_stats.ts";
 import { ProxyCheck } from "./pool/proxies.ts";
 import { Following, followSettings } from "./pool/following.ts";
 import { Members } from "./pool/members.ts";
@@ -78,31 +83,12 @@ export type {
   FollowOptions,
   HTTPPoolOptions,
 } from "./pool/pool_options.ts";
+export type { PoolStats } from "./pool/pool_stats.ts";
 export type { PeerStats } from "./peer/http_peer.ts";
 export type { ProtocolName } from "./protocol/protocols.ts";
 
 /** The options of a pool's group: the pool itself knows the peers. */
 const { peers: _, ...GROUP_OPTIONS } = ALL_GROUP_OPTIONS;
-
-/** What a pool knows of its cluster, at one moment. */
-export interface PoolStats {
-  /** The names on the ring, sorted; empty where the pool is alone. */
-  nodes: readonly string[];
-  /** The peers in that order, without this process itself. */
-  peers: PeerStats[];
-  /** The same in all processes that were told the same list of nodes. */
-  ring: string;
-  /** How many requests came from processes with another list. */
-  ringDisagreements: number;
-  /** How many keys of peers wait for loads here. */
-  serving: number;
-  /** How many links of peers are open here. */
-  links: number;
-  /** How many requests came without the pool's secret, from another cluster, or from a page. */
-  refused: number;
-  /** Whether it is about to close. */
-  draining: boolean;
-}
 
 /**
  * This process among its peers: its groups, the ring that spreads their keys, and
@@ -421,17 +407,21 @@ export class HTTPPool {
    * the pool is about to close, and nothing is loaded for peers any more: they ask the
    * next node, which takes over what is in memory here. This process's own gets go on.
    * Take the process out of the others' lists at the same time: while it answers, the
-   * new owners of its keys take over what they are asked for. A pool without peers
-   * closes at once. `close()` ends a drain.
+   * new owners of its keys take over what they are asked for. A pool without peers has
+   * nobody to wait for. `close()` ends a drain.
    *
-   * @throws {TypeError} If `timeoutMs` is no number.
+   * With `close: false` the pool goes on as it drains, so that you can let your clients
+   * finish. Then call `close()`.
+   *
+   * @throws {TypeError} If `timeoutMs` is no number, or `close` neither true nor false.
    * @throws {RangeError} If `timeoutMs` is negative or NaN.
    */
   async drain(options: DrainOptions = {}): Promise<void> {
     const action = "Cannot drain HTTPPool";
     checkOptions(action, options, DRAIN_OPTIONS);
-    const { timeoutMs = 5_000 } = options;
+    const { timeoutMs = 5_000, close = true } = options;
     checkNumbers(action, "a non-negative number", { timeoutMs });
+    checkBooleans(action, { close });
     this.#admission.drain();
     this.#handler.drain();
     for (const local of this.#locals.values()) local.drain();
@@ -446,7 +436,7 @@ export class HTTPPool {
         };
       });
     }
-    await this.close();
+    if (close) await this.close();
   }
 
   /**

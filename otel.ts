@@ -43,8 +43,12 @@
  * @module
  */
 
-import { checkMethods, checkOptions, type Names } from "./base/checks.ts";
-import { describe } from "./base/errors.ts";
+import {
+  checkBooleans,
+  checkMethods,
+  checkOptions,
+  type Names,
+} from "./base/checks.ts";
 import type { HTTPPool } from "./http.ts";
 import type { Meter, Tracer } from "./otel/api.ts";
 import { Instruments } from "./otel/instruments.ts";
@@ -108,11 +112,7 @@ export function instrument(
   }
   checkMethods(action, "meter", meter, METER);
   checkMethods(action, "tracer", tracer, TRACER);
-  if (typeof keys !== "boolean") {
-    throw new TypeError(
-      `${action}: keys must be true or false: received ${describe(keys)}`,
-    );
-  }
+  checkBooleans(action, { keys });
   const stops: (() => void)[] = [];
   if (meter !== undefined) {
     const instruments = new Instruments(meter, () => pool.groups());

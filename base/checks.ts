@@ -121,6 +121,23 @@ export function checkNumbers(
 }
 
 /**
+ * Checks several options that are either on or off, each given under its name.
+ *
+ * @throws {TypeError} If one is something else.
+ */
+export function checkBooleans(
+  action: string,
+  options: Readonly<Record<string, unknown>>,
+): void {
+  for (const [name, value] of Object.entries(options)) {
+    if (typeof value === "boolean") continue;
+    throw new TypeError(
+      `${action}: ${name} must be true or false: received ${describe(value)}`,
+    );
+  }
+}
+
+/**
  * Checks several optional functions, each given under its name.
  *
  * @throws {TypeError} If one is something else.

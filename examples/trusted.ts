@@ -62,12 +62,14 @@ async function stop(): Promise<void> {
   for (const signal of signals) Deno.removeSignalListener(signal, stop);
   // By now, your platform should have stopped sending clients here. Your
   // discovery should be removing this process from the lists of the others.
-  await pool.drain({ timeoutMs: Number(drainMs) });
-  // A client that has sent half a request would hold up `shutdown` for ever.
+  await pool.drain({ timeoutMs: Number(drainMs), close: false });
+  // Clients that are here still get their answers. One that has sent half a request
+  // would hold up `shutdown` for ever.
   await Promise.race([
     server.shutdown(),
     new Promise((resolve) => setTimeout(resolve, SHUTDOWN_MS)),
   ]);
+  await pool.close();
   console.log(`[${port}] handed over`);
   Deno.exit(0);
 }

@@ -146,6 +146,13 @@ export interface DrainOptions {
    * @default {5000}
    */
   timeoutMs?: number;
+  /**
+   * Whether the pool closes then, which ends every wait for a value. If not, it still
+   * drains, and you close it.
+   *
+   * @default {true}
+   */
+  close?: boolean;
 }
 
 /** Options for `HTTPPool.follow`. */
@@ -179,7 +186,10 @@ const POOL_OPTIONS: Names<HTTPPoolOptions> = {
 };
 
 /** The names of all options of a drain. */
-export const DRAIN_OPTIONS: Names<DrainOptions> = { timeoutMs: true };
+export const DRAIN_OPTIONS: Names<DrainOptions> = {
+  timeoutMs: true,
+  close: true,
+};
 
 /** The names of all options of following. */
 export const FOLLOW_OPTIONS: Names<FollowOptions> = {

@@ -120,8 +120,7 @@ export async function startProgram(
           // Those who watch would hold up the end.
           page.close();
         },
-        hasPeers: () => pool.stats().peers.length > 0,
-        drain: (timeoutMs) => pool.drain({ timeoutMs }),
+        drain: (timeoutMs) => pool.drain({ timeoutMs, close: false }),
         finish: () => underWay.close(),
         close: () => pool.close(),
         shutdown: () => servers.shutdown(),

@@ -11,9 +11,7 @@ import type { Clock } from "../mod.ts";
 export interface Stoppable {
   /** Says from now on that it is not ready. */
   beUnready(): void;
-  /** Whether other nodes may take over what is in memory. */
-  hasPeers(): boolean;
-  /** Hands over until it is closed. */
+  /** Lets other nodes take over what is in memory, for as long as that. */
   drain(timeoutMs: number): Promise<void>;
   /** Takes no more requests of clients. Resolves when those under way are answered. */
   finish(): Promise<void>;
@@ -42,18 +40,7 @@ export async function stop(
   });
   const within = (step: Promise<unknown>): Promise<unknown> =>
     Promise.race([step, limit]);
-  if (what.hasPeers()) {
-    // Closing ends it. By itself it would end before the requests of clients do.
-    const drained = what.drain(stopMs);
-    let cancel = (): void => {};
-    await within(
-      new Promise<void>((resolve) => {
-        if (drainMs < Infinity) cancel = clock.after(drainMs, resolve);
-        drained.then(resolve);
-      }),
-    );
-    cancel();
-  }
+  await within(what.drain(drainMs));
   await within(what.finish());
   await within(what.close());
   await within(what.shutdown());

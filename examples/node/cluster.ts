@@ -109,10 +109,8 @@ function startWorker(port: string): void {
     if (stopping) return;
     stopping = true;
     // The others take over what is in memory, while this worker goes on answering
-    // clients. At the end of it the pool closes, and no get is answered any more. So
-    // the clients are done before that.
-    pool.drain({ timeoutMs: Number(drainMs) + 2 * SHUTDOWN_MS });
-    await sleep(Number(drainMs));
+    // clients. It does so until they are done.
+    await pool.drain({ timeoutMs: Number(drainMs), close: false });
     // The primary gives connections to the others from here on, and takes back those
     // that were on their way. A worker that only ended would leave them hanging.
     const disconnected = once(process, "disconnect");

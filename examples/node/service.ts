@@ -70,13 +70,9 @@ const SHUTDOWN_MS = 2_000;
 async function stop(): Promise<void> {
   if (stopping) return;
   stopping = true;
-  if (pool.stats().peers.length > 0) {
-    // The others take over what is in memory, while this process goes on answering
-    // clients. At the end of it the pool closes, and no get is answered any more. So
-    // the clients are done before that.
-    pool.drain({ timeoutMs: Number(drainMs) + 2 * SHUTDOWN_MS });
-    await sleep(Number(drainMs));
-  }
+  // The others take over what is in memory, while this process goes on answering clients.
+  // It does so until they are done.
+  await pool.drain({ timeoutMs: Number(drainMs), close: false });
   await Promise.race([
     new Promise((resolve) => server.close(resolve)),
     sleep(SHUTDOWN_MS),

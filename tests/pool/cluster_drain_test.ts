@@ -10,6 +10,7 @@ import {
   withCluster,
 } from "../support/cluster.ts";
 import { noteIn } from "../support/logger.ts";
+import { gate } from "../support/time.ts";
 
 const KEYS = numberedKeys(200);
 
@@ -128,6 +129,40 @@ Deno.test("drain() ends at once without peers or with close(), and refuses a bad
     await one!.pool.close();
     await Promise.all(drains);
   });
+});
+
+Deno.test("drain() with close: false lets gets of this process end, until close()", () => {
+  const load = gate<string>();
+  return withCluster(2, async (cluster) => {
+    const [leaver, asker] = cluster.inOrder("k") as [Node, Node];
+    const slow = textOf(leaver.group.get("k"));
+    const drain = leaver.pool.drain({ timeoutMs: 1_000, close: false });
+    await cluster.clock.advance(1_000);
+    await drain;
+    load.open("v");
+    assertEquals(await slow, "v");
+    assertEquals(await textOf(leaver.group.get("more")), "v");
+    // Peers still ask elsewhere.
+    const key = KEYS.find((key) => cluster.ownerOf(key) === leaver)!;
+    assertEquals(await textOf(asker.group.get(key)), "v");
+    assertEquals(stateOf(asker, leaver), "draining");
+    assert(!leaver.loads.includes(key));
+    await leaver.pool.close();
+    await assertRejects(() => leaver.group.get("late"), Error, "closed");
+  }, { getter: () => () => load.opened });
+});
+
+Deno.test("drain() with close: false ends at once without peers, and takes nothing but true or false", async () => {
+  const pool = new HTTPPool("http://a");
+  const group = pool.group("g", () => "v");
+  await pool.drain({ close: false });
+  assertEquals(await textOf(group.get("k")), "v");
+  await assertRejects(
+    () => pool.drain({ close: 0 as never }),
+    TypeError,
+    "Cannot drain HTTPPool: close must be true or false: received 0",
+  );
+  await pool.close();
 });
 
 Deno.test("The node next to one that drains takes over values for its own gets", () =>

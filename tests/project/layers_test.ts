@@ -100,6 +100,7 @@ const ROOMS = [
   "handler/links.ts",
   "handler/handler.ts",
   "pool/pool_options.ts",
+  "pool/pool_stats.ts",
   "pool/proxies.ts",
   "pool/following.ts",
   "http.ts",

@@ -248,7 +248,7 @@ const IN_TABLES = [
         ["group/counts.ts", "interface GroupCounts "],
         ["group.ts", "interface GroupStats "],
         ["memory/store.ts", "interface CacheStats "],
-        ["http.ts", "interface PoolStats "],
+        ["pool/pool_stats.ts", "interface PoolStats "],
         ["peer/http_peer.ts", "interface PeerStats "],
       ],
     },

@@ -5,14 +5,13 @@ import { assertEquals } from "../support/assert.ts";
 import { FakeClock, gate, settle } from "../support/time.ts";
 
 /** A node that says what is done to it. Each step takes as long as the test says. */
-function nodeOf(hasPeers: boolean) {
+function nodeOf() {
   const steps: string[] = [];
   const finished = gate();
   const down = gate();
   const drained = gate();
   const node: Stoppable = {
     beUnready: () => steps.push("unready"),
-    hasPeers: () => hasPeers,
     drain: (ms) => {
       steps.push(`drain ${ms}`);
       return drained.opened;
@@ -40,13 +39,14 @@ function stopping(node: Stoppable, clock: FakeClock, stopMs = 4_000) {
   return state;
 }
 
-Deno.test("A node with peers hands over before it finishes and closes", async () => {
+Deno.test("A node hands over before it finishes its clients and closes", async () => {
   const clock = new FakeClock();
-  const { node, steps, finished, down } = nodeOf(true);
+  const { node, steps, finished, down, drained } = nodeOf();
   const state = stopping(node, clock);
-  await clock.advance(1_999);
-  assertEquals(steps, ["unready", "drain 4000"]);
-  await clock.advance(1);
+  await settle();
+  assertEquals(steps, ["unready", "drain 2000"]);
+  drained.open();
+  await settle();
   assertEquals(steps.slice(2), ["finish"]);
   finished.open();
   await settle();
@@ -56,21 +56,11 @@ Deno.test("A node with peers hands over before it finishes and closes", async ()
   assertEquals([state.isOver, clock.pending], [true, 0]);
 });
 
-Deno.test("A node without peers waits for nothing but its clients", async () => {
-  const clock = new FakeClock();
-  const { node, steps, finished, down } = nodeOf(false);
-  const state = stopping(node, clock);
-  finished.open();
-  down.open();
-  await settle();
-  assertEquals(steps, ["unready", "finish", "close", "shutdown"]);
-  assertEquals([state.isOver, clock.pending], [true, 0]);
-});
-
 Deno.test("Neither a request that does not end nor an open connection holds a node up", async () => {
   for (const stuck of ["finish", "shutdown"]) {
     const clock = new FakeClock();
-    const { node, steps, finished } = nodeOf(true);
+    const { node, steps, finished, drained } = nodeOf();
+    drained.open();
     if (stuck === "shutdown") finished.open();
     const state = stopping(node, clock);
     await clock.advance(3_999);
@@ -82,17 +72,13 @@ Deno.test("Neither a request that does not end nor an open connection holds a no
   }
 });
 
-Deno.test("Handing over ends with the limit, or when the pool is closed", async () => {
+Deno.test("Handing over ends with the limit", async () => {
   const clock = new FakeClock();
-  const short = nodeOf(true);
-  const state = stopping(short.node, clock, 1_000);
-  await clock.advance(1_000);
+  const { node, steps } = nodeOf();
+  const state = stopping(node, clock);
+  await clock.advance(4_000);
   assertEquals(state.isOver, true);
-  const early = nodeOf(true);
-  stopping(early.node, clock);
-  early.drained.open();
-  await settle();
-  assertEquals(early.steps.at(-1), "finish");
+  assertEquals(steps.slice(2), ["finish", "close", "shutdown"]);
 });
 
 Deno.test("A second signal ends the process, and one press of Ctrl-C is one signal", () => {
