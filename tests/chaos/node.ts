@@ -11,8 +11,8 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { Breaker } from "../../peer/breaker.ts";
 import { HTTPPool, PeerError } from "../../mod.ts";
+import { Flights } from "../../group/flights.ts";
 import { LocalGroup } from "../../group/local_group.ts";
-import { SingleFlight } from "../../group/singleflight.ts";
 import { HEADER } from "../../protocol/wire.ts";
 
 /** What a node reports of one peer; see {@linkcode NodeStats}. */
@@ -43,14 +43,14 @@ function removeBreaker(): void {
 
 /** A write drops the value in memory, but loads under way store the value that they find. */
 function removeFences(): void {
-  const { forget, forgetAll } = SingleFlight.prototype;
+  const { forget, forgetAll } = Flights.prototype;
   const { remove, clear } = LocalGroup.prototype;
   let writing = false;
   // Flights that all callers have left are forgotten as usual.
-  SingleFlight.prototype.forget = function (key): boolean {
+  Flights.prototype.forget = function (key): boolean {
     return !writing && forget.call(this, key);
   };
-  SingleFlight.prototype.forgetAll = function (): void {
+  Flights.prototype.forgetAll = function (): void {
     if (!writing) forgetAll.call(this);
   };
   LocalGroup.prototype.remove = function (key): void {
