@@ -31,6 +31,7 @@ export const DENO_ONLY: Readonly<Record<string, string>> = {
   "serve/program_test.ts": "it starts deno task serve",
   "serve/serve_test.ts": "it starts deno task serve and deno task cluster",
   "serve/secrets_test.ts": "it starts deno task serve",
+  "serve/top/top_test.ts": "it starts deno task top",
   "serve/sources/sqlite_test.ts": "it reads a database, which Node 20 cannot",
   "project/version_test.ts": "it tests a script that Deno runs",
 };

@@ -20,6 +20,7 @@ import live from "./assets/live.js" with { type: "text" };
 import main from "./assets/main.js" with { type: "text" };
 import nodes from "./assets/nodes.js" with { type: "text" };
 import ring from "./assets/ring.js" with { type: "text" };
+import words from "./assets/words.js" with { type: "text" };
 import style from "./assets/page.css" with { type: "text" };
 
 const TYPES = {
@@ -73,6 +74,7 @@ const ASSETS = new Map([
   asset("live.js", live),
   asset("nodes.js", nodes),
   asset("ring.js", ring),
+  asset("words.js", words),
   asset("uplot.js", uPlot),
   asset("uplot.css", uPlotStyle),
 ]);

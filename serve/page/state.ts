@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { HTTPPool } from "../../mod.ts";
+import type { Group, HTTPPool } from "../../mod.ts";
 import type { Counts } from "./latencies.ts";
 import type { HotKey, Hottest } from "./hottest.ts";
 import type { RecentLoad, Recorder } from "./recorder.ts";
@@ -38,6 +38,12 @@ const TOTALS: Totals = {
   maxBytes: 0,
 };
 
+/** What one group of a process counted. */
+export interface GroupTotals {
+  readonly name: string;
+  readonly totals: Totals;
+}
+
 /** A node as it tells of itself. */
 export interface NodeState {
   readonly totals: Totals;
@@ -49,6 +55,7 @@ export interface NodeState {
   readonly recordedMs: number;
   /** Only where keys may be shown. */
   readonly groups?: readonly string[];
+  readonly groupTotals?: readonly GroupTotals[];
   readonly loads?: readonly RecentLoad[];
   readonly hottest?: readonly HotKey[];
 }
@@ -65,42 +72,64 @@ export function stateOf(
 ): NodeState {
   const { loads, ...times } = recorder.look();
   const { draining } = pool.stats();
-  const numbers = { totals: totalsOf(pool), ...times, draining };
+  const groupTotals = [...pool.groups()].map((group) => ({
+    name: group.name,
+    totals: totalsOf(group),
+  }));
+  const totals = sumOf(groupTotals.map(({ totals }) => totals));
+  for (const { questions } of pool.stats().peers) totals.questions += questions;
+  const numbers = { totals, ...times, draining };
   if (!keys) return numbers;
-  const groups = [...pool.groups()].map(({ name }) => name);
-  return { ...numbers, groups, loads, hottest: hottest.top(HOTTEST) };
+  return {
+    ...numbers,
+    groups: groupTotals.map(({ name }) => name),
+    groupTotals,
+    loads,
+    hottest: hottest.top(HOTTEST),
+  };
 }
 
-function totalsOf(pool: HTTPPool): Totals {
-  const totals = { ...TOTALS };
-  for (const { questions } of pool.stats().peers) totals.questions += questions;
-  for (const group of pool.groups()) {
-    const stats = group.stats();
-    totals.gets += stats.gets;
-    totals.hits += stats.cacheHits;
-    totals.loads += stats.localLoads + stats.localLoadErrs;
-    totals.peerLoads += stats.peerLoads;
-    totals.evictions += stats.main.evictions + stats.hot.evictions;
-    totals.items += stats.main.items + stats.hot.items;
-    totals.bytes += stats.bytes;
-    totals.maxBytes += stats.maxBytes;
+function totalsOf(group: Group): Totals {
+  const stats = group.stats();
+  return {
+    ...TOTALS,
+    gets: stats.gets,
+    hits: stats.cacheHits,
+    loads: stats.localLoads + stats.localLoadErrs,
+    peerLoads: stats.peerLoads,
+    evictions: stats.main.evictions + stats.hot.evictions,
+    items: stats.main.items + stats.hot.items,
+    bytes: stats.bytes,
+    maxBytes: stats.maxBytes,
+  };
+}
+
+function sumOf(all: readonly Totals[]): Totals {
+  const sum = { ...TOTALS };
+  for (const totals of all) {
+    for (const name of Object.keys(sum) as (keyof Totals)[]) {
+      sum[name] += totals[name];
+    }
   }
-  return totals;
+  return sum;
 }
 
 /** Reads what another process sent; `undefined`: that is no state of a node. */
 export function readState(sent: unknown): NodeState | undefined {
-  if (!isRecord(sent) || !isRecord(sent.totals)) return undefined;
-  const totals = { ...TOTALS };
-  for (const name of Object.keys(TOTALS) as (keyof Totals)[]) {
-    const number = sent.totals[name];
-    if (typeof number !== "number") return undefined;
-    totals[name] = number;
-  }
+  if (!isRecord(sent)) return undefined;
+  const totals = readTotals(sent.totals);
+  if (totals === undefined) return undefined;
   const groups = listOf<string>(
     sent.groups,
     (each) => typeof each === "string",
   );
+  const groupTotals = listOf<Record<string, unknown>>(
+    sent.groupTotals,
+    (each) => hasTypes(each, { name: "string" }),
+  )?.flatMap(({ name, totals: sent }) => {
+    const totals = readTotals(sent);
+    return totals === undefined ? [] : [{ name: name as string, totals }];
+  });
   const loads = listOf<RecentLoad>(sent.loads, (each) =>
     hasTypes(each, {
       id: "number",
@@ -123,16 +152,30 @@ export function readState(sent: unknown): NodeState | undefined {
     draining: sent.draining === true,
     recordedMs: typeof sent.recordedMs === "number" ? sent.recordedMs : 0,
     ...(groups === undefined ? {} : { groups }),
+    ...(groupTotals === undefined ? {} : { groupTotals }),
     ...(loads === undefined ? {} : { loads }),
     ...(hottest === undefined ? {} : { hottest }),
   };
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+function readTotals(sent: unknown): Totals | undefined {
+  if (!isRecord(sent)) return undefined;
+  const totals = { ...TOTALS };
+  for (const name of Object.keys(TOTALS) as (keyof Totals)[]) {
+    const number = sent[name];
+    if (typeof number !== "number") return undefined;
+    totals[name] = number;
+  }
+  return totals;
+}
+
+/** Whether a value from outside is an object. */
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
-function listOf<T>(
+/** The values of a list from outside that are as they should be. */
+export function listOf<T>(
   value: unknown,
   isOne: (each: unknown) => boolean,
 ): T[] | undefined {
@@ -144,7 +187,11 @@ function isCount(value: unknown): boolean {
     value.every((number) => typeof number === "number");
 }
 
-function hasTypes(value: unknown, types: Record<string, string>): boolean {
+/** Whether a value from outside has fields of such types. */
+export function hasTypes(
+  value: unknown,
+  types: Record<string, string>,
+): boolean {
   return isRecord(value) &&
     Object.entries(types).every(([name, type]) => typeof value[name] === type);
 }

@@ -7,6 +7,14 @@
 
 import type { HTTPPool, PeerStats } from "../../mod.ts";
 import type { NodeAction, NodeProcess, TrafficState } from "./controls.ts";
+import {
+  type Growth,
+  Past,
+  perSecond,
+  placeOf,
+  ratioOf,
+  sumsOf,
+} from "./growth.ts";
 import { quantile } from "./latencies.ts";
 import type { HotKey } from "./hottest.ts";
 import type { Told } from "./nodes.ts";
@@ -26,6 +34,9 @@ export interface NodeView {
   /** Whether it is the process that shows the page. */
   readonly self: boolean;
   readonly getsPerSecond: number | null;
+  readonly loadsPerSecond: number | null;
+  /** The part of the gets it counted, also those of other nodes, that it did not load. */
+  readonly hitRatio: number | null;
   readonly items: number | null;
   readonly bytes: number | null;
   readonly maxBytes: number | null;
@@ -37,6 +48,17 @@ export interface NodeView {
   readonly error: string | null;
   readonly process?: NodeProcess["process"];
   readonly can?: readonly NodeAction[];
+}
+
+/** A group, in all nodes together. */
+export interface GroupView {
+  readonly name: string;
+  readonly getsPerSecond: number | null;
+  readonly loadsPerSecond: number | null;
+  readonly hitRatio: number | null;
+  readonly items: number;
+  readonly bytes: number;
+  readonly maxBytes: number;
 }
 
 /** A point of all charts. `null`: there is nothing to show. */
@@ -65,6 +87,7 @@ export interface View {
   /** Whether keys are shown, and may be asked for and removed. */
   readonly admin: boolean;
   readonly groups?: readonly string[];
+  readonly groupViews?: readonly GroupView[];
   readonly hottest?: readonly (HotKey & { readonly owner: string })[];
   readonly traffic?: TrafficState;
 }
@@ -76,10 +99,6 @@ export interface Sample {
   readonly told: ReadonlyMap<string, Told>;
 }
 
-/** Over how long rates go, at least: a sample may follow another one at once. */
-const RATE_MS = 900;
-/** Over how long the hit ratio goes. */
-const RATIO_MS = 10_000;
 /** How many of the hottest keys are shown. */
 const HOTTEST = 8;
 
@@ -87,8 +106,7 @@ const HOTTEST = 8;
 export class Viewer {
   readonly #pool: HTTPPool;
   readonly #ring: Ring;
-  /** What was counted of late, the oldest first. */
-  #past: { now: number; totals: ReadonlyMap<string, Totals> }[] = [];
+  readonly #past = new Past();
 
   constructor(pool: HTTPPool, ring: Ring) {
     this.#pool = pool;
@@ -108,28 +126,30 @@ export class Viewer {
     for (const [origin, { state }] of told) {
       if (state !== undefined) states.set(origin, state);
     }
-    const { seconds, grown } = this.#grown(states, now, RATE_MS);
-    const recent = this.#grown(states, now, RATIO_MS).grown;
+    const growth = this.#past.grow(states, now);
     const away = new Set(
       stats.peers.filter(({ state }) => state !== "closed").map(({ id }) => id),
     );
-    this.#remember(states, now);
     return {
-      point: this.#point(at, { seconds, grown, recent }, [...states.values()]),
+      point: pointOf(at, growth, states),
       nodes: nodes.map((origin) =>
         nodeView(origin, {
           self,
           told: told.get(origin),
           peer: peers.get(origin),
           process: processes.find((each) => each.origin === origin),
-          gets: seconds > 0 ? (grown.get(origin)?.gets ?? 0) / seconds : null,
+          growth,
         })
       ),
       ring: this.#ring.shares(nodes, away),
       name: self,
       admin,
       ...(admin
-        ? { groups: groupsOf(states), hottest: this.#hottest(states) }
+        ? {
+          groups: groupsOf(states),
+          groupViews: groupViewsOf(states, growth),
+          hottest: this.#hottest(states),
+        }
         : {}),
     };
   }
@@ -142,90 +162,90 @@ export class Viewer {
       owner: this.#pool.pickPeer(hot.key)?.id ?? this.#pool.self,
     }));
   }
+}
 
-  /** What a process counted last is kept while it does not answer. */
-  #remember(states: ReadonlyMap<string, NodeState>, now: number): void {
-    const totals = new Map(this.#past.at(-1)?.totals);
-    for (const [origin, state] of states) totals.set(origin, state.totals);
-    this.#past.push({ now, totals });
-    const old = this.#past.findLastIndex((past) => now - past.now >= RATIO_MS);
-    this.#past.splice(0, old);
-  }
+function pointOf(
+  at: number,
+  growth: Growth,
+  states: ReadonlyMap<string, NodeState>,
+): Point {
+  const { seconds } = growth;
+  const origins = [...states.keys()];
+  const now = sumsOf(growth.now, origins);
+  const all = [...states.values()];
+  const loadMs = all.map((state) => state.loadMs);
+  const peerMs = all.map((state) => state.peerMs);
+  const held = heldOf(all.map(({ totals }) => totals));
+  return {
+    at,
+    hitRatio: ratioOf(sumsOf(growth.recent, origins)),
+    gets: perSecond(now.gets, seconds) ?? 0,
+    loads: perSecond(now.loads, seconds) ?? 0,
+    questions: perSecond(now.questions, seconds) ?? 0,
+    loadP50: quantile(loadMs, 0.5) ?? null,
+    loadP99: quantile(loadMs, 0.99) ?? null,
+    peerP50: quantile(peerMs, 0.5) ?? null,
+    peerP99: quantile(peerMs, 0.99) ?? null,
+    bytes: held.bytes,
+    maxBytes: held.maxBytes,
+  };
+}
 
-  /** What each process counted during the last `ms`, or since the first sample. */
-  #grown(
-    states: ReadonlyMap<string, NodeState>,
-    now: number,
-    ms: number,
-  ): { seconds: number; grown: Map<string, Totals> } {
-    const grown = new Map<string, Totals>();
-    const past = this.#past.findLast((past) => now - past.now >= ms) ??
-      this.#past[0];
-    for (const [origin, { totals }] of states) {
-      const before = past?.totals.get(origin);
-      if (before === undefined) continue;
-      // A process that has started again counts from 0.
-      const isNew = totals.gets < before.gets || totals.loads < before.loads;
-      const since = { ...totals };
-      for (const name of Object.keys(since) as (keyof Totals)[]) {
-        if (!isNew) since[name] -= before[name];
-      }
-      grown.set(origin, since);
-    }
-    return { seconds: past === undefined ? 0 : (now - past.now) / 1000, grown };
-  }
+function heldOf(
+  all: readonly Totals[],
+): { items: number; bytes: number; maxBytes: number } {
+  const sum = (name: "items" | "bytes" | "maxBytes"): number =>
+    all.reduce((sum, totals) => sum + totals[name], 0);
+  return {
+    items: sum("items"),
+    bytes: sum("bytes"),
+    maxBytes: sum("maxBytes"),
+  };
+}
 
-  #point(
-    at: number,
-    { seconds, grown, recent }: {
-      seconds: number;
-      grown: ReadonlyMap<string, Totals>;
-      recent: ReadonlyMap<string, Totals>;
-    },
-    states: readonly NodeState[],
-  ): Point {
-    const now = sumsOf(grown);
-    const all = sumsOf(recent);
-    const perSecond = (count: number): number =>
-      seconds > 0 ? Math.max(0, count) / seconds : 0;
-    const loadMs = states.map((state) => state.loadMs);
-    const peerMs = states.map((state) => state.peerMs);
-    const held = (name: "bytes" | "maxBytes"): number =>
-      states.reduce((sum, { totals }) => sum + totals[name], 0);
+function groupViewsOf(
+  states: ReadonlyMap<string, NodeState>,
+  { seconds, now, recent }: Growth,
+): GroupView[] {
+  return groupsOf(states).map((name) => {
+    const places = [...states.keys()].map((origin) => placeOf(origin, name));
+    const grown = sumsOf(now, places);
+    const told = [...states.values()].flatMap(({ groupTotals = [] }) =>
+      groupTotals.filter((each) => each.name === name)
+    );
     return {
-      at,
-      hitRatio: all.gets > 0
-        ? Math.max(0, Math.min(1, 1 - all.loads / all.gets))
-        : null,
-      gets: perSecond(now.gets),
-      loads: perSecond(now.loads),
-      questions: perSecond(now.questions),
-      loadP50: quantile(loadMs, 0.5) ?? null,
-      loadP99: quantile(loadMs, 0.99) ?? null,
-      peerP50: quantile(peerMs, 0.5) ?? null,
-      peerP99: quantile(peerMs, 0.99) ?? null,
-      bytes: held("bytes"),
-      maxBytes: held("maxBytes"),
+      name,
+      getsPerSecond: perSecond(grown.gets, seconds),
+      loadsPerSecond: perSecond(grown.loads, seconds),
+      hitRatio: ratioOf(sumsOf(recent, places)),
+      ...heldOf(told.map(({ totals }) => totals)),
     };
-  }
+  });
 }
 
 function nodeView(
   origin: string,
-  { self, told, peer, process, gets }: {
+  { self, told, peer, process, growth }: {
     self: string;
     told: Told | undefined;
     peer: PeerStats | undefined;
     process: NodeProcess | undefined;
-    gets: number | null;
+    growth: Growth;
   },
 ): NodeView {
   const totals = told?.state?.totals;
+  const { seconds } = growth;
+  const now = growth.now.get(origin);
+  const recent = growth.recent.get(origin);
+  const rate = (count: number | undefined): number | null =>
+    totals === undefined ? null : perSecond(count ?? 0, seconds);
   return {
     origin,
     health: healthOf(told, peer, process),
     self: origin === self,
-    getsPerSecond: totals === undefined ? null : gets,
+    getsPerSecond: rate(now?.gets),
+    loadsPerSecond: rate(now?.loads),
+    hitRatio: recent === undefined ? null : ratioOf(recent),
     items: totals?.items ?? null,
     bytes: totals?.bytes ?? null,
     maxBytes: totals?.maxBytes ?? null,
@@ -258,20 +278,6 @@ function healthOf(
 function groupsOf(states: ReadonlyMap<string, NodeState>): string[] {
   const groups = [...states.values()].flatMap(({ groups }) => groups ?? []);
   return [...new Set(groups)];
-}
-
-/** What all processes together counted. */
-function sumsOf(
-  grown: ReadonlyMap<string, Totals>,
-): { gets: number; loads: number; questions: number } {
-  const sum = (name: keyof Totals): number =>
-    [...grown.values()].reduce((sum, totals) => sum + totals[name], 0);
-  return {
-    // A get that another process answered was counted there, too.
-    gets: Math.max(0, sum("gets") - sum("peerLoads")),
-    loads: sum("loads"),
-    questions: sum("questions"),
-  };
 }
 
 /** What all nodes were asked for most. */

@@ -2,6 +2,10 @@
 
 const whole = new Intl.NumberFormat("en", { maximumFractionDigits: 0 });
 const fine = new Intl.NumberFormat("en", { maximumFractionDigits: 1 });
+const tenth = new Intl.NumberFormat("en", {
+  minimumFractionDigits: 1,
+  maximumFractionDigits: 1,
+});
 const finer = new Intl.NumberFormat("en", { maximumFractionDigits: 2 });
 
 /** What stands where there is no number. */
@@ -13,12 +17,15 @@ export function count(number) {
   return (number < 10 ? fine : whole).format(number);
 }
 
-/** A part of 1 as a percentage. It is only 100 % if nothing is missing. */
-export function percent(part) {
+/**
+ * A part of 1 as a percentage. It is only 100 % if nothing is missing. Those of a column
+ * have as many decimal places.
+ */
+export function percent(part, isOfColumn = false) {
   if (part === null || part === undefined) return NONE;
   const number = part * 100;
   const shown = number > 99.9 && number < 100 ? 99.9 : number;
-  return `${fine.format(shown)}\u202f%`;
+  return `${(isOfColumn ? tenth : fine).format(shown)}\u202f%`;
 }
 
 /** Milliseconds, or seconds if there are many. */

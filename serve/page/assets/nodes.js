@@ -10,7 +10,8 @@ import {
   setText,
 } from "./dom.js";
 import { count, many, percent, place, size } from "./format.js";
-import { colorOf, HEALTH } from "./ring.js";
+import { colorOf } from "./ring.js";
+import { healthOf, troubleOf } from "./words.js";
 
 const rows = new Map();
 
@@ -45,7 +46,7 @@ class Row {
   show(node, i, share) {
     const { health, can } = node;
     setAttributes(this.item, { class: `node ${colorOf(i)} ${health}` });
-    const words = node.process === "starting" ? "starting" : HEALTH[health];
+    const words = healthOf(node);
     setText(this.#health, words);
     setText(this.#facts, factsOf(node, share));
     const trouble = troubleOf(node);
@@ -103,20 +104,6 @@ function factsOf(node, share) {
     );
   }
   return facts.join(" · ");
-}
-
-function troubleOf({ owed, ringDiffers, link, error, health, process }) {
-  const troubles = [];
-  if (process === "frozen") troubles.push("frozen: it runs no code");
-  else if (process === "ended" && health !== "up") {
-    troubles.push("others stand in for its keys");
-  } else if (health !== "up" && error !== null) troubles.push(error);
-  if (owed > 0) troubles.push(`${many(owed, "removal")} to be told`);
-  if (ringDiffers) troubles.push("has another list of nodes");
-  if (health === "up" && link === "unavailable") {
-    troubles.push("no link: one request for a key");
-  }
-  return troubles.join(" · ");
 }
 
 /** Shows the nodes of a view. */

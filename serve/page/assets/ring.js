@@ -2,6 +2,7 @@
 
 import { byId, drawn, setAttributes, setText } from "./dom.js";
 import { percent, place } from "./format.js";
+import { HEALTH } from "./words.js";
 
 /** Radii: of the owners' arcs, of the ticks inside, and of the shares outside. */
 const ARC = 158;
@@ -19,15 +20,6 @@ const COLORS = 8;
 export function colorOf(index) {
   return `n${index % COLORS}`;
 }
-
-/** The words for how a node is. */
-export const HEALTH = {
-  up: "up",
-  returning: "coming back",
-  draining: "about to close",
-  silent: "silent",
-  down: "down",
-};
 
 function at(radius, turn) {
   const angle = (turn - 0.25) * 2 * Math.PI;

@@ -1,7 +1,7 @@
 /** The page of a node, without a browser. */
 
 import { Page, type PageOptions } from "../../../serve/page/page.ts";
-import type { NodeState } from "../../../serve/page/state.ts";
+import { type NodeState, readState } from "../../../serve/page/state.ts";
 import type { View } from "../../../serve/page/view.ts";
 import type { Way } from "../../../serve/page/way.ts";
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
@@ -254,6 +254,7 @@ Deno.test("Without admin, the page shows numbers, and neither keys nor values", 
     assertEquals(view.admin, false);
     assert(!JSON.stringify(view).includes("secret"));
     assertEquals([view.groups, view.hottest], [undefined, undefined]);
+    assertEquals(view.groupViews, undefined);
     await events.close();
     for (
       const command of [
@@ -390,6 +391,56 @@ Deno.test("A get is counted once, though two processes counted it", () =>
     assert(point.questions > 0);
     await events.close();
   }));
+
+Deno.test("Rates are told of each node and of each group, whose gets count once, too", () =>
+  withPages(2, async (pages) => {
+    const events = new Events(await pages.read("/_page/events"));
+    await events.view(pages);
+    const [asker, owner] = pages.cluster.nodes;
+    const key = keyOf(pages, 1);
+    for (let i = 0; i < 4; i++) await asker!.group.get(key);
+    await owner!.group.get(key);
+    const { nodes, groupViews, point } = await events.view(pages);
+    assertEquals(
+      nodes.map(({ loadsPerSecond, hitRatio }) => [loadsPerSecond, hitRatio]),
+      [[0, 1], [1, 1 - 1 / nodes[1]!.getsPerSecond!]],
+    );
+    const { items, bytes, ...rates } = groupViews![0]!;
+    assertEquals(rates, {
+      name: asker!.group.name,
+      getsPerSecond: 5,
+      loadsPerSecond: 1,
+      hitRatio: 0.8,
+      maxBytes: point.maxBytes,
+    });
+    assert(items > 0 && bytes > 0);
+    pages.down.add("http://n1");
+    const half = await events.view(pages);
+    assertEquals(half.groupViews![0]!.maxBytes, point.maxBytes / 2);
+    assertEquals(half.nodes[1]!.loadsPerSecond, null);
+    await events.close();
+  }));
+
+Deno.test("Numbers of groups from another process are looked at, each by itself", async () => {
+  const { totals } = await stateOfOne();
+  const groupTotals = [
+    { name: "g", totals },
+    { name: 7, totals },
+    { name: "h", totals: { ...totals, gets: "1" } },
+    null,
+  ];
+  const state = readState({ totals, groupTotals });
+  assertEquals(state?.groupTotals, [{ name: "g", totals }]);
+});
+
+/** What one node tells of itself. */
+async function stateOfOne(): Promise<NodeState> {
+  let state!: NodeState;
+  await withPages(1, async (pages) => {
+    state = await (await pages.read("/_page/state")).json();
+  });
+  return state;
+}
 
 /** A key that the node at that place owns. */
 function keyOf({ cluster }: Pages, place: number, prefix = "k"): string {
