@@ -30,9 +30,9 @@ async function refused(told: Parameters<typeof read>[0]): Promise<string> {
 }
 
 Deno.test("Without anything, the settings are the seed's program", async () => {
-  const { port, host, peers, groups, log, verbose, help } = await read({});
+  const { port, host, peers, groups, log, verbose } = await read({});
   assertEquals([port, host, peers], [9999, "127.0.0.1", undefined]);
-  assertEquals([log, verbose, help], ["text", false, false]);
+  assertEquals([log, verbose], ["text", false]);
   assertEquals(groups, [{
     name: "scores",
     source: { kind: "scores", db: "scores.db" },
@@ -132,7 +132,14 @@ Deno.test("A flag or a variable that is unknown, empty or wrong is named with wh
   for (
     const [told, line] of [
       [{ args: ["--prot", "1"] }, "Unknown argument --prot: see --help"],
+      // Behind it, a parser takes all as it is.
+      [{ args: ["--", "--port", "1"] }, "Unknown argument --: see --help"],
       [{ args: ["--port"] }, "--port needs a value"],
+      [
+        { args: ["--admin=no"] },
+        "--admin must be true or false: received no",
+      ],
+      [{ args: ["--admin="] }, "--admin needs a value"],
       [
         { args: ["--port", "x"] },
         "--port must be a number from 0 to 65535: received x",
