@@ -129,6 +129,9 @@ function namedGroup(text: string): [string, Source] {
 /** What stands for a key in a URL. */
 export const KEY = "{key}";
 
+/** What stands for it where a URL is parsed: it means nothing there. */
+export const MARK: string = "key".padEnd(32, "0");
+
 function httpSource(url: string): Source {
   const fault = faultOf(url);
   if (fault === undefined) return { kind: "http", url };
@@ -144,9 +147,9 @@ function faultOf(text: string): string | undefined {
   if (url.username !== "" || url.password !== "") {
     return "a URL may not have a user or a password";
   }
-  const [place] = text.split(/[?#]/);
-  const host = place!.split("/", 3).join("/");
-  if (host.includes(KEY) || url.hash !== "") {
+  // What the host is, only the parser knows: http:///a and http:\\a have one, too.
+  const { host } = new URL(text.replaceAll(KEY, MARK));
+  if (host.includes(MARK) || url.hash !== "") {
     return `${KEY} must be in the path or the query, without a # behind it`;
   }
   return undefined;

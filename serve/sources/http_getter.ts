@@ -14,7 +14,7 @@
 
 import type { ByteView, Getter, Life } from "../../mod.ts";
 import { messageOf } from "../exit.ts";
-import { KEY } from "../groups.ts";
+import { KEY, MARK } from "../groups.ts";
 import { lifeOf } from "./life.ts";
 import { unwrap, wrap, type Wrapped } from "./wrapped.ts";
 
@@ -98,9 +98,8 @@ function failure(
  * path lead elsewhere.
  */
 export function urlOf(template: string, key: string): string | undefined {
-  const mark = "key".padEnd(32, "0");
-  const url = new URL(template.replaceAll(KEY, mark)).href
-    .replaceAll(mark, encode(key));
+  const url = new URL(template.replaceAll(KEY, MARK)).href
+    .replaceAll(MARK, encode(key));
   return new URL(url).href === url ? url : undefined;
 }
 
