@@ -162,6 +162,12 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
       `${start}it has more than 4 bytes`,
     );
   }
+  // They would be taken for a part of the value.
+  const headers = { "ETag": `"${"a".repeat(65_536)}"` };
+  assertEquals(
+    await refused(() => new Response(null, { headers })),
+    `${start}its headers have more than 65536 bytes: received 65546`,
+  );
   const broken = new ReadableStream({
     pull(controller) {
       controller.error(new TypeError("the connection was reset"));
