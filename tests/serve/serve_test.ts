@@ -337,7 +337,8 @@ Deno.test("deno task cluster says how to kill a node, and goes on without it", (
         await back.stop();
       }
     } finally {
-      program.kill("SIGINT");
+      // As from a terminal that is closed.
+      program.kill("SIGHUP");
     }
     assertEquals(await program.ended, 0);
   }));
