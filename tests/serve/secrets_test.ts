@@ -2,7 +2,12 @@
 
 import { Exit } from "../../serve/exit.ts";
 import { identityOf, trustOf } from "../../serve/secrets.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertThrows,
+} from "../support/assert.ts";
 import { freePorts, Program } from "../support/process.ts";
 import {
   inFolder,
@@ -95,6 +100,30 @@ Deno.test("serve --tls-cert serves https", () =>
       assertEquals(await text(`${at}/readyz`, { client }), [200, "ok\n"]);
     })
   ));
+
+Deno.test("With --tls-ca, too, files that do not fit end the start with one line", () =>
+  withCertificates(async (folder) => {
+    const { ours } = await identities();
+    await Deno.writeTextFile(`${folder}/other.pem`, ours.key);
+    await Deno.writeTextFile(`${folder}/none.pem`, "");
+    for (
+      const [key, ca, fault] of [
+        ["other", "ca", /KeyMismatch$/],
+        ["cert", "ca", /No keys found in key data$/],
+        ["key", "none", /there is no certificate in the file of --tls-ca$/],
+      ] as const
+    ) {
+      const program = new Program([
+        ...[...SERVE, "--port", "0", ...filesIn(folder)],
+        ...["--tls-key", `${folder}/${key}.pem`],
+        ...["--tls-ca", `${folder}/${ca}.pem`],
+      ]);
+      assertEquals(await program.ended, 1);
+      assertEquals(program.lines.length, 1, program.lines.join("\n"));
+      assertMatch(program.lines[0]!, /^Cannot listen on 127\.0\.0\.1:0: /);
+      assertMatch(program.lines[0]!, fault);
+    }
+  }));
 
 Deno.test("With --tls-ca, nodes ask each other, and strangers can neither ask nor probe", () =>
   withCertificates(async (folder, clientOf) => {
