@@ -22,6 +22,12 @@ export function isLoopbackName(name: string): boolean {
     name === "[::1]" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
+/** A host name or an address as URLs have it: `[::1]` for `::1`. */
+export function hostInUrl(host: string): string {
+  const isBare = host.includes(":") && !host.startsWith("[");
+  return (isBare ? `[${host}]` : host).toLowerCase();
+}
+
 function urlOf(text: string): URL | undefined {
   return URL.canParse(text) ? new URL(text) : undefined;
 }
@@ -51,7 +57,7 @@ export function refusalOf(
     !isLoopbackName(hostname) && !hosts.has(hostname)
   );
   if (named.length === 0 || stranger !== undefined) {
-    const known = ["localhost", ...hosts].join(", ");
+    const known = [...new Set(["localhost", ...hosts])].join(", ");
     const name = stranger?.hostname ?? request.headers.get("Host");
     return {
       status: 421,

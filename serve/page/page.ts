@@ -9,7 +9,7 @@ import { STATUS_CODE } from "@std/http/status";
 import type { Clock, Group, HTTPPool } from "../../mod.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../exit.ts";
-import { refusalOf } from "./access.ts";
+import { hostInUrl, refusalOf } from "./access.ts";
 import { assetResponse, isAsset, SECURITY_HEADERS } from "./assets.ts";
 import { type Controls, NODE_ACTIONS, type NodeAction } from "./controls.ts";
 import { DEMO_GROUP } from "../groups.ts";
@@ -82,7 +82,7 @@ export class Page {
     const now = (): number => clock.now();
     this.#pool = pool;
     this.#admin = admin;
-    this.#hosts = new Set(hosts.map(nameOf));
+    this.#hosts = new Set(hosts.map(hostInUrl));
     this.#fetch = options.fetch ?? ((request) => fetch(request));
     this.#controls = controls;
     this.#clock = clock;
@@ -352,12 +352,6 @@ function isOfPage(url: string): boolean {
   const path = url.indexOf("/", url.indexOf("://") + 3);
   return path < 0 || path === url.length - 1 || url[path + 1] === "?" ||
     url.startsWith("/_page/", path);
-}
-
-/** A host as URLs have it. */
-function nameOf(host: string): string {
-  const isBare = host.includes(":") && !host.startsWith("[");
-  return (isBare ? `[${host}]` : host).toLowerCase();
 }
 
 async function fieldsOf(request: Request): Promise<Fields> {

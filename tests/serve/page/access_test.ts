@@ -1,6 +1,10 @@
 /** Who may open the page, and who may change something through it. */
 
-import { isLoopbackName, refusalOf } from "../../../serve/page/access.ts";
+import {
+  hostInUrl,
+  isLoopbackName,
+  refusalOf,
+} from "../../../serve/page/access.ts";
 import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
 
 const HOSTS = new Set(["cache.example"]);
@@ -44,6 +48,16 @@ Deno.test("A loopback name is localhost, a name below it, or an address of loopb
   ) assert(!isLoopbackName(name), name);
 });
 
+Deno.test("A host is written as URLs have it", () => {
+  for (
+    const [host, inUrl] of [
+      ["Cache.Example", "cache.example"],
+      ["::1", "[::1]"],
+      ["[2001:DB8::1]", "[2001:db8::1]"],
+    ] as const
+  ) assertEquals(hostInUrl(host), inUrl);
+});
+
 Deno.test("The page is served as localhost and under the names that it was given", () => {
   for (
     const host of ["localhost:9999", "127.0.0.1:1", "[::1]:5", "cache.example"]
@@ -60,6 +74,8 @@ Deno.test("A name that was pointed here later is answered 421, which says so", (
     refusal.message,
     /^This page is served as localhost, cache\.example: received the host evil\.example$/,
   );
+  const same = refusalOf(request, new Set(["localhost"]), "GET")!.message;
+  assertMatch(same, /^This page is served as localhost: received/);
   const post = statusOf("POST", {}, "http://evil.example/_page/remove");
   assertEquals(post, 421);
 });
