@@ -9,6 +9,7 @@ import { type Discovery, discovery } from "./discover.ts";
 import {
   type Kind,
   list,
+  mediaType,
   oneOf,
   onOff,
   port,
@@ -162,7 +163,7 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   "load-timeout": setting(time, [
     "how long a source may take before it has failed",
   ], { default: "10s", ofGroup: true }),
-  "content-type": setting(text("TYPE"), [
+  "content-type": setting(mediaType, [
     "the type of values whose source does not say it",
   ], { default: "application/octet-stream", ofGroup: true }),
   "secret-file": setting(text("FILE"), [

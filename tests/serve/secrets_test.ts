@@ -6,6 +6,7 @@ import {
   assert,
   assertEquals,
   assertMatch,
+  assertRejects,
   assertThrows,
 } from "../support/assert.ts";
 import { freePorts, Program } from "../support/process.ts";
@@ -199,6 +200,19 @@ Deno.test("With --secret-file, nodes ask each other, and others only the front d
       await Promise.all(programs.map((program) => program.stop()));
     }
   }));
+
+Deno.test("A file without a secret is named", async () => {
+  const { message } = await assertRejects(
+    () =>
+      trustOf(
+        { "secret-file": "s", "cluster": undefined },
+        undefined,
+        () => "\n",
+      ),
+    Exit,
+  );
+  assertEquals(message, "Cannot read s: there is no secret in it");
+});
 
 Deno.test("A secret that is too short ends the start, and is not shown", () =>
   inFolder(async (folder) => {
