@@ -13,6 +13,7 @@
  */
 
 import type { ByteView, Getter, Life } from "../../mod.ts";
+import { quote } from "../../base/errors.ts";
 import { messageOf } from "../exit.ts";
 import { KEY, MARK } from "../groups.ts";
 import { lifeOf } from "./life.ts";
@@ -89,7 +90,7 @@ function failure(
   reason: string,
   options?: ErrorOptions,
 ): Error {
-  const what = `Cannot load ${JSON.stringify(key)} from ${from}`;
+  const what = `Cannot load ${quote(key)} from ${from}`;
   return new Error(`${what}: ${reason}`, options);
 }
 

@@ -155,6 +155,13 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
     }),
     `${start}error sending request for url (https://api.example.com/items/{key})`,
   );
+  // A key may be as long as a body.
+  const { load } = sourceOf(() => new Response(null, { status: 503 }));
+  const { message } = await assertRejects(
+    async () => await load("k".repeat(1_000)),
+    Error,
+  );
+  assert(message.startsWith(`Cannot load "${"k".repeat(100)}…" from `));
   // An empty line stands in front of it.
   for (const body of ["12345", "1234"]) {
     assertEquals(
