@@ -13,7 +13,14 @@ import { hostInUrl, refusalOf } from "./access.ts";
 import { assetResponse, isAsset, SECURITY_HEADERS } from "./assets.ts";
 import { type Controls, NODE_ACTIONS, type NodeAction } from "./controls.ts";
 import { DEMO_GROUP } from "../groups.ts";
-import { getAtOnce, type Gets, MAX_GETS, split, sumOf } from "./gets.ts";
+import {
+  getAtOnce,
+  type Gets,
+  MAX_GETS,
+  readGets,
+  split,
+  sumOf,
+} from "./gets.ts";
 import { Hottest } from "./hottest.ts";
 import { askState, type Fetch, textOf, type Told } from "./nodes.ts";
 import { Recorder } from "./recorder.ts";
@@ -21,7 +28,7 @@ import { Sampler } from "./sampler.ts";
 import { Ring } from "./shares.ts";
 import { type NodeState, stateOf } from "./state.ts";
 import { type View, Viewer } from "./view.ts";
-import { type Way, wayOf } from "./way.ts";
+import { readWay, type Way, wayOf } from "./way.ts";
 
 /** Options for {@linkcode Page}. */
 export interface PageOptions {
@@ -202,7 +209,10 @@ export class Page {
     const key = keyOf(fields);
     const { group, at } = fields;
     if (at !== undefined && at !== this.#pool.self) {
-      return await this.#tell(this.#peerOf(at), "ask", { group, key }) as Way;
+      const node = this.#peerOf(at);
+      const way = readWay(await this.#tell(node, "ask", { group, key }));
+      if (way !== undefined) return way;
+      throw new Error(`${node} did not answer with the way of a get`);
     }
     const asked = this.#groupOf(fields);
     this.asked(asked.name, key);
@@ -263,7 +273,7 @@ export class Page {
     if (origin !== this.#pool.self) {
       try {
         const body = { group: group.name, key, count };
-        return await this.#tell(origin, "gets", body) as Gets;
+        return readGets(await this.#tell(origin, "gets", body));
       } catch {
         // See above.
       }

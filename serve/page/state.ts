@@ -128,7 +128,7 @@ export function readState(sent: unknown): NodeState | undefined {
   };
 }
 
-function isRecord(value: unknown): value is Record<string, unknown> {
+export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
 
@@ -144,7 +144,11 @@ function isCount(value: unknown): boolean {
     value.every((number) => typeof number === "number");
 }
 
-function hasTypes(value: unknown, types: Record<string, string>): boolean {
+/** Whether a value that was sent has fields of those types. */
+export function hasTypes(
+  value: unknown,
+  types: Record<string, string>,
+): boolean {
   return isRecord(value) &&
     Object.entries(types).every(([name, type]) => typeof value[name] === type);
 }
