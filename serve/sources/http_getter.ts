@@ -76,12 +76,21 @@ export function httpGetter(
       }
     } catch (cause) {
       signal.throwIfAborted();
-      // The query may have a key to the source, and so may the message.
-      const message = messageOf(cause).replaceAll(url, shown!);
+      // The query may have a key to the source, and so may the message. A redirect has
+      // led to another one.
+      const message = saidOf(cause).replaceAll(url, shown!)
+        .replace(/(https?:[^\s?]*)\?[^\s)]*/g, "$1");
       throw failure(key, shown!, message, { cause });
     }
     throw failure(key, shown!, reason);
   };
+}
+
+/** The messages of an error and its causes: `fetch` says there why it failed. */
+function saidOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const said = messageOf(error);
+  return cause === undefined ? said : `${said}: ${saidOf(cause)}`;
 }
 
 function failure(

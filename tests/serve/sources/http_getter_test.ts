@@ -155,6 +155,13 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
     }),
     `${start}error sending request for url (https://api.example.com/items/{key})`,
   );
+  assertEquals(
+    await refused(() => {
+      const cause = new Error("url (https://b.example/x?token=hush): refused");
+      throw new TypeError("fetch failed", { cause });
+    }),
+    `${start}fetch failed: url (https://b.example/x): refused`,
+  );
   // A key may be as long as a body.
   const { load } = sourceOf(() => new Response(null, { status: 503 }));
   const { message } = await assertRejects(
