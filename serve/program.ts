@@ -72,7 +72,7 @@ export async function startProgram(
   ];
   if (healthPort !== undefined) {
     const { origin } = await servers.open(healthPort, inOrder(probes), true);
-    log.info(`health is told at ${origin}`);
+    log.info(`health is served at ${origin}`);
   }
   const { port, origin } = await servers.open(
     settings.port,

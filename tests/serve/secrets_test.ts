@@ -161,7 +161,7 @@ Deno.test("With --tls-ca, nodes ask each other, and strangers can neither ask no
           assert(isRefused, `${who} ${path}`);
         }
       }
-      const [, health] = await programs[0]!.said(/health is told at (\S+)$/);
+      const [, health] = await programs[0]!.said(/health is served at (\S+)$/);
       assertEquals(await text(`${health}/readyz`), [200, "ok\n"]);
       // A client that never ends its handshake does not hold up the end.
       const silent = await Deno.connect({
