@@ -140,16 +140,16 @@ function httpSource(url: string): Source {
 
 function faultOf(text: string): string | undefined {
   if (!text.includes(KEY)) return `there is no ${KEY} in it`;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // What is its host, only the parser knows: http:///a and http:\\a have one, too.
+  const marked = text.replaceAll(KEY, MARK);
+  const url = URL.canParse(marked) ? new URL(marked) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     return "it is no http or https URL";
   }
   if (url.username !== "" || url.password !== "") {
     return "a URL may not have a user or a password";
   }
-  // What the host is, only the parser knows: http:///a and http:\\a have one, too.
-  const { host } = new URL(text.replaceAll(KEY, MARK));
-  if (host.includes(MARK) || url.hash !== "") {
+  if (url.host.includes(MARK) || url.hash !== "") {
     return `${KEY} must be in the path or the query, without a # behind it`;
   }
   return undefined;
