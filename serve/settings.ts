@@ -100,7 +100,7 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   "self": setting(
     text("URL"),
     ["the origin at which other nodes reach this one"],
-    { otherwise: "http://localhost:PORT" },
+    { otherwise: "http://HOST:PORT, localhost if local" },
   ),
   "peers": setting(list, ["the origins of all nodes, including this one"], {
     otherwise: "this node runs alone",
