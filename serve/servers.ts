@@ -7,7 +7,7 @@
 import type { AddressInfo } from "node:net";
 import { Exit, messageOf } from "./exit.ts";
 import type { Answer } from "./handlers.ts";
-import { hostInUrl, isLoopbackName } from "./page/access.ts";
+import { hostInUrl, isLoopbackName } from "./hosts.ts";
 
 /** Certificates, as PEM. */
 export interface Identity {

@@ -1,11 +1,7 @@
 /** Who may open the page, and who may change something through it. */
 
-import {
-  hostInUrl,
-  isLoopbackName,
-  refusalOf,
-} from "../../../serve/page/access.ts";
-import { assert, assertEquals, assertMatch } from "../../support/assert.ts";
+import { refusalOf } from "../../../serve/page/access.ts";
+import { assertEquals, assertMatch } from "../../support/assert.ts";
 
 const HOSTS = new Set(["cache.example"]);
 
@@ -24,39 +20,6 @@ function statusOf(
   });
   return refusalOf(request, HOSTS, method)?.status;
 }
-
-Deno.test("A loopback name is localhost, a name below it, or an address of loopback", () => {
-  for (
-    const name of [
-      "localhost",
-      "a.localhost",
-      "127.0.0.1",
-      "127.9.9.9",
-      "[::1]",
-    ]
-  ) assert(isLoopbackName(name), name);
-  for (
-    const name of [
-      "127.evil.example",
-      "127.0.0.1.evil.example",
-      "not-localhost",
-      "localhost.evil.example",
-      "10.0.0.1",
-      "[::2]",
-      "",
-    ]
-  ) assert(!isLoopbackName(name), name);
-});
-
-Deno.test("A host is written as URLs have it", () => {
-  for (
-    const [host, inUrl] of [
-      ["Cache.Example", "cache.example"],
-      ["::1", "[::1]"],
-      ["[2001:DB8::1]", "[2001:db8::1]"],
-    ] as const
-  ) assertEquals(hostInUrl(host), inUrl);
-});
 
 Deno.test("The page is served as localhost and under the names that it was given", () => {
   for (
