@@ -448,7 +448,7 @@ const settings = fc.asyncProperty(
   async (args, env, file) => {
     let error: unknown;
     try {
-      const { port, host, api, verbose, help, groups } = await readSettings(
+      const { port, host, api, verbose, groups } = await readSettings(
         args,
         env,
         () => file,
@@ -463,7 +463,7 @@ const settings = fc.asyncProperty(
         assert(maxBytes >= 0, `${maxBytes} bytes`);
         assert(ttlMs >= 0, `${ttlMs} ms`);
       }
-      assertEquals([typeof verbose, typeof help], ["boolean", "boolean"]);
+      assertEquals(typeof verbose, "boolean");
     } catch (caught) {
       error = caught;
     }

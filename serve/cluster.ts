@@ -10,14 +10,16 @@
 import { parseArgs } from "@std/cli/parse-args";
 import { HTTPPool } from "../mod.ts";
 import { readSettings } from "./config.ts";
-import { Exit, messageOf } from "./exit.ts";
+import { Exit } from "./exit.ts";
 import { frontDoor, type OpenGroup } from "./front_door.ts";
 import { DEMO_GROUP } from "./groups.ts";
 import { inOrder, UnderWay } from "./handlers.ts";
+import { port } from "./kinds.ts";
 import type { Controls, NodeAction } from "./page/controls.ts";
 import { Page } from "./page/page.ts";
 import { Traffic } from "./page/traffic.ts";
 import { NodeChild, type NodeEnd } from "./processes.ts";
+import { Servers } from "./servers.ts";
 
 const USAGE = `Usage: deno task cluster [flags]
 
@@ -38,22 +40,40 @@ const PEER_TIMEOUT_MS = 1_000;
 const FRONT_MAX_BYTES = 64 * 1024;
 
 interface Flags {
-  ports: string;
-  api: string;
+  ports: readonly number[];
+  api: number;
   db: string;
   verbose: boolean;
-  help: boolean;
 }
 
+/** Ports as they were written. */
+type Written = Omit<Flags, "ports" | "api"> & { ports: string; api: string };
+
 function readFlags(): Flags {
-  return parseArgs(Deno.args, {
+  const { ports, api, db, verbose }: Written = parseArgs(Deno.args, {
     string: ["ports", "api", "db"],
-    boolean: ["verbose", "help"],
+    boolean: ["verbose"],
     default: { ports: "8001,8002,8003", api: "9999", db: "scores.db" },
     unknown: (flag: string) => {
       throw new Exit(`Unknown argument ${flag}: see --help`, 2);
     },
   });
+  const numbers = ports.split(",").map(port.parse);
+  if (numbers.some((number) => !number) || isRepeated(numbers)) {
+    throw new Exit(
+      `--ports must be different ports with commas between them: received ${ports}`,
+      2,
+    );
+  }
+  const number = port.parse(api);
+  if (number === undefined) {
+    throw new Exit(`--api must be ${port.rule}: received ${api}`, 2);
+  }
+  return { ports: numbers as number[], api: number, db, verbose };
+}
+
+function isRepeated(all: readonly unknown[]): boolean {
+  return new Set(all).size < all.length;
 }
 
 /** The nodes of the cluster. */
@@ -65,8 +85,8 @@ class Cluster implements Pick<Controls, "nodes" | "act"> {
   #stopping = false;
   #code = 0;
 
-  constructor({ ports: list, db, verbose }: Flags) {
-    const ports = list.split(",");
+  constructor({ ports: numbers, db, verbose }: Flags) {
+    const ports = numbers.map(String);
     const origins = ports.map((port) => `http://localhost:${port}`).join();
     this.children = ports.map((port) =>
       new NodeChild(port, [
@@ -106,10 +126,10 @@ class Cluster implements Pick<Controls, "nodes" | "act"> {
 
   /** Why something is not done, though it could be. */
   #rule(child: NodeChild, action: NodeAction): string | undefined {
-    const others = this.children.filter((other) =>
-      other !== child && other.process === "running"
+    const isLast = this.children.every((other) =>
+      other === child || !other.goesOn
     );
-    return others.length === 0 && (action === "kill" || action === "freeze")
+    return isLast && (action === "kill" || action === "freeze")
       ? "no other node is running"
       : undefined;
   }
@@ -185,14 +205,15 @@ function read(file: string): never {
 }
 
 async function main(): Promise<number> {
-  const flags = readFlags();
-  if (flags.help) {
+  if (Deno.args.includes("--help")) {
     console.log(USAGE);
     return 0;
   }
+  const flags = readFlags();
   const cluster = new Cluster(flags);
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    if (signal === "SIGTERM" && Deno.build.os === "windows") continue;
+  // Nodes would outlive a terminal that is closed.
+  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
+    if (signal !== "SIGINT" && Deno.build.os === "windows") continue;
     Deno.addSignalListener(signal, () => {
       cluster.stop("SIGTERM");
       setTimeout(() => cluster.stop("SIGKILL"), STOP_TIMEOUT_MS);
@@ -221,49 +242,38 @@ async function main(): Promise<number> {
     underWay: new UnderWay(),
     asked: (group, key) => page.asked(group, key),
   });
-  const server = listen(
-    Number(flags.api),
+  const servers = new Servers("127.0.0.1", undefined);
+  const { origin } = await servers.open(
+    flags.api,
     inOrder([(request) => page.handle(request), door]),
   );
   if (await cluster.start()) {
     traffic.set(true);
-    console.log(greeting(flags.api, cluster.children));
+    console.log(greeting(origin, cluster.children));
   }
   const code = await cluster.whenOver();
   traffic.set(false);
   page.close();
   await pool.close();
   await Promise.race([
-    server.shutdown(),
+    servers.shutdown(),
     new Promise((resolve) => setTimeout(resolve, STOP_TIMEOUT_MS)),
   ]);
   return code;
 }
 
-function listen(
-  port: number,
-  answer: (request: Request) => Response | Promise<Response>,
-): Deno.HttpServer {
-  const hostname = "127.0.0.1";
-  try {
-    return Deno.serve({ hostname, port, onListen: () => {} }, answer);
-  } catch (error) {
-    throw new Exit(`Cannot listen on ${hostname}:${port}: ${messageOf(error)}`);
-  }
-}
-
-function greeting(api: string, children: readonly NodeChild[]): string {
+function greeting(origin: string, children: readonly NodeChild[]): string {
   const [{ port: first }] = children as [NodeChild];
   const kill = Deno.build.os === "windows" ? "taskkill /F /PID" : "kill -9";
   const kills = children.map(({ pid, port }) => `  ${kill} ${pid}   # ${port}`);
   return `
 All nodes are running. See them live:
 
-  http://localhost:${api}/
+  ${origin}/
 
 Ask twice: only one node loads Tom, and only once.
 
-  curl 'http://localhost:${api}/api?key=Tom'
+  curl '${origin}/api?key=Tom'
   curl 'http://localhost:${first}/api?key=Tom'
   curl http://localhost:${first}/_geecache/scores/Tom   # asks that node only
 

@@ -20,7 +20,6 @@ import {
 
 /** Everything that the program is told. */
 export type Settings = Omit<Values, "group"> & {
-  readonly help: boolean;
   readonly groups: readonly GroupSettings[];
 };
 
@@ -44,7 +43,7 @@ export async function readSettings(
   env: Readonly<Record<string, string>>,
   readFile: (name: string) => string,
 ): Promise<Settings> {
-  const { flags, help } = readFlags(args);
+  const flags = readFlags(args);
   const variables = readVariables(env);
   const config = (flags.config ?? variables.config)?.[0];
   const file = config && await openFile(config, readFile);
@@ -57,7 +56,7 @@ export async function readSettings(
       : valueOf(name, written);
   }
   const given = values as Values;
-  return { ...given, help, groups: groupSettings(given, file?.groups) };
+  return { ...given, groups: groupSettings(given, file?.groups) };
 }
 
 function defaultOf(name: Name): unknown {
@@ -87,32 +86,50 @@ function hintOf(text: string): string {
   return /^tcp:\/\//.test(text) ? ` (${OF_A_SERVICE})` : "";
 }
 
-function readFlags(args: string[]): { flags: Source; help: boolean } {
+function readFlags(args: string[]): Source {
   const switches = NAMES.filter((name) =>
     settingOf(name).default === "false"
   ) as string[];
   const parsed = parseArgs(args, {
     string: NAMES.filter((name) => !switches.includes(name)),
-    boolean: ["help", ...switches],
+    boolean: switches,
     collect: NAMES.filter((name) => settingOf(name).many),
     unknown: (flag: string) => {
       throw new Exit(`Unknown argument ${flag}: see --help`, 2);
     },
   });
+  // The parser takes what stands behind `--` as it is.
+  if (args.includes("--")) throw new Exit("Unknown argument --: see --help", 2);
   const flags: Source = {};
   for (const name of NAMES) {
-    const value: unknown = parsed[name];
     const where = `--${name}`;
-    // A switch that is not there is false, too: a variable may still say true.
-    const isThere = switches.includes(name)
-      ? args.some((arg) => arg === where || arg.startsWith(`${where}=`))
-      : value !== undefined;
-    const texts = Array.isArray(value) ? value : isThere ? [value] : [];
+    const value: unknown = switches.includes(name)
+      ? switchOf(where, args, parsed[name])
+      : parsed[name];
+    const texts = Array.isArray(value)
+      ? value
+      : value === undefined
+      ? []
+      : [value];
     if (texts.length > 0) {
       flags[name] = texts.map((text) => ({ text: `${text}`, where }));
     }
   }
-  return { flags, help: parsed.help === true };
+  return flags;
+}
+
+/** What a switch says. The parser reads any text behind `=` as true. */
+function switchOf(
+  where: string,
+  args: readonly string[],
+  parsed: unknown,
+): unknown {
+  const given = args.findLast((arg) =>
+    arg === where || arg.startsWith(`${where}=`)
+  );
+  // A switch that is not there is false, too: a variable may still say true.
+  if (given === undefined) return undefined;
+  return given === where ? parsed : given.slice(where.length + 1);
 }
 
 const PREFIX = "GEECACHE_";

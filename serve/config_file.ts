@@ -10,6 +10,9 @@ import { Exit, messageOf } from "./exit.ts";
 import { SCHEMA } from "./schema.ts";
 import { fieldOf, NAMES, settingOf } from "./settings.ts";
 
+/** A longer value is cut where an error shows it. */
+const MAX_SHOWN = 200;
+
 let check: ValidateFunction | undefined;
 
 /** What the file has for one group. */
@@ -33,7 +36,8 @@ export async function readConfigFile(
 ): Promise<FileFields> {
   let json: unknown;
   try {
-    json = JSON.parse(text);
+    // Some editors begin a file with a mark of its encoding.
+    json = JSON.parse(text.replace(/^\ufeff/, ""));
   } catch (error) {
     throw new Exit(
       `Cannot read ${file}: it is no JSON: ${messageOf(error)}`,
@@ -57,7 +61,10 @@ async function compile(): Promise<ValidateFunction> {
 /** What is wrong, in one line. */
 function faultOf(error: ErrorObject): string {
   const path = error.instancePath || "/";
-  const received = `received ${JSON.stringify(error.data)}`;
+  const data = JSON.stringify(error.data);
+  const received = `received ${
+    data.length > MAX_SHOWN ? `${data.slice(0, MAX_SHOWN)}…` : data
+  }`;
   if (error.keyword === "additionalProperties") {
     const field = JSON.stringify(error.params["additionalProperty"]);
     return `${path} has no field ${field}: see docs/program.md`;

@@ -5,11 +5,13 @@
  * @module
  */
 
+import { oneLine } from "./lines.ts";
+
 /** Ends the program: prints its message and exits with `code`. */
 export class Exit extends Error {
   readonly code: number;
   constructor(message: string, code = 1) {
-    super(message);
+    super(oneLine(message));
     this.code = code;
   }
 }

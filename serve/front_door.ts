@@ -21,7 +21,12 @@ import {
 } from "../mod.ts";
 import { messageOf } from "./exit.ts";
 import type { GroupSettings } from "./groups.ts";
-import { type Handler, statusResponse, type UnderWay } from "./handlers.ts";
+import {
+  type Handler,
+  statusResponse,
+  type UnderWay,
+  unlessRead,
+} from "./handlers.ts";
 import { unwrap } from "./sources/wrapped.ts";
 
 /** A group that clients may ask, with its settings. */
@@ -51,11 +56,8 @@ export function frontDoor(
   return (request) => {
     const asked = askedOf(new URL(request.url), first);
     if (asked === undefined) return undefined;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
-        Allow: "GET, HEAD",
-      });
-    }
+    const refusal = unlessRead(request);
+    if (refusal !== undefined) return refusal;
     if ("fault" in asked) return statusResponse(asked.status, asked.fault);
     const open = byName.get(asked.group);
     if (open !== undefined) {

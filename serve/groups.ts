@@ -129,6 +129,9 @@ function namedGroup(text: string): [string, Source] {
 /** What stands for a key in a URL. */
 export const KEY = "{key}";
 
+/** What stands for it where a URL is parsed: it means nothing there. */
+export const MARK: string = "key".padEnd(32, "0");
+
 function httpSource(url: string): Source {
   const fault = faultOf(url);
   if (fault === undefined) return { kind: "http", url };
@@ -137,16 +140,16 @@ function httpSource(url: string): Source {
 
 function faultOf(text: string): string | undefined {
   if (!text.includes(KEY)) return `there is no ${KEY} in it`;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
+  // What is its host, only the parser knows: http:///a and http:\\a have one, too.
+  const marked = text.replaceAll(KEY, MARK);
+  const url = URL.canParse(marked) ? new URL(marked) : undefined;
   if (url?.protocol !== "http:" && url?.protocol !== "https:") {
     return "it is no http or https URL";
   }
   if (url.username !== "" || url.password !== "") {
     return "a URL may not have a user or a password";
   }
-  const [place] = text.split(/[?#]/);
-  const host = place!.split("/", 3).join("/");
-  if (host.includes(KEY) || url.hash !== "") {
+  if (url.host.includes(MARK) || url.hash !== "") {
     return `${KEY} must be in the path or the query, without a # behind it`;
   }
   return undefined;

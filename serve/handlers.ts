@@ -63,6 +63,14 @@ export class UnderWay {
   }
 }
 
+/** What a request gets that does not only read; `undefined` if it does. */
+export function unlessRead({ method }: Request): Response | undefined {
+  if (method === "GET" || method === "HEAD") return undefined;
+  return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
+    Allow: "GET, HEAD",
+  });
+}
+
 /** A plain text response; without a message, the text is the name of the status. */
 export function statusResponse(
   code: number,

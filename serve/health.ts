@@ -5,7 +5,7 @@
  */
 
 import { STATUS_CODE } from "@std/http/status";
-import { type Handler, statusResponse } from "./handlers.ts";
+import { type Handler, statusResponse, unlessRead } from "./handlers.ts";
 
 /** What readiness depends on. */
 export interface Surroundings {
@@ -43,11 +43,8 @@ export function health(look: () => Surroundings): Handler {
   return (request) => {
     const { pathname } = new URL(request.url);
     if (pathname !== "/healthz" && pathname !== "/readyz") return undefined;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
-        Allow: "GET, HEAD",
-      });
-    }
+    const refusal = unlessRead(request);
+    if (refusal !== undefined) return refusal;
     const reason = pathname === "/readyz" ? unready(look()) : undefined;
     return statusResponse(
       reason === undefined ? STATUS_CODE.OK : STATUS_CODE.ServiceUnavailable,

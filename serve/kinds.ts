@@ -27,6 +27,16 @@ export function text(placeholder: string, rule = "a text"): Kind<string> {
   };
 }
 
+const MEDIA_TYPE = "^[!-~]+/[ -~]+$";
+
+/** A media type, which a header can carry. */
+export const mediaType: Kind<string> = {
+  placeholder: "TYPE",
+  rule: "a media type such as text/plain; charset=utf-8",
+  schema: { type: "string", pattern: MEDIA_TYPE },
+  parse: (text) => new RegExp(MEDIA_TYPE).test(text) ? text : undefined,
+};
+
 /** A switch is on if its flag is there. */
 export const onOff: Kind<boolean> = {
   placeholder: "",

@@ -1,3 +1,12 @@
+/** A text as one line: line breaks and control characters are escaped. */
+export function oneLine(text: string): string {
+  return text.replace(
+    // deno-lint-ignore no-control-regex
+    /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g,
+    (c) => JSON.stringify(c).slice(1, -1),
+  );
+}
+
 /**
  * Yields the lines of a stream of bytes without their line ends. A last line
  * that has no line end counts, too.

@@ -6,6 +6,7 @@
  */
 
 import type { Logger } from "../mod.ts";
+import { oneLine } from "./lines.ts";
 
 /** How long to wait for `@std/log` to load. */
 const IMPORT_TIMEOUT_MS = 500;
@@ -55,14 +56,9 @@ export async function openLog(
   }
 }
 
-/** One line of the log. Line breaks and control characters are escaped. */
+/** One line of the log, whatever the message has in it. */
 function lineOf(level: string, message: string): string {
-  const oneLine = message.replace(
-    // deno-lint-ignore no-control-regex
-    /[\x00-\x1f\x7f-\x9f\u2028\u2029]/g,
-    (c) => JSON.stringify(c).slice(1, -1),
-  );
-  return `${new Date().toISOString()} ${level} ${oneLine}`;
+  return `${new Date().toISOString()} ${level} ${oneLine(message)}`;
 }
 
 /** One line of the log, as a JSON object. */

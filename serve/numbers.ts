@@ -4,21 +4,15 @@
  * @module
  */
 
-import { STATUS_CODE } from "@std/http/status";
 import { type HTTPPool, metrics, METRICS_TYPE } from "../mod.ts";
-import { type Handler, statusResponse } from "./handlers.ts";
+import { type Handler, unlessRead } from "./handlers.ts";
 
 /** Answers `/metrics`. Loads and requests to peers are timed from here on. */
 export function numbers(pool: HTTPPool): Handler {
   metrics(pool);
   return (request) => {
     if (new URL(request.url).pathname !== "/metrics") return undefined;
-    if (request.method !== "GET" && request.method !== "HEAD") {
-      return statusResponse(STATUS_CODE.MethodNotAllowed, undefined, {
-        Allow: "GET, HEAD",
-      });
-    }
-    return new Response(metrics(pool), {
+    return unlessRead(request) ?? new Response(metrics(pool), {
       headers: { "Content-Type": METRICS_TYPE, "Cache-Control": "no-store" },
     });
   };

@@ -44,6 +44,11 @@ export class NodeChild {
     return this.#process;
   }
 
+  /** Whether it runs, and nobody has asked for its end. */
+  get goesOn(): boolean {
+    return this.#process === "running" && !this.#isAsked;
+  }
+
   get pid(): number | undefined {
     return this.#child?.pid;
   }
@@ -82,6 +87,8 @@ export class NodeChild {
 
   /** What can be done to it now. */
   get can(): NodeAction[] {
+    // It was killed, and has not ended yet.
+    if (this.#isAsked && this.#process !== "ended") return [];
     const canFreeze = Deno.build.os !== "windows";
     switch (this.#process) {
       case "running":

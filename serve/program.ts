@@ -6,12 +6,12 @@
 
 import { STATUS_CODE } from "@std/http/status";
 import {
-  type Clock,
   type Group,
   HTTPPool,
   type HTTPPoolOptions,
   type Logger,
 } from "../mod.ts";
+import { systemClock as clock } from "../base/clock.ts";
 import type { Settings } from "./config.ts";
 import { listsOf } from "./discover.ts";
 import { Exit, messageOf } from "./exit.ts";
@@ -20,20 +20,13 @@ import type { GroupSettings } from "./groups.ts";
 import { Page } from "./page/page.ts";
 import { type Handler, inOrder, statusResponse, UnderWay } from "./handlers.ts";
 import { health, type Surroundings } from "./health.ts";
+import { isLoopbackName } from "./hosts.ts";
 import { numbers } from "./numbers.ts";
-import { isLoopback, Servers } from "./servers.ts";
+import { Servers } from "./servers.ts";
 import { loadLog } from "./load_log.ts";
 import { identityOf, trustOf } from "./secrets.ts";
 import { type OpenSource, openSource } from "./sources/open.ts";
 import { stop } from "./stop.ts";
-
-const clock: Clock = {
-  now: () => performance.now(),
-  after: (ms, run) => {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
-};
 
 /** A node that runs. */
 export interface Program {
@@ -79,7 +72,7 @@ export async function startProgram(
   ];
   if (healthPort !== undefined) {
     const { origin } = await servers.open(healthPort, inOrder(probes), true);
-    log.info(`health is told at ${origin}`);
+    log.info(`health is served at ${origin}`);
   }
   const { port, origin } = await servers.open(
     settings.port,
@@ -173,7 +166,7 @@ function openPage(
   const { host, admin } = settings;
   return new Page({
     pool,
-    admin: admin || isLoopback(host),
+    admin: admin || isLoopbackName(host),
     hosts: [host, new URL(pool.self).hostname],
     ...(fetch === undefined ? {} : { fetch }),
   });
@@ -216,7 +209,7 @@ function warnOfStrangers(
   port: number,
   log: Logger,
 ): void {
-  if (isLoopback(host) || ca !== undefined) return;
+  if (isLoopbackName(host) || ca !== undefined) return;
   log.warn(
     `listening on ${host}: anybody who reaches port ${port} may read every key`,
   );

@@ -46,7 +46,10 @@ const GROUPS: Schema = {
       ...NAMES.filter((name) => settingOf(name).ofGroup),
     ]),
     additionalProperties: false,
-    oneOf: [{ required: ["origin"] }, { required: ["db", "query"] }],
+    oneOf: [
+      { required: ["origin"], properties: { db: false, query: false } },
+      { required: ["db", "query"], properties: { origin: false } },
+    ],
   },
 };
 

@@ -59,6 +59,9 @@ export async function trustOf(
   if (file !== undefined) {
     options.secret = readSafely(file, readFile).split("\n")
       .map((line) => line.trim()).filter((line) => line !== "");
+    if (options.secret.length === 0) {
+      throw new Exit(`Cannot read ${file}: there is no secret in it`, 2);
+    }
   }
   if (identity?.ca !== undefined) {
     const { ca, cert, key } = identity;

@@ -38,9 +38,10 @@ function variables(): Record<string, string> {
 }
 
 async function main(): Promise<void> {
+  // Errors send to it, so it is there whatever else is wrong.
+  if (Deno.args.includes("--help")) return console.log(USAGE);
   const read = (file: string): string => Deno.readTextFileSync(file);
   const settings = await readSettings(Deno.args, variables(), read);
-  if (settings.help) return console.log(USAGE);
   const stopped = stopSignal();
   const log = await openLog(settings.verbose, settings.log);
   const program = await startProgram(settings, log);

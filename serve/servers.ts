@@ -7,6 +7,7 @@
 import type { AddressInfo } from "node:net";
 import { Exit, messageOf } from "./exit.ts";
 import type { Answer } from "./handlers.ts";
+import { hostInUrl, isLoopbackName } from "./hosts.ts";
 
 /** Certificates, as PEM. */
 export interface Identity {
@@ -77,6 +78,7 @@ async function listenMutually(
   answer: Answer,
   identity: Identity,
 ): Promise<Listener> {
+  await checkIdentity(identity);
   const { createServer } = await import("node:https");
   const { toNodeHandler } = await import("../node.ts");
   const server = createServer(
@@ -95,6 +97,21 @@ async function listenMutually(
         server.closeIdleConnections();
       }),
   };
+}
+
+/**
+ * Node's server takes any text for a certificate, and finds out when somebody connects.
+ *
+ * @throws {Error} If a text is no certificate, or the key does not fit.
+ */
+async function checkIdentity({ cert, key, ca = "" }: Identity): Promise<void> {
+  Deno.createHttpClient({ cert, key }).close();
+  const { X509Certificate } = await import("node:crypto");
+  try {
+    new X509Certificate(ca);
+  } catch {
+    throw new TypeError("there is no certificate in the file of --tls-ca");
+  }
 }
 
 /** The servers of a node, which listen on one host. */
@@ -133,17 +150,8 @@ export class Servers {
   }
 }
 
-/**
- * `host` in the form that a URL needs. An address that stands for this machine
- * becomes `localhost`.
- */
+/** `host` as a URL has it. An address that stands for this machine becomes `localhost`. */
 function urlHost(host: string): string {
-  if (isLoopback(host) || host === "0.0.0.0" || host === "::") {
-    return "localhost";
-  }
-  return host.includes(":") ? `[${host}]` : host;
-}
-
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || host.startsWith("127.");
+  const isHere = isLoopbackName(host) || host === "0.0.0.0" || host === "::";
+  return isHere ? "localhost" : hostInUrl(host);
 }

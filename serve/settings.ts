@@ -9,6 +9,7 @@ import { type Discovery, discovery } from "./discover.ts";
 import {
   type Kind,
   list,
+  mediaType,
   oneOf,
   onOff,
   port,
@@ -99,7 +100,7 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   "self": setting(
     text("URL"),
     ["the origin at which other nodes reach this one"],
-    { otherwise: "http://localhost:PORT" },
+    { otherwise: "http://HOST:PORT, localhost if local" },
   ),
   "peers": setting(list, ["the origins of all nodes, including this one"], {
     otherwise: "this node runs alone",
@@ -109,7 +110,7 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
     "srv:NAME or file:FILE; --peers is the list until",
     "there is an answer",
   ], { otherwise: "none" }),
-  "discover-every": setting(time, ["how often it is looked at"], {
+  "discover-every": setting(time, ["how often to look there"], {
     default: "5s",
   }),
   "min-peers": setting(whole("COUNT", 9_999), [
@@ -147,14 +148,14 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
     "64MiB or 1GiB",
   ], { otherwise: "2KiB for the three scores, else 64MiB", ofGroup: true }),
   "ttl": setting(time, [
-    "how long a value is fresh whose source does not say it",
+    "how long a value is fresh if its source does not say",
   ], { otherwise: "1m from HTTP, forever from a database", ofGroup: true }),
   "stale-while-revalidate": setting(time, [
-    "for so long after that it is answered at once, and",
-    "loaded again",
+    "how long after that it is still answered at once,",
+    "while it is loaded again",
   ], { default: "0", ofGroup: true }),
   "stale-if-error": setting(time, [
-    "for so long it is answered if the load fails",
+    "how long after that it is answered if a load fails",
   ], { otherwise: "5m from HTTP, else 0", ofGroup: true }),
   "negative-ttl": setting(time, [
     "how long it is remembered that there is no such key",
@@ -162,8 +163,8 @@ const SETTINGS: { readonly [N in Name]: Setting<Each<N>> } = {
   "load-timeout": setting(time, [
     "how long a source may take before it has failed",
   ], { default: "10s", ofGroup: true }),
-  "content-type": setting(text("TYPE"), [
-    "the type of values whose source does not say it",
+  "content-type": setting(mediaType, [
+    "the type of values if their source does not say",
   ], { default: "application/octet-stream", ofGroup: true }),
   "secret-file": setting(text("FILE"), [
     "what the nodes share and others do not know: a secret",

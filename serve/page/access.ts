@@ -8,18 +8,14 @@
  * @module
  */
 
+import { isLoopbackName } from "../hosts.ts";
+
 /** Why a request is refused. */
 export interface Refusal {
   readonly status: 403 | 405 | 415 | 421;
   readonly message: string;
   /** The methods that are allowed, where the method is why. */
   readonly allow?: string;
-}
-
-/** Whether a host name, such as `localhost` or `[::1]`, always means this machine. */
-export function isLoopbackName(name: string): boolean {
-  return name === "localhost" || name.endsWith(".localhost") ||
-    name === "[::1]" || name === "::1" || /^127(\.\d{1,3}){3}$/.test(name);
 }
 
 function urlOf(text: string): URL | undefined {
@@ -51,7 +47,7 @@ export function refusalOf(
     !isLoopbackName(hostname) && !hosts.has(hostname)
   );
   if (named.length === 0 || stranger !== undefined) {
-    const known = ["localhost", ...hosts].join(", ");
+    const known = [...new Set(["localhost", ...hosts])].join(", ");
     const name = stranger?.hostname ?? request.headers.get("Host");
     return {
       status: 421,

@@ -6,6 +6,7 @@
 
 import type { Group } from "../../mod.ts";
 import { messageOf } from "../exit.ts";
+import { hasTypes } from "./state.ts";
 
 /** What came of gets. */
 export interface Gets {
@@ -32,6 +33,19 @@ export async function getAtOnce(
     ? { error: messageOf(failed[0]!.reason) }
     : {};
   return { ok: count - failed.length, failed: failed.length, ...error };
+}
+
+/**
+ * Reads what another process sent.
+ *
+ * @throws {TypeError} If that is not what came of gets.
+ */
+export function readGets(sent: unknown): Gets {
+  if (!hasTypes(sent, { ok: "number", failed: "number" })) {
+    throw new TypeError("there is no count of gets in the answer");
+  }
+  const { ok, failed, error } = sent as Gets;
+  return { ok, failed, ...(error === undefined ? {} : { error: `${error}` }) };
 }
 
 /** Adds up what came of gets in several processes. */

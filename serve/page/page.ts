@@ -9,11 +9,19 @@ import { STATUS_CODE } from "@std/http/status";
 import type { Clock, Group, HTTPPool } from "../../mod.ts";
 import { systemClock } from "../../base/clock.ts";
 import { messageOf } from "../exit.ts";
+import { hostInUrl } from "../hosts.ts";
 import { refusalOf } from "./access.ts";
 import { assetResponse, isAsset, SECURITY_HEADERS } from "./assets.ts";
 import { type Controls, NODE_ACTIONS, type NodeAction } from "./controls.ts";
 import { DEMO_GROUP } from "../groups.ts";
-import { getAtOnce, type Gets, MAX_GETS, split, sumOf } from "./gets.ts";
+import {
+  getAtOnce,
+  type Gets,
+  MAX_GETS,
+  readGets,
+  split,
+  sumOf,
+} from "./gets.ts";
 import { Hottest } from "./hottest.ts";
 import { askState, type Fetch, textOf, type Told } from "./nodes.ts";
 import { Recorder } from "./recorder.ts";
@@ -21,7 +29,7 @@ import { Sampler } from "./sampler.ts";
 import { Ring } from "./shares.ts";
 import { type NodeState, stateOf } from "./state.ts";
 import { type View, Viewer } from "./view.ts";
-import { type Way, wayOf } from "./way.ts";
+import { readWay, type Way, wayOf } from "./way.ts";
 
 /** Options for {@linkcode Page}. */
 export interface PageOptions {
@@ -82,7 +90,7 @@ export class Page {
     const now = (): number => clock.now();
     this.#pool = pool;
     this.#admin = admin;
-    this.#hosts = new Set(hosts.map(nameOf));
+    this.#hosts = new Set(hosts.map(hostInUrl));
     this.#fetch = options.fetch ?? ((request) => fetch(request));
     this.#controls = controls;
     this.#clock = clock;
@@ -202,7 +210,10 @@ export class Page {
     const key = keyOf(fields);
     const { group, at } = fields;
     if (at !== undefined && at !== this.#pool.self) {
-      return await this.#tell(this.#peerOf(at), "ask", { group, key }) as Way;
+      const node = this.#peerOf(at);
+      const way = readWay(await this.#tell(node, "ask", { group, key }));
+      if (way !== undefined) return way;
+      throw new Error(`${node} did not answer with the way of a get`);
     }
     const asked = this.#groupOf(fields);
     this.asked(asked.name, key);
@@ -263,7 +274,7 @@ export class Page {
     if (origin !== this.#pool.self) {
       try {
         const body = { group: group.name, key, count };
-        return await this.#tell(origin, "gets", body) as Gets;
+        return readGets(await this.#tell(origin, "gets", body));
       } catch {
         // See above.
       }
@@ -352,12 +363,6 @@ function isOfPage(url: string): boolean {
   const path = url.indexOf("/", url.indexOf("://") + 3);
   return path < 0 || path === url.length - 1 || url[path + 1] === "?" ||
     url.startsWith("/_page/", path);
-}
-
-/** A host as URLs have it. */
-function nameOf(host: string): string {
-  const isBare = host.includes(":") && !host.startsWith("[");
-  return (isBare ? `[${host}]` : host).toLowerCase();
 }
 
 async function fieldsOf(request: Request): Promise<Fields> {

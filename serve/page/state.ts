@@ -169,7 +169,6 @@ function readTotals(sent: unknown): Totals | undefined {
   return totals;
 }
 
-/** Whether a value from outside is an object. */
 export function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null;
 }
@@ -187,7 +186,7 @@ function isCount(value: unknown): boolean {
     value.every((number) => typeof number === "number");
 }
 
-/** Whether a value from outside has fields of such types. */
+/** Whether a value that was sent has fields of those types. */
 export function hasTypes(
   value: unknown,
   types: Record<string, string>,

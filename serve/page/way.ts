@@ -6,7 +6,7 @@
 
 import type { Group, HTTPPool } from "../../mod.ts";
 import { messageOf } from "../exit.ts";
-import type { NodeState } from "./state.ts";
+import { hasTypes, isRecord, type NodeState } from "./state.ts";
 
 /** One step of a get. */
 export interface Step {
@@ -143,4 +143,33 @@ async function stepsAt(
     return [{ what: "getter", node, result: load.result, ms: load.ms }];
   }
   return loads !== undefined && recordedMs > since ? [memory(node, "hit")] : [];
+}
+
+/** Reads what another process sent; `undefined`: that is no way of a get. */
+export function readWay(sent: unknown): Way | undefined {
+  const text = "string";
+  const about = { group: text, key: text, node: text, owner: text };
+  if (!isRecord(sent) || !hasTypes(sent, { ...about, ms: "number" })) {
+    return undefined;
+  }
+  const { steps, value, error } = sent;
+  const isOver = value === undefined
+    ? typeof error === "string"
+    : error === undefined && isValue(value);
+  return isOver && Array.isArray(steps) && steps.length > 0 &&
+      steps.every(isStep)
+    ? sent as unknown as Way
+    : undefined;
+}
+
+function isStep(step: unknown): boolean {
+  return isRecord(step) &&
+    hasTypes(step, { what: "string", node: "string", result: "string" }) &&
+    (step.ms === null || typeof step.ms === "number");
+}
+
+function isValue(value: unknown): boolean {
+  return isRecord(value) &&
+    hasTypes(value, { text: "string", bytes: "number", isCut: "boolean" }) &&
+    (value.ttlMs === null || typeof value.ttlMs === "number");
 }

@@ -13,8 +13,9 @@
  */
 
 import type { ByteView, Getter, Life } from "../../mod.ts";
+import { quote } from "../../base/errors.ts";
 import { messageOf } from "../exit.ts";
-import { KEY } from "../groups.ts";
+import { KEY, MARK } from "../groups.ts";
 import { lifeOf } from "./life.ts";
 import { unwrap, wrap, type Wrapped } from "./wrapped.ts";
 
@@ -75,12 +76,21 @@ export function httpGetter(
       }
     } catch (cause) {
       signal.throwIfAborted();
-      // The query may have a key to the source, and so may the message.
-      const message = messageOf(cause).replaceAll(url, shown!);
+      // The query may have a key to the source, and so may the message. A redirect has
+      // led to another one.
+      const message = saidOf(cause).replaceAll(url, shown!)
+        .replace(/(https?:[^\s?]*)\?[^\s)]*/g, "$1");
       throw failure(key, shown!, message, { cause });
     }
     throw failure(key, shown!, reason);
   };
+}
+
+/** The messages of an error and its causes: `fetch` says there why it failed. */
+function saidOf(error: unknown): string {
+  const cause = error instanceof Error ? error.cause : undefined;
+  const said = messageOf(error);
+  return cause === undefined ? said : `${said}: ${saidOf(cause)}`;
 }
 
 function failure(
@@ -89,7 +99,7 @@ function failure(
   reason: string,
   options?: ErrorOptions,
 ): Error {
-  const what = `Cannot load ${JSON.stringify(key)} from ${from}`;
+  const what = `Cannot load ${quote(key)} from ${from}`;
   return new Error(`${what}: ${reason}`, options);
 }
 
@@ -98,9 +108,8 @@ function failure(
  * path lead elsewhere.
  */
 export function urlOf(template: string, key: string): string | undefined {
-  const mark = "key".padEnd(32, "0");
-  const url = new URL(template.replaceAll(KEY, mark)).href
-    .replaceAll(mark, encode(key));
+  const url = new URL(template.replaceAll(KEY, MARK)).href
+    .replaceAll(MARK, encode(key));
   return new URL(url).href === url ? url : undefined;
 }
 

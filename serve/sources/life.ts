@@ -13,6 +13,8 @@ import type { Life } from "../../mod.ts";
 const NO_LIFE: Life = { ttlMs: 0 };
 /** For a value that is stale as soon as it came, and yet has a window. */
 const SHORTEST_MS = 1;
+/** What a larger number means (RFC 9111, section 1.2.2). */
+const MAX_SECONDS = 2 ** 31;
 
 /**
  * The life of a value, by the headers of a 200, or of the 304 that renews it. What it
@@ -29,7 +31,7 @@ export function lifeOf(headers: Headers): Life {
   // Directives are not sensitive to case. The library reads the last of these as "not
   // fresh", and they are about what is stale.
   const control = (given["cache-control"] ?? "").toLowerCase();
-  const fields = control.split(",").map((field) => field.trim());
+  const fields = namesOf(control);
   const mustAsk = fields.some((field) =>
     /^(must|proxy)-revalidate$/.test(field)
   );
@@ -50,8 +52,9 @@ export function lifeOf(headers: Headers): Life {
     "expires" in given;
   if (!isSaid) return windows;
   // Whole seconds: the time that this took is none of its age.
-  const age = Math.floor(policy.age());
-  const ttlMs = Math.max(0, policy.maxAge() - age) * 1000;
+  const age = Math.max(0, Math.floor(policy.age()));
+  const seconds = Math.min(policy.maxAge(), MAX_SECONDS);
+  const ttlMs = Math.max(0, seconds - age) * 1000;
   const { staleWhileRevalidateMs = 0, staleIfErrorMs = 0 } = windows;
   const hasWindow = staleWhileRevalidateMs > 0 || staleIfErrorMs > 0;
   return {
@@ -67,15 +70,21 @@ function isForbidden(
 ): boolean {
   const { "set-cookie": cookie, vary } = headers;
   return "no-store" in directives || "no-cache" in directives ||
-    "private" in directives || vary?.trim() === "*" ||
+    "private" in directives || namesOf(vary).includes("*") ||
     cookie !== undefined && !("public" in directives);
+}
+
+function namesOf(list = ""): string[] {
+  return list.split(",").map((name) => name.trim());
 }
 
 function windowsOf(directives: Record<string, unknown>): Life {
   const life: Life = {};
   const read = (name: string): number | undefined => {
-    const seconds = Number(directives[name]);
-    return name in directives && seconds >= 0 ? seconds * 1000 : undefined;
+    const seconds = directives[name];
+    return typeof seconds === "string" && /^\d+$/.test(seconds)
+      ? Math.min(Number(seconds), MAX_SECONDS) * 1000
+      : undefined;
   };
   const whileMs = read("stale-while-revalidate");
   const ifErrorMs = read("stale-if-error");

@@ -31,7 +31,7 @@ export function openSqlite(file: string, query: string): SqliteSource {
     db = new DatabaseSync(file, { readOnly: true });
     db.exec(`PRAGMA busy_timeout = ${BUSY_MS}`);
     const select = db.prepare(query);
-    check(select);
+    check(select, query);
     // A number that is larger than 2^53 is not rounded.
     select.setReadBigInts(true);
     const open = db;
@@ -47,8 +47,15 @@ export function openSqlite(file: string, query: string): SqliteSource {
   }
 }
 
-/** @throws {Error} If the statement does not give a column for one parameter. */
-function check(select: StatementSync): void {
+/** What may stand behind a statement: comments, and ends of nothing. */
+const NOTHING = /^(\s|;|--[^\n]*(\n|$))*$/;
+
+/** @throws {Error} If it is not one statement that gives a column for one parameter. */
+function check(select: StatementSync, query: string): void {
+  // SQLite prepares the first one, and leaves the rest.
+  if (!NOTHING.test(query.slice(select.sourceSQL.length))) {
+    throw new Error("it must be one statement");
+  }
   if (select.columns().length === 0) throw new Error("it selects nothing");
   if (!takes(select, 1) || takes(select, 2)) {
     throw new Error("it must have one parameter, such as key = ?");

@@ -11,7 +11,7 @@
 import type { ByteView } from "../../mod.ts";
 
 const NEWLINE = 10;
-/** No head is longer. A value that is not wrapped is not searched beyond that. */
+/** No head is longer: a value that is not wrapped is not searched beyond that. */
 const MAX_HEAD_BYTES = 64 << 10;
 
 /** A value without its headers, and these. */
@@ -23,14 +23,24 @@ export interface Wrapped {
 /** What was unwrapped lately: a view keeps its hash, which is its tag. */
 const unwrapped = new WeakMap<ByteView, Wrapped>();
 
-/** Puts headers in front of a body, which comes in parts. */
+/**
+ * Puts headers in front of a body, which comes in parts.
+ *
+ * @throws {RangeError} If nobody would find their end.
+ */
 export function wrap(
   headers: Headers,
   parts: readonly Uint8Array[],
 ): Uint8Array {
   let head = "";
   for (const [name, value] of headers) head += `${name}: ${value}\n`;
-  const all = [new TextEncoder().encode(`${head}\n`), ...parts];
+  const first = new TextEncoder().encode(`${head}\n`);
+  if (first.length > MAX_HEAD_BYTES) {
+    throw new RangeError(
+      `its headers have more than ${MAX_HEAD_BYTES} bytes: received ${first.length}`,
+    );
+  }
+  const all = [first, ...parts];
   const length = all.reduce((sum, part) => sum + part.length, 0);
   const whole = new Uint8Array(length);
   let at = 0;

@@ -30,9 +30,9 @@ async function refused(told: Parameters<typeof read>[0]): Promise<string> {
 }
 
 Deno.test("Without anything, the settings are the seed's program", async () => {
-  const { port, host, peers, groups, log, verbose, help } = await read({});
+  const { port, host, peers, groups, log, verbose } = await read({});
   assertEquals([port, host, peers], [9999, "127.0.0.1", undefined]);
-  assertEquals([log, verbose, help], ["text", false, false]);
+  assertEquals([log, verbose], ["text", false]);
   assertEquals(groups, [{
     name: "scores",
     source: { kind: "scores", db: "scores.db" },
@@ -87,6 +87,7 @@ const EXAMPLES: Partial<Record<string, [string, unknown, unknown]>> = {
   ]],
   "text|json": ["json", "json", "json"],
   "PLACE": ["srv:a.b", "srv:a.b", { kind: "srv", name: "a.b" }],
+  "TYPE": ["a/b", "a/b", "a/b"],
   "": ["true", true, true],
 };
 
@@ -132,7 +133,22 @@ Deno.test("A flag or a variable that is unknown, empty or wrong is named with wh
   for (
     const [told, line] of [
       [{ args: ["--prot", "1"] }, "Unknown argument --prot: see --help"],
+      // Behind it, a parser takes all as it is.
+      [{ args: ["--", "--port", "1"] }, "Unknown argument --: see --help"],
       [{ args: ["--port"] }, "--port needs a value"],
+      [
+        { args: ["--admin=no"] },
+        "--admin must be true or false: received no",
+      ],
+      [{ args: ["--admin="] }, "--admin needs a value"],
+      [
+        { args: ["--port", "1\n\x1b[31m"] },
+        "--port must be a number from 0 to 65535: received 1\\n\\u001b[31m",
+      ],
+      [
+        { args: ["--content-type", "text/plain\nx: y"] },
+        "--content-type must be a media type such as text/plain; charset=utf-8: received text/plain\\nx: y",
+      ],
       [
         { args: ["--port", "x"] },
         "--port must be a number from 0 to 65535: received x",
@@ -194,6 +210,14 @@ Deno.test("An error of the configuration file has the field's path, the rule and
         { groups: { items: { db: "x.db" } } },
         '/groups/items must have an origin, or a db and a query: received {"db":"x.db"}',
       ],
+      [
+        { groups: { items: { origin: "http://a/{key}", db: "x.db" } } },
+        '/groups/items must have an origin, or a db and a query: received {"origin":"http://a/{key}","db":"x.db"}',
+      ],
+      [
+        { port: "x".repeat(1_000) },
+        `/port must be a number from 0 to 65535: received "${"x".repeat(199)}…`,
+      ],
     ] as const
   ) assertEquals(await refused({ file }), `Cannot read c.json: ${fault}`);
   const noJson = await assertRejects(
@@ -209,6 +233,12 @@ Deno.test("An error of the configuration file has the field's path, the rule and
     Exit,
   );
   assertEquals(missing.message, "Cannot read c.json: not there");
+});
+
+Deno.test("A configuration file may begin with a mark of its encoding", async () => {
+  const args = ["--config", "c.json"];
+  const { port } = await readSettings(args, {}, () => '\ufeff{ "port": 1 }');
+  assertEquals(port, 1);
 });
 
 Deno.test("A configuration file may name its schema", async () => {

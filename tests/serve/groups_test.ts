@@ -133,6 +133,9 @@ Deno.test("Groups that are told in two ways, or badly, are refused", async () =>
         ["--origin", "ftp://a/{key}"],
         "Cannot load values from ftp://a/{key}: it is no http or https URL",
       ],
+      ...["https:///{key}/a", "https:\\\\{key}/a"].map(
+        (url) => [["--origin", url], `Cannot load values from ${url}: ${key}`],
+      ),
       [
         ["--origin", "https://u:p@a/{key}"],
         "Cannot load values from https://u:p@a/{key}: a URL may not have a user or a password",

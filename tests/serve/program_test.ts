@@ -184,7 +184,7 @@ Deno.test("serve tells its health, on a port of its own if it is given one", () 
     await withProgram(
       { flags: [...db, "--health-port", "0"] },
       async ({ program, url }) => {
-        const [, health] = await program.said(/health is told at (\S+)$/);
+        const [, health] = await program.said(/health is served at (\S+)$/);
         assertEquals(await text(`${health}/readyz`), [200, "ok\n"]);
         assertEquals((await text(`${health}/api?key=Tom`))[0], 404);
         assertEquals((await text(`${url}/readyz`))[0], 404);
@@ -264,7 +264,7 @@ Deno.test("What is no URL is a bad request, on every port", () =>
     ];
     await withProgram({ flags }, async ({ program, url }) => {
       const [, api] = await program.said(/the front door is open at (\S+)$/);
-      const [, health] = await program.said(/health is told at (\S+)$/);
+      const [, health] = await program.said(/health is served at (\S+)$/);
       for (const origin of [url, api!, health!]) {
         const port = Number(new URL(origin).port);
         const asked = "GET http://[::1 HTTP/1.1\r\nHost: localhost\r\n\r\n";

@@ -2,7 +2,13 @@
 
 import { Exit } from "../../serve/exit.ts";
 import { identityOf, trustOf } from "../../serve/secrets.ts";
-import { assert, assertEquals, assertThrows } from "../support/assert.ts";
+import {
+  assert,
+  assertEquals,
+  assertMatch,
+  assertRejects,
+  assertThrows,
+} from "../support/assert.ts";
 import { freePorts, Program } from "../support/process.ts";
 import {
   inFolder,
@@ -96,6 +102,30 @@ Deno.test("serve --tls-cert serves https", () =>
     })
   ));
 
+Deno.test("With --tls-ca, too, files that do not fit end the start with one line", () =>
+  withCertificates(async (folder) => {
+    const { ours } = await identities();
+    await Deno.writeTextFile(`${folder}/other.pem`, ours.key);
+    await Deno.writeTextFile(`${folder}/none.pem`, "");
+    for (
+      const [key, ca, fault] of [
+        ["other", "ca", /KeyMismatch$/],
+        ["cert", "ca", /No keys found in key data$/],
+        ["key", "none", /there is no certificate in the file of --tls-ca$/],
+      ] as const
+    ) {
+      const program = new Program([
+        ...[...SERVE, "--port", "0", ...filesIn(folder)],
+        ...["--tls-key", `${folder}/${key}.pem`],
+        ...["--tls-ca", `${folder}/${ca}.pem`],
+      ]);
+      assertEquals(await program.ended, 1);
+      assertEquals(program.lines.length, 1, program.lines.join("\n"));
+      assertMatch(program.lines[0]!, /^Cannot listen on 127\.0\.0\.1:0: /);
+      assertMatch(program.lines[0]!, fault);
+    }
+  }));
+
 Deno.test("With --tls-ca, nodes ask each other, and strangers can neither ask nor probe", () =>
   withCertificates(async (folder, clientOf) => {
     const ports = freePorts(2);
@@ -131,7 +161,7 @@ Deno.test("With --tls-ca, nodes ask each other, and strangers can neither ask no
           assert(isRefused, `${who} ${path}`);
         }
       }
-      const [, health] = await programs[0]!.said(/health is told at (\S+)$/);
+      const [, health] = await programs[0]!.said(/health is served at (\S+)$/);
       assertEquals(await text(`${health}/readyz`), [200, "ok\n"]);
       // A client that never ends its handshake does not hold up the end.
       const silent = await Deno.connect({
@@ -170,6 +200,19 @@ Deno.test("With --secret-file, nodes ask each other, and others only the front d
       await Promise.all(programs.map((program) => program.stop()));
     }
   }));
+
+Deno.test("A file without a secret is named", async () => {
+  const { message } = await assertRejects(
+    () =>
+      trustOf(
+        { "secret-file": "s", "cluster": undefined },
+        undefined,
+        () => "\n",
+      ),
+    Exit,
+  );
+  assertEquals(message, "Cannot read s: there is no secret in it");
+});
 
 Deno.test("A secret that is too short ends the start, and is not shown", () =>
   inFolder(async (folder) => {

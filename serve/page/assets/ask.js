@@ -129,6 +129,10 @@ const ENDS = {
   canceled: ["given up", "warn"],
 };
 
+function wordsOf(all, result) {
+  return Object.hasOwn(all, result) ? all[result] : [result, ""];
+}
+
 function titleOf({ what, peeks }, isOwner) {
   if (what === "memory") return "Memory";
   if (what === "getter") return "Getter";
@@ -141,7 +145,7 @@ function whence({ steps, error }) {
   if (error !== undefined) return "failed";
   const { what, node, result } = steps.at(-1);
   const words = what === "memory"
-    ? MEMORY[result][0]
+    ? wordsOf(MEMORY, result)[0]
     : what === "getter"
     ? "from the getter"
     : "from a peer";
@@ -214,8 +218,7 @@ function freshnessOf(ttlMs) {
 
 function stepOf(step, way, longest) {
   const { what, node, result, ms } = step;
-  const [words, kind] = (what === "memory" ? MEMORY : ENDS)[result] ??
-    [result, ""];
+  const [words, kind] = wordsOf(what === "memory" ? MEMORY : ENDS, result);
   const index = view.nodes.findIndex(({ origin }) => origin === node);
   const bar = element("i", { class: "bar", "aria-hidden": "true" });
   if (ms !== null) bar.style.width = `${Math.max(2, 100 * ms / longest)}%`;

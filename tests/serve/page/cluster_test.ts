@@ -87,10 +87,15 @@ Deno.test("The page of deno task cluster kills, freezes and restarts nodes, and 
       (await act(2, "kill")).error as string,
       /^Cannot kill \S+: no other node is running$/,
     );
+    // Not even if the other one that runs is being killed.
+    assertEquals(await act(1, "resume"), {});
+    const both = await Promise.all([act(1, "kill"), act(2, "kill")]);
+    assertEquals(both.filter(({ error }) => error === undefined).length, 1);
+    const last = both[1]!.error === undefined ? 1 : 2;
+    assertEquals(await act(3 - last, "restart"), {});
     assertMatch((await act(0, "freeze")).error as string, /: it is ended$/);
     assertMatch((await act(0, "explode")).error as string, /^action must be/);
 
-    assertEquals(await act(1, "resume"), {});
     assertEquals(await act(0, "restart"), {});
     const { ring, traffic } = await page.until(healthIs("up", "up", "up"));
     assertEquals(ring.answering, ring.owners);
@@ -119,5 +124,21 @@ Deno.test("deno task cluster ends with one clear line if the port of its page is
     assertMatch(program.lines[0]!, /^Cannot listen on 127\.0\.0\.1:\d+: /);
   } finally {
     listener.close();
+  }
+});
+
+Deno.test("deno task cluster refuses ports that are none, with one clear line", async () => {
+  const ports = "--ports must be different ports with commas between them";
+  for (
+    const [flag, value, line] of [
+      ["--ports", "8001,x", `${ports}: received 8001,x`],
+      ["--ports", "8001,8001", `${ports}: received 8001,8001`],
+      ["--ports", "0", `${ports}: received 0`],
+      ["--api", "x", "--api must be a number from 0 to 65535: received x"],
+    ] as const
+  ) {
+    const program = new Program(["task", "-q", "cluster", flag, value]);
+    assertEquals(await program.ended, 2);
+    assertEquals(program.lines, [line]);
   }
 });

@@ -649,3 +649,52 @@ Deno.test("What another process sends is looked at before it is shown", () =>
     await events.close();
     page.close();
   }));
+
+Deno.test("A node that answers questions of the page with anything is no way and no get", () =>
+  withPages(2, async (pages) => {
+    const step = { what: "memory", node: "n", result: "hit", ms: null };
+    const way = {
+      ...{ group: "g", key: "k", node: "n", owner: "n", ms: 1 },
+      steps: [step],
+      error: "none",
+    };
+    let sent: unknown;
+    const page = new Page({
+      pool: pages.cluster.nodes[0]!.pool,
+      admin: true,
+      hosts: ["n0"],
+      clock: pages.cluster.clock,
+      fetch: () => Promise.resolve(Response.json(sent)),
+    });
+    pages.pages.set("http://n0", page);
+    const ask = async () => {
+      const fields = { group: "g", key: "k", at: "http://n1" };
+      const [status, text] = await pages.send("ask", fields);
+      return [status, JSON.parse(text)];
+    };
+    sent = way;
+    assertEquals(await ask(), [200, way]);
+    for (
+      const odd of [
+        null,
+        [],
+        { ...way, key: 1 },
+        { ...way, steps: [] },
+        { ...way, steps: "x" },
+        { ...way, steps: [{ ...step, ms: "1" }] },
+        { ...way, error: undefined },
+        { ...way, error: undefined, value: { text: 1 } },
+      ]
+    ) {
+      sent = odd;
+      const error = "http://n1 did not answer with the way of a get";
+      assertEquals(await ask(), [502, { error }]);
+    }
+    for (const odd of [null, { ok: "<b>", failed: 0 }]) {
+      sent = odd;
+      const [, text] = await pages.send("burst", { group: "g", key: "hot" });
+      const { ok, failed } = JSON.parse(text);
+      assertEquals([ok, failed], [1_000, 0]);
+    }
+    page.close();
+  }));

@@ -155,6 +155,20 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
     }),
     `${start}error sending request for url (https://api.example.com/items/{key})`,
   );
+  assertEquals(
+    await refused(() => {
+      const cause = new Error("url (https://b.example/x?token=hush): refused");
+      throw new TypeError("fetch failed", { cause });
+    }),
+    `${start}fetch failed: url (https://b.example/x): refused`,
+  );
+  // A key may be as long as a body.
+  const { load } = sourceOf(() => new Response(null, { status: 503 }));
+  const { message } = await assertRejects(
+    async () => await load("k".repeat(1_000)),
+    Error,
+  );
+  assert(message.startsWith(`Cannot load "${"k".repeat(100)}…" from `));
   // An empty line stands in front of it.
   for (const body of ["12345", "1234"]) {
     assertEquals(
@@ -162,6 +176,12 @@ Deno.test("Any other answer, or none, is a failure that does not tell the query"
       `${start}it has more than 4 bytes`,
     );
   }
+  // They would be taken for a part of the value.
+  const headers = { "ETag": `"${"a".repeat(65_536)}"` };
+  assertEquals(
+    await refused(() => new Response(null, { headers })),
+    `${start}its headers have more than 65536 bytes: received 65546`,
+  );
   const broken = new ReadableStream({
     pull(controller) {
       controller.error(new TypeError("the connection was reset"));

@@ -39,6 +39,7 @@ Deno.test("What a shared cache may not keep is not kept, whatever else it says",
     assertEquals(life(`${no}, max-age=60, stale-if-error=60`), NONE);
   }
   assertEquals(life("max-age=60", { Vary: "*" }), NONE);
+  assertEquals(life("max-age=60", { Vary: "Accept, *" }), NONE);
   assertEquals(life("max-age=60", { "Set-Cookie": "a=b" }), NONE);
   const open = life("public, max-age=60", { "Set-Cookie": "a=b" });
   assertEquals(open, { ttlMs: 60_000 });
@@ -51,6 +52,20 @@ Deno.test("The windows of RFC 5861 are those of the value", () => {
   );
   assertEquals(life("stale-if-error=90"), { staleIfErrorMs: 90_000 });
   assertEquals(life("max-age=60, stale-if-error=x"), { ttlMs: 60_000 });
+});
+
+Deno.test("A number that is none says nothing, and one that is too large is the largest", () => {
+  const most = 2 ** 31 * 1000;
+  assertEquals(life("max-age=99999999999999999999999"), { ttlMs: most });
+  assertEquals(life("max-age=60", { Age: "-99999999999" }), { ttlMs: 60_000 });
+  for (const seconds of ["1e-7", "1e999", "-1", "0x10", ""]) {
+    const control = `max-age=60, stale-while-revalidate=${seconds}`;
+    assertEquals(life(control), { ttlMs: 60_000 });
+  }
+  assertEquals(
+    life("max-age=60, stale-while-revalidate=9999999999999999999999"),
+    { ttlMs: 60_000, staleWhileRevalidateMs: most },
+  );
 });
 
 Deno.test("A value that is stale at once is kept if it has a window", () => {

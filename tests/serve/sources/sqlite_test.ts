@@ -50,6 +50,10 @@ Deno.test("A query that does not fit is refused at the start", () =>
           "it must have one parameter, such as key = ?",
         ],
         ["DELETE FROM t WHERE k = ?", "it selects nothing"],
+        [
+          "SELECT v FROM t WHERE k = ?; DELETE FROM t",
+          "it must be one statement",
+        ],
         ["SELECT w FROM t WHERE k = ?", "no such column: w"],
         ["FROM t", 'near "FROM": syntax error'],
       ] as const
