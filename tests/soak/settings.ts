@@ -44,6 +44,7 @@ export interface Settings {
   readonly maxRssSlope: number;
   /** Of objects and of buffers: what the library can hold. */
   readonly maxHeapSlope: number;
+  /** Of tens of thousands of connections. Those that `fetch` keeps come and go. */
   readonly maxMoreFiles: number;
 }
 
@@ -118,9 +119,9 @@ export function settingsOf(args: string[]): Settings {
       ...{
         maxP99Ratio: 3,
         minP99Ms: 0,
-        maxMoreFiles: 16,
+        maxMoreFiles: 32,
         restMs: 100_000,
-        maxRssSlope: 8 * noise,
+        maxRssSlope: 4 * noise,
         maxHeapSlope: noise,
       },
     }
