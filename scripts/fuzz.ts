@@ -10,13 +10,18 @@
 import { parseArgs } from "@std/cli/parse-args";
 import fc from "fast-check";
 import { parsers, type Target } from "./fuzz_bytes.ts";
+import { links } from "./fuzz_links.ts";
 import { pools } from "./fuzz_pools.ts";
 
 /** A run that takes longer counts as hanging. */
 const RUN_TIMEOUT_MS = 10_000;
 
 /** All targets. */
-export const targets: readonly Target[] = [...parsers, ...pools];
+export const targets: readonly Target[] = [
+  ...parsers,
+  ...pools,
+  ...links,
+];
 
 /** The result of fuzzing one target. */
 export interface Outcome {
